@@ -1,0 +1,108 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    KIND_UNSPECIFIED: _ClassVar[Kind]
+    KIND_KEY: _ClassVar[Kind]
+    KIND_ADDRESS: _ClassVar[Kind]
+    KIND_NETWORK: _ClassVar[Kind]
+    KIND_DEVICE: _ClassVar[Kind]
+    KIND_HOLDER: _ClassVar[Kind]
+
+class Manner(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MANNER_UNSPECIFIED: _ClassVar[Manner]
+    MANNER_USED: _ClassVar[Manner]
+    MANNER_REJECTED: _ClassVar[Manner]
+    MANNER_DECLARED: _ClassVar[Manner]
+
+class Level(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LEVEL_UNSPECIFIED: _ClassVar[Level]
+    LEVEL_CLEAR: _ClassVar[Level]
+    LEVEL_MONITOR: _ClassVar[Level]
+    LEVEL_WARN: _ClassVar[Level]
+    LEVEL_REAUTHENTICATE: _ClassVar[Level]
+    LEVEL_REVOKE: _ClassVar[Level]
+
+class CountBucket(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    COUNT_BUCKET_UNSPECIFIED: _ClassVar[CountBucket]
+    COUNT_BUCKET_ONE: _ClassVar[CountBucket]
+    COUNT_BUCKET_2_TO_4: _ClassVar[CountBucket]
+    COUNT_BUCKET_5_TO_9: _ClassVar[CountBucket]
+    COUNT_BUCKET_10_TO_49: _ClassVar[CountBucket]
+    COUNT_BUCKET_50_OR_MORE: _ClassVar[CountBucket]
+KIND_UNSPECIFIED: Kind
+KIND_KEY: Kind
+KIND_ADDRESS: Kind
+KIND_NETWORK: Kind
+KIND_DEVICE: Kind
+KIND_HOLDER: Kind
+MANNER_UNSPECIFIED: Manner
+MANNER_USED: Manner
+MANNER_REJECTED: Manner
+MANNER_DECLARED: Manner
+LEVEL_UNSPECIFIED: Level
+LEVEL_CLEAR: Level
+LEVEL_MONITOR: Level
+LEVEL_WARN: Level
+LEVEL_REAUTHENTICATE: Level
+LEVEL_REVOKE: Level
+COUNT_BUCKET_UNSPECIFIED: CountBucket
+COUNT_BUCKET_ONE: CountBucket
+COUNT_BUCKET_2_TO_4: CountBucket
+COUNT_BUCKET_5_TO_9: CountBucket
+COUNT_BUCKET_10_TO_49: CountBucket
+COUNT_BUCKET_50_OR_MORE: CountBucket
+
+class Reason(_message.Message):
+    __slots__ = ("code", "contribution", "count")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    contribution: float
+    count: CountBucket
+    def __init__(self, code: _Optional[str] = ..., contribution: _Optional[float] = ..., count: _Optional[_Union[CountBucket, str]] = ...) -> None: ...
+
+class Verdict(_message.Message):
+    __slots__ = ("key", "level", "score", "reasons", "sequence", "decided_at", "valid_until", "policy_digest", "evidence_digest")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
+    VALID_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    key: bytes
+    level: Level
+    score: float
+    reasons: _containers.RepeatedCompositeFieldContainer[Reason]
+    sequence: int
+    decided_at: int
+    valid_until: int
+    policy_digest: bytes
+    evidence_digest: bytes
+    def __init__(self, key: _Optional[bytes] = ..., level: _Optional[_Union[Level, str]] = ..., score: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., sequence: _Optional[int] = ..., decided_at: _Optional[int] = ..., valid_until: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., evidence_digest: _Optional[bytes] = ...) -> None: ...
+
+class Refusal(_message.Message):
+    __slots__ = ("index", "code", "field", "expected")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    code: str
+    field: str
+    expected: str
+    def __init__(self, index: _Optional[int] = ..., code: _Optional[str] = ..., field: _Optional[str] = ..., expected: _Optional[str] = ...) -> None: ...

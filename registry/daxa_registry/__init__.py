@@ -1,0 +1,1 @@
+"""What DAXA runs: decision, keys, store, service, rpc, cli."""

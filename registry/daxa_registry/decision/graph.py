@@ -1,0 +1,99 @@
+"""The stored graph as the decision sees it: subjects, their presences on addresses, and the places where they meet.
+
+Identifiers are the store's own integers; what they stand for is not known here. Hours are whole hours since the epoch.
+Everything is frozen: a store builds it, the decision only reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from daxa_core.model import Manner
+
+UNKNOWN_DEVICE = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One key at one member.
+
+    ``key`` is the node of the key, shared by every member that saw it; ``account`` is the member's pseudonym (None where
+    the member does not know the key: somebody presented it at the wrong door); ``holder`` the node of the person, if told.
+    """
+
+    id: int
+    member: int
+    key: int
+    account: bytes | None
+    holder: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """A subject on an address with a device, in one manner.
+
+    ``hours`` is a bit set: bit i is the hour ``first + i``, bit 0 is always set, the highest bit is the last hour.
+    ``count`` is the number of requests in all of them.
+    """
+
+    subject: Subject
+    address: int
+    network: int
+    device: int
+    manner: Manner
+    first: int
+    hours: int
+    count: int
+
+    @property
+    def last(self) -> int:
+        return self.first + self.hours.bit_length() - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One address and who was seen there.
+
+    ``presences`` holds all of them while ``subjects`` is at most the store's hub size; beyond it (``crowded``) only those
+    that share a device with the subject asked for, up to the same size, so the work stays bounded whatever the degree.
+    ``infrastructure`` is true where an operator declared the address as a licensed service's.
+    ``subjects`` counts distinct subjects that were ever seen there within retention, in any manner.
+    """
+
+    address: int
+    network: int
+    subjects: int
+    crowded: bool
+    infrastructure: bool
+    presences: tuple[Presence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Commonness:
+    """How common a device is: distinct subjects that used it, anywhere, and distinct addresses they used it from."""
+
+    subjects: int
+    addresses: int
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Totals against which commonness is measured. ``subjects`` counts keys seen in use at their own exchange."""
+
+    subjects: int
+    devices: Mapping[int, Commonness]
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """All that one decision may look at.
+
+    ``own`` are the subject's presences in every manner; ``elsewhere`` those of the same key at other members;
+    ``places`` has one entry per address in either.
+    """
+
+    subject: Subject
+    own: tuple[Presence, ...]
+    elsewhere: tuple[Presence, ...]
+    places: Mapping[int, Place]
