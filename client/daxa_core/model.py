@@ -86,3 +86,60 @@ class Sighting:
     device: bytes | None = None
     holder: bytes | None = None
     account: bytes | None = None
+
+
+class CountBucket(IntEnum):
+    """How many, in steps: with five members an exact count is nearly a name. The numbers are those of the wire."""
+
+    NONE = 0
+    ONE = 1
+    FROM_2_TO_4 = 2
+    FROM_5_TO_9 = 3
+    FROM_10_TO_49 = 4
+    FROM_50 = 5
+
+    @classmethod
+    def of(cls, count: int | None) -> CountBucket:
+        """The bucket of a count; None is NONE, 0 and 1 are ONE."""
+        if count is None:
+            return cls.NONE
+        steps = ((2, cls.ONE), (5, cls.FROM_2_TO_4), (10, cls.FROM_5_TO_9), (50, cls.FROM_10_TO_49))
+        return next((bucket for bound, bucket in steps if count < bound), cls.FROM_50)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One named term of a decision: what it added, in nats, and how many it speaks of, bucketed."""
+
+    code: str
+    contribution: float
+    count: CountBucket = CountBucket.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the registry holds of one key of one member, as that member sees it.
+
+    ``sequence`` counts that member's verdict changes without gaps, from 1; 0 means that there never was one. Times are
+    seconds since the epoch, 0 where nothing was ever decided.
+    """
+
+    key: bytes
+    level: Level = Level.CLEAR
+    score: float = 0.0
+    reasons: tuple[Reason, ...] = ()
+    sequence: int = 0
+    decided_at: int = 0
+    valid_until: int = 0
+    policy_digest: bytes = b""
+    evidence_digest: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one item of a batch was not taken."""
+
+    index: int
+    code: str
+    field: str
+    expected: str

@@ -1,0 +1,132 @@
+"""Between the wire's messages and the words of :mod:`daxa_core.model`; both ends of the wire use this one file.
+
+Reading refuses what has the wrong shape with :class:`~daxa_core.errors.InvalidInput`, naming the field as the wire spells it.
+It checks lengths, ranges and enums; that a fingerprint is a canonical element is for whoever first stores it.
+
+    >>> write_sighting(Sighting(b"k" * 32, b"a" * 32, b"n" * 32, 490_000, Manner.USED, 3)).count
+    3
+"""
+
+from __future__ import annotations
+
+from daxa_api.v1 import sighting_pb2, types_pb2
+
+from .errors import ErrorCode, InvalidInput
+from .model import (
+    ACCOUNT_BYTES,
+    FINGERPRINT_BYTES,
+    MAX_COUNT,
+    CountBucket,
+    Level,
+    Manner,
+    Reason,
+    Refusal,
+    Sighting,
+    Verdict,
+)
+
+_MANNERS = {int(m): m for m in Manner}
+_REQUIRED = (FINGERPRINT_BYTES,)
+_OPTIONAL = (0, FINGERPRINT_BYTES)
+_LENGTHS = (("key", _REQUIRED), ("address", _REQUIRED), ("network", _REQUIRED), ("device", _OPTIONAL),
+            ("holder", _OPTIONAL), ("account", (0, ACCOUNT_BYTES)))  # fmt: skip
+
+
+def _wrong_length(message: sighting_pb2.Sighting) -> InvalidInput:
+    for name, lengths in _LENGTHS:
+        got = len(getattr(message, name))
+        if got not in lengths:
+            if got == 0:
+                return InvalidInput(ErrorCode.MISSING_FIELD, name, f"{lengths[-1]} bytes, got none")
+            return InvalidInput(ErrorCode.INVALID_LENGTH, name, f"{lengths[-1]} bytes, got {got}")
+    raise AssertionError("every length is right")
+
+
+def read_sighting(message: sighting_pb2.Sighting) -> Sighting:
+    """The sighting that the message stands for. Raises InvalidInput naming the first field that is wrong."""
+    key, address, network = message.key, message.address, message.network
+    device, holder, account = message.device, message.holder, message.account
+    if (
+        not len(key) == len(address) == len(network) == FINGERPRINT_BYTES
+        or (device and len(device) != FINGERPRINT_BYTES)
+        or (holder and len(holder) != FINGERPRINT_BYTES)
+        or (account and len(account) != ACCOUNT_BYTES)
+    ):
+        raise _wrong_length(message)
+    manner = _MANNERS.get(message.manner)
+    if manner is None:
+        raise InvalidInput(ErrorCode.UNKNOWN_MANNER, "manner", "USED, REJECTED or DECLARED")
+    count = message.count
+    if not 1 <= count <= MAX_COUNT:
+        raise InvalidInput(ErrorCode.COUNT_OUT_OF_RANGE, "count", f"1 to {MAX_COUNT}")
+    if manner is Manner.DECLARED and count != 1:
+        raise InvalidInput(ErrorCode.COUNT_OUT_OF_RANGE, "count", "1 where the manner is DECLARED")
+    return Sighting(key, address, network, message.hour, manner, count, device or None, holder or None, account or None)
+
+
+def write_sighting(sighting: Sighting) -> sighting_pb2.Sighting:
+    """The message that stands for the sighting."""
+    return sighting_pb2.Sighting(
+        key=sighting.key,
+        address=sighting.address,
+        network=sighting.network,
+        device=sighting.device or b"",
+        holder=sighting.holder or b"",
+        account=sighting.account or b"",
+        hour=sighting.hour,
+        count=sighting.count,
+        manner=int(sighting.manner),  # type: ignore[arg-type]
+    )
+
+
+def read_verdict(message: types_pb2.Verdict) -> Verdict:
+    """The verdict that the message stands for. Raises InvalidInput where the level or a length is impossible."""
+    if not 1 <= message.level <= len(Level):
+        raise InvalidInput(ErrorCode.INVALID_VALUE, "level", "a level of the ladder")
+    if len(message.key) != FINGERPRINT_BYTES:
+        raise InvalidInput(ErrorCode.INVALID_LENGTH, "key", f"{FINGERPRINT_BYTES} bytes, got {len(message.key)}")
+    buckets = len(CountBucket)
+    return Verdict(
+        key=message.key,
+        level=Level(message.level - 1),
+        score=message.score,
+        reasons=tuple(
+            Reason(r.code, r.contribution, CountBucket(r.count) if r.count < buckets else CountBucket.NONE)
+            for r in message.reasons
+        ),
+        sequence=message.sequence,
+        decided_at=message.decided_at,
+        valid_until=message.valid_until,
+        policy_digest=message.policy_digest,
+        evidence_digest=message.evidence_digest,
+    )
+
+
+def write_verdict(verdict: Verdict) -> types_pb2.Verdict:
+    """The message that stands for the verdict."""
+    return types_pb2.Verdict(
+        key=verdict.key,
+        level=int(verdict.level) + 1,  # type: ignore[arg-type]
+        score=verdict.score,
+        reasons=[
+            types_pb2.Reason(code=r.code, contribution=r.contribution, count=int(r.count))  # type: ignore[arg-type]
+            for r in verdict.reasons
+        ],
+        sequence=verdict.sequence,
+        decided_at=verdict.decided_at,
+        valid_until=verdict.valid_until,
+        policy_digest=verdict.policy_digest,
+        evidence_digest=verdict.evidence_digest,
+    )
+
+
+def read_refusal(message: types_pb2.Refusal) -> Refusal:
+    """The refusal that the message stands for."""
+    return Refusal(message.index, message.code, message.field, message.expected)
+
+
+def write_refusal(refusal: Refusal) -> types_pb2.Refusal:
+    """The message that stands for the refusal."""
+    return types_pb2.Refusal(
+        index=refusal.index, code=refusal.code, field=refusal.field, expected=refusal.expected
+    )
