@@ -18,8 +18,13 @@ UNKNOWN_DEVICE = 0
 class Subject:
     """One key at one member.
 
-    ``key`` is the node of the key, shared by every member that saw it; ``account`` is the member's pseudonym (None where
-    the member does not know the key: somebody presented it at the wrong door); ``holder`` the node of the person, if told.
+    ``key`` is the node of the key, shared by every member that saw it; ``account`` is the member's pseudonym (None
+    where the member does not know the key: somebody presented it at the wrong door); ``holder`` the node of the
+    person, if told.
+
+    ``hours`` and ``addresses`` are counters that a store keeps on the subject's row: the sum over its addresses of the
+    distinct hours of use there, and how many addresses it was used from. 0 means not kept: then nothing is concluded from
+    where a co-tenant is seen otherwise. They may lag behind the presences by what a cache holds.
     """
 
     id: int
@@ -27,6 +32,8 @@ class Subject:
     key: int
     account: bytes | None
     holder: int | None
+    hours: int = 0
+    addresses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +62,12 @@ class Presence:
 class Place:
     """One address and who was seen there.
 
-    ``presences`` holds all of them while ``subjects`` is at most the store's hub size; beyond it (``crowded``) only those
-    that share a device with the subject asked for, up to the same size, so the work stays bounded whatever the degree.
+    ``presences`` holds all of them while ``subjects`` is at most the store's hub size; beyond it (``crowded``) only
+    those that share a device with the subject asked for, up to the same size, so the work stays bounded whatever the degree.
     ``infrastructure`` is true where an operator declared the address as a licensed service's.
-    ``subjects`` counts distinct subjects that were ever seen there within retention, in any manner.
+    ``subjects`` counts distinct subjects that were ever seen there within retention, in any manner; ``by_member`` splits
+    that count, so that one member's crowd can be taken out of it (empty where the store does not keep it; needed only
+    where ``crowded``).
     """
 
     address: int
@@ -67,14 +76,19 @@ class Place:
     crowded: bool
     infrastructure: bool
     presences: tuple[Presence, ...]
+    by_member: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Commonness:
-    """How common a device is: distinct subjects that used it, anywhere, and distinct addresses they used it from."""
+    """How common a device is: distinct subjects that used it, anywhere, and distinct addresses they used it from.
+
+    ``rejected`` counts the distinct subjects whose authentication failed with it: a prober's client fails with many keys.
+    """
 
     subjects: int
     addresses: int
+    rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,75 @@
+"""What the evidence says of one subject, as named numbers: the vocabulary between evidence, policy and words.
+
+A feature is one number with a meaning, a unit and, where reason says so, a direction: ``UP`` if more of it can only speak
+for the hypothesis, ``DOWN`` if only against. A policy whose curve runs against the direction is refused. The order of
+``FEATURES`` is the order in stored evidence; a change of it is a new ``EVIDENCE_VERSION``.
+
+>>> FEATURES[INDEX["people"]].direction
+<Direction.FREE: 0>
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+EVIDENCE_VERSION = 1
+
+
+class Hypothesis(Enum):
+    """What may be true of a subject: three ways of sharing."""
+
+    OPERATOR = "operator"  # one operator drives the keys of many people
+    PARTIES = "parties"  # one key is used by many
+    LEAK = "leak"  # the key leaked and is being tried
+
+
+class Direction(IntEnum):
+    """Which way a curve over a feature may run."""
+
+    DOWN = -1
+    FREE = 0
+    UP = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One number of the evidence. ``meaning`` is for the policy's reader; the words for a verdict are in ``explain``."""
+
+    name: str
+    hypothesis: Hypothesis
+    direction: Direction
+    meaning: str
+
+
+_OP, _MP, _LK = Hypothesis.OPERATOR, Hypothesis.PARTIES, Hypothesis.LEAK
+_UP, _FREE, _DOWN = Direction.UP, Direction.FREE, Direction.DOWN
+
+FEATURES: tuple[Feature, ...] = (
+    Feature("people", _OP, _FREE, "persons on the focal addresses at the same time, the holder included"),
+    Feature("crowd", _OP, _DOWN, "persons ever on the focal addresses, at least `people`"),
+    Feature("lockstep", _OP, _UP, "log odds that two keys there are active in the same hour, less the same a day apart"),
+    Feature("partners", _OP, _UP, "persons who each keep this key's hours beyond the daily rhythm"),
+    Feature("unevenness", _OP, _DOWN, "spread (standard deviation of the logarithm) of the co-tenants' hours there"),
+    Feature("same_stack", _OP, _UP, "share of the co-tenants who use this key's client stack"),
+    Feature("stack_rarity", _OP, _UP, "nats: how rare the shared client stack is among all keys; 0 if none is shared"),
+    Feature("elsewhere", _OP, _DOWN, "share of the co-tenants' hours that they spend on other addresses"),
+    Feature("declared", _OP, _FREE, "other persons whose allow-lists name the focal addresses"),
+    Feature("alone", _OP, _DOWN, "share of the key's hours on addresses that its holder has alone"),
+    Feature("share", _OP, _UP, "share of the key's hours on the focal addresses"),
+    Feature("travel", _OP, _UP, "persons met on the same hours in several of the key's networks"),
+    Feature("regularity", _OP, _FREE, "hours of use per day of presence on the focal addresses"),
+    Feature("before", _OP, _FREE, "share of the co-tenants who were on the focal address a day or more before this key"),
+    Feature("stacks", _MP, _UP, "client stacks seen on the key"),
+    Feature("networks", _MP, _UP, "distinct main networks of those stacks"),
+    Feature("concurrency", _MP, _UP, "share of the key's hours in which two parties (stack and network differ) use it"),
+    Feature("hosts", _MP, _UP, "other persons whose own key runs with the same stack on an address of this key"),
+    Feature("interleaving", _MP, _UP, "pairs of stacks whose times overlap by a day or more"),
+    Feature("evenness", _MP, _UP, "how evenly the hours spread over the parties: 1 all alike, 0 one has all"),
+    Feature("breadth", _LK, _UP, "foreign keys refused at the prober's address and client stack within two days, this one included"),
+    Feature("prober_stack", _LK, _UP, "keys refused with the prober's client stack anywhere, per key that uses it"),
+    Feature("foreign_networks", _LK, _UP, "networks from which strangers failed with this key"),
+    Feature("wrong_doors", _LK, _UP, "other exchanges where strangers presented this key"),
+    Feature("accepted", _LK, _UP, "1 if the key was accepted from a prober's address afterwards"),
+)
+INDEX = {feature.name: place for place, feature in enumerate(FEATURES)}

@@ -1,0 +1,255 @@
+"""A policy: the numbers that turn evidence into a verdict, read from TOML, refused where they make no sense, digested.
+
+Refused with ``ConfigurationError`` (code ``INVALID_POLICY``, the field names the key): a key that is missing or unknown, a
+number that is not finite or absurd, levels out of order, knots that do not rise, a curve that runs against its feature's
+direction. The digest is BLAKE3 over the canonical content, so layout and comments may change without it.
+
+>>> default_policy().levels.warn > default_policy().levels.monitor
+True
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import tomllib
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from blake3 import blake3
+from daxa_core.errors import ConfigurationError, ErrorCode
+from daxa_core.model import Level
+
+from daxa_registry.decision.features import FEATURES, INDEX, Direction, Hypothesis
+
+SCHEMA = 1
+DIGEST_CONTEXT = "daxa 2026-06 policy v1"
+MAX_NATS = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A named term over one feature: straight lines between the knots, level beyond them. ``values`` are nats."""
+
+    code: str
+    feature: int
+    knots: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def __call__(self, x: float) -> float:
+        knots, values = self.knots, self.values
+        i = bisect_right(knots, x)
+        if i == 0:
+            return values[0]
+        if i == len(knots):
+            return values[-1]
+        low = knots[i - 1]
+        return values[i - 1] + (values[i] - values[i - 1]) * (x - low) / (knots[i] - low)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """One hypothesis: its log-odds before any evidence, and its terms."""
+
+    prior: float
+    curves: tuple[Curve, ...]
+    half_life_hours: float
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The score, in nats, from which each level holds."""
+
+    monitor: float
+    warn: float
+    reauthenticate: float
+    revoke: float
+
+    def of(self, score: float) -> Level:
+        """The level that a score supports."""
+        if score < self.warn:
+            return Level.MONITOR if score >= self.monitor else Level.CLEAR
+        if score < self.reauthenticate:
+            return Level.WARN
+        return Level.REVOKE if score >= self.revoke else Level.REAUTHENTICATE
+
+
+@dataclass(frozen=True, slots=True)
+class LadderPolicy:
+    """The verdict's life: hours of grace at each level, how long a verdict holds, what a clean proof of the holder buys."""
+
+    grace_hours: tuple[int, int, int, int]
+    valid_hours: int
+    clean_credit: float
+    clean_half_life_hours: float
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All of it. Equal digests mean equal decisions."""
+
+    version: str
+    digest: bytes
+    levels: Levels
+    hub_persons: int
+    leak_confirmed: float
+    weights: Mapping[Hypothesis, Weights]
+    ladder: LadderPolicy
+
+
+def load_policy(text: str) -> Policy:
+    """Reads a policy from TOML text. Raises ``ConfigurationError`` with code ``INVALID_POLICY`` naming the key."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as wrong:
+        raise _refuse("policy", f"TOML ({wrong})") from None
+    top = _Reader(table, "")
+    schema = top.number("schema", 1, 10_000)
+    if schema != SCHEMA:
+        raise _refuse("schema", f"{SCHEMA}, the one that this registry reads")
+    version = top.text("version")
+    levels = _levels(top.table("levels"))
+    bounds = top.table("bounds")
+    hub_persons = int(bounds.number("hub_persons", 8, 100_000))
+    leak_confirmed = bounds.number("leak_confirmed", -MAX_NATS, 2 * MAX_NATS)
+    bounds.done()
+    ladder = _ladder(top.table("ladder"))
+    weights = {hypothesis: _weights(top.table(hypothesis.value), hypothesis) for hypothesis in Hypothesis}
+    top.done()
+    canonical = json.dumps(_canonical(table), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    digest = blake3(canonical.encode(), derive_key_context=DIGEST_CONTEXT).digest()
+    return Policy(version, digest, levels, hub_persons, leak_confirmed, weights, ladder)
+
+
+def default_policy_text() -> str:
+    """The policy that comes with the package, as TOML."""
+    return resources.files(__package__).joinpath("default_policy.toml").read_text("utf-8")
+
+
+@cache
+def default_policy() -> Policy:
+    """The policy that comes with the package."""
+    return load_policy(default_policy_text())
+
+
+def _refuse(key: str, expected: str) -> ConfigurationError:
+    return ConfigurationError(ErrorCode.INVALID_POLICY, key, expected)
+
+
+def _canonical(value: Any) -> Any:
+    """Numbers as floats, so that 1 and 1.0 are the same policy."""
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    return float(value) if isinstance(value, int | float) else value
+
+
+class _Reader:
+    """One table of the file: hands out its keys with their checks, and refuses what nobody asked for."""
+
+    def __init__(self, table: dict[str, Any], path: str) -> None:
+        self._left = dict(table)
+        self._path = path
+
+    def name(self, key: str) -> str:
+        return f"{self._path}.{key}" if self._path else key
+
+    def take(self, key: str) -> Any:
+        if key not in self._left:
+            raise _refuse(self.name(key), "present")
+        return self._left.pop(key)
+
+    def number(self, key: str, low: float, high: float) -> float:
+        return _number(self.take(key), self.name(key), low, high)
+
+    def text(self, key: str) -> str:
+        value = self.take(key)
+        if not isinstance(value, str) or not 1 <= len(value) <= 64 or not value.isprintable():
+            raise _refuse(self.name(key), "1 to 64 printable characters")
+        return value
+
+    def numbers(self, key: str, low: float, high: float, least: int, most: int) -> tuple[float, ...]:
+        value = self.take(key)
+        if not isinstance(value, list) or not least <= len(value) <= most:
+            raise _refuse(self.name(key), f"a list of {least} to {most} numbers")
+        return tuple(_number(item, f"{self.name(key)}[{i}]", low, high) for i, item in enumerate(value))
+
+    def table(self, key: str) -> _Reader:
+        value = self.take(key)
+        if not isinstance(value, dict):
+            raise _refuse(self.name(key), "a table")
+        return _Reader(value, self.name(key))
+
+    def tables(self, key: str) -> list[_Reader]:
+        value = self.take(key)
+        if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+            raise _refuse(self.name(key), "one table or more")
+        return [_Reader(item, f"{self.name(key)}[{i}]") for i, item in enumerate(value)]
+
+    def done(self) -> None:
+        for key in self._left:
+            raise _refuse(self.name(key), "no such key")
+
+
+def _number(value: Any, key: str, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _refuse(key, "a finite number")
+    if not low <= value <= high:
+        raise _refuse(key, f"{low:g} to {high:g}")
+    return float(value)
+
+
+def _levels(reader: _Reader) -> Levels:
+    names = ("monitor", "warn", "reauthenticate", "revoke")
+    values = [reader.number(name, -2 * MAX_NATS, 2 * MAX_NATS) for name in names]
+    reader.done()
+    for lower, higher, name in zip(values, values[1:], names[1:], strict=False):
+        if not lower < higher:
+            raise _refuse(reader.name(name), "above the level before it")
+    return Levels(*values)
+
+
+def _ladder(reader: _Reader) -> LadderPolicy:
+    graces = tuple(int(reader.number(f"{name}_hours", 0, 8_760)) for name in ("monitor", "warn", "reauthenticate", "revoke"))
+    policy = LadderPolicy(
+        (graces[0], graces[1], graces[2], graces[3]),
+        int(reader.number("valid_hours", 1, 8_760)),
+        reader.number("clean_credit", 0, 2 * MAX_NATS),
+        24 * reader.number("clean_half_life_days", 0.1, 3_650),
+    )
+    reader.done()
+    return policy
+
+
+def _weights(reader: _Reader, hypothesis: Hypothesis) -> Weights:
+    prior = reader.number("prior", -2 * MAX_NATS, 0)
+    half_life = 24 * reader.number("half_life_days", 0.1, 3_650)
+    curves = tuple(_curve(item, hypothesis) for item in reader.tables("term"))
+    reader.done()
+    codes = [curve.code for curve in curves]
+    for code in codes:
+        if codes.count(code) > 1:
+            raise _refuse(f"{hypothesis.value}.term.{code}", "one term of that code")
+    return Weights(prior, curves, half_life)
+
+
+def _curve(reader: _Reader, hypothesis: Hypothesis) -> Curve:
+    code = reader.text("code")
+    name = reader.text("feature")
+    if name not in INDEX or FEATURES[INDEX[name]].hypothesis is not hypothesis:
+        raise _refuse(reader.name("feature"), f"a feature of {hypothesis.value}")
+    knots = reader.numbers("knots", -1e6, 1e6, 2, 32)
+    values = reader.numbers("values", -MAX_NATS, MAX_NATS, len(knots), len(knots))
+    reader.done()
+    if any(not a < b for a, b in itertools.pairwise(knots)):
+        raise _refuse(reader.name("knots"), "rising")
+    direction = FEATURES[INDEX[name]].direction
+    if direction is not Direction.FREE and any((b - a) * direction < 0 for a, b in itertools.pairwise(values)):
+        raise _refuse(reader.name("values"), f"{'rising' if direction is Direction.UP else 'falling'}, as {name} only can")
+    return Curve(code, INDEX[name], knots, values)
