@@ -1,6 +1,6 @@
 """Between the wire's messages and the words of :mod:`daxa_core.model`; both ends of the wire use this one file.
 
-Reading refuses what has the wrong shape with :class:`~daxa_core.errors.InvalidInput`, naming the field as the wire spells it.
+Reading refuses what has the wrong shape with :class:`~daxa_core.errors.InvalidInput`, naming the wire's field.
 It checks lengths, ranges and enums; that a fingerprint is a canonical element is for whoever first stores it.
 
     >>> write_sighting(Sighting(b"k" * 32, b"a" * 32, b"n" * 32, 490_000, Manner.USED, 3)).count
@@ -127,6 +127,14 @@ def read_refusal(message: types_pb2.Refusal) -> Refusal:
 
 def write_refusal(refusal: Refusal) -> types_pb2.Refusal:
     """The message that stands for the refusal."""
-    return types_pb2.Refusal(
-        index=refusal.index, code=refusal.code, field=refusal.field, expected=refusal.expected
-    )
+    return types_pb2.Refusal(index=refusal.index, code=refusal.code, field=refusal.field, expected=refusal.expected)
+
+
+def encode_verdict(verdict: Verdict) -> bytes:
+    """The exact bytes that are stored and shipped for the verdict."""
+    return write_verdict(verdict).SerializeToString(deterministic=True)
+
+
+def decode_verdict(body: bytes) -> types_pb2.Verdict:
+    """The message whose bytes :func:`encode_verdict` made."""
+    return types_pb2.Verdict.FromString(body)

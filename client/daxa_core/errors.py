@@ -1,6 +1,6 @@
 """One error root with stable codes, for everything that this project refuses.
 
-A :class:`DaxaError` carries a code that never changes its meaning, the field that was wrong and what was expected of it.
+A :class:`DaxaError` carries a code that never changes its meaning, the field that was wrong and what was expected.
 It never carries the offending value: values here are API keys and addresses, and an exception's text ends in a log.
 
     >>> raise InvalidInput(ErrorCode.INVALID_LENGTH, "sightings[3].key", "32 bytes, got 31")

@@ -1,0 +1,130 @@
+"""RFC 9497's suite ristretto255-SHA512 (section 4.1): hashing to the group and the field, keys, serialisation.
+
+The names are the RFC's in snake case; elements and scalars are ``bytes``.
+
+    >>> secret, public = derive_key_pair(bytes(32), b"info")
+    >>> len(secret), len(public)
+    (32, 32)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import IntEnum
+
+from . import group
+from .errors import CryptoError, ErrorCode, InvalidInput
+from .group import ORDER
+
+IDENTIFIER = "ristretto255-SHA512"
+NE = group.ELEMENT_BYTES
+NS = group.SCALAR_BYTES
+NH = 64
+MAX_INPUT_BYTES = 2**16 - 1
+_BLOCK_BYTES = 128
+_PAD = bytes(_BLOCK_BYTES)
+
+
+class Mode(IntEnum):
+    """RFC 9497 section 3.1."""
+
+    OPRF = 0x00
+    VOPRF = 0x01
+
+
+def create_context_string(mode: Mode = Mode.VOPRF) -> bytes:
+    """RFC 9497 section 3.1, CreateContextString."""
+    return b"OPRFV1-" + bytes([mode]) + b"-" + IDENTIFIER.encode()
+
+
+_CONTEXT = {mode: create_context_string(mode) for mode in Mode}
+
+
+def expand_message_xmd(message: bytes, dst: bytes, length: int = 64) -> bytes:
+    """RFC 9380 section 5.3.1 with SHA-512, for up to 255 blocks of 64 bytes. Raises InvalidInput beyond its bounds."""
+    if not 0 < len(dst) <= 255 or not 0 < length <= 255 * NH:
+        raise InvalidInput(ErrorCode.INVALID_LENGTH, "dst", "1 to 255 bytes, for at most 16,320 bytes of output")
+    tail = dst + bytes([len(dst)])
+    b0 = hashlib.sha512(_PAD + message + length.to_bytes(2, "big") + b"\0" + tail).digest()
+    block = hashlib.sha512(b0 + b"\x01" + tail).digest()
+    if length <= NH:
+        return block[:length]
+    out = [block]
+    for i in range(2, -(-length // NH) + 1):
+        block = hashlib.sha512(bytes(x ^ y for x, y in zip(b0, block, strict=True)) + bytes([i]) + tail).digest()
+        out.append(block)
+    return b"".join(out)[:length]
+
+
+_GROUP_DST = {mode: b"HashToGroup-" + context for mode, context in _CONTEXT.items()}
+_SCALAR_DST = {mode: b"HashToScalar-" + context for mode, context in _CONTEXT.items()}
+
+
+def hash_to_group(input: bytes, mode: Mode = Mode.VOPRF) -> bytes:
+    """RFC 9497 section 4.1, HashToGroup: an element, possibly (with negligible chance) the identity."""
+    return group.from_uniform(expand_message_xmd(input, _GROUP_DST[mode]))
+
+
+def hash_to_scalar(input: bytes, mode: Mode = Mode.VOPRF, dst: bytes | None = None) -> bytes:
+    """RFC 9497 section 4.1, HashToScalar: 64 uniform bytes, little-endian, modulo the order."""
+    uniform = expand_message_xmd(input, _SCALAR_DST[mode] if dst is None else dst)
+    return group.scalar_bytes(int.from_bytes(uniform, "little"))
+
+
+def random_scalar() -> bytes:
+    """RFC 9497 RandomScalar: uniform and not zero."""
+    return group.random_scalar()
+
+
+def scalar_inverse(scalar: bytes) -> bytes:
+    """RFC 9497 ScalarInverse. Raises CryptoError INVALID_SCALAR for zero."""
+    return group.scalar_bytes(group.invert([group.scalar_int(scalar)])[0])
+
+
+def serialize_element(element: bytes) -> bytes:
+    """RFC 9497 SerializeElement: an element already is its encoding."""
+    return element
+
+
+def deserialize_element(data: bytes) -> bytes:
+    """RFC 9497 DeserializeElement. Raises CryptoError for a non-canonical encoding and for the identity."""
+    return group.element(data)
+
+
+def serialize_scalar(scalar: bytes) -> bytes:
+    """RFC 9497 SerializeScalar: a scalar already is its encoding."""
+    return scalar
+
+
+def deserialize_scalar(data: bytes) -> bytes:
+    """RFC 9497 DeserializeScalar. Raises CryptoError for a scalar that is not reduced."""
+    return group.scalar_bytes(group.scalar_int(data))
+
+
+def derive_key_pair(seed: bytes, info: bytes, mode: Mode = Mode.VOPRF) -> tuple[bytes, bytes]:
+    """RFC 9497 section 3.2.1, DeriveKeyPair: (secret scalar, public element). ``seed`` is 32 bytes."""
+    if len(seed) != 32:
+        raise InvalidInput(ErrorCode.INVALID_LENGTH, "seed", f"32 bytes, got {len(seed)}")
+    if len(info) > MAX_INPUT_BYTES:
+        raise InvalidInput(ErrorCode.INVALID_LENGTH, "info", f"at most {MAX_INPUT_BYTES} bytes")
+    derive = seed + len(info).to_bytes(2, "big") + info
+    for counter in range(256):
+        secret = hash_to_scalar(derive + bytes([counter]), mode, b"DeriveKeyPair" + _CONTEXT[mode])
+        if any(secret):
+            return secret, group.base_multiply(secret)
+    raise CryptoError(ErrorCode.INVALID_SCALAR, "seed", "one that derives a key")  # DeriveKeyPairError
+
+
+def generate_key_pair() -> tuple[bytes, bytes]:
+    """RFC 9497 GenerateKeyPair: a fresh (secret scalar, public element)."""
+    secret = group.random_scalar()
+    return secret, group.base_multiply(secret)
+
+
+GENERATOR = group.base_multiply(group.scalar_bytes(1))
+
+__all__ = [
+    "GENERATOR", "IDENTIFIER", "MAX_INPUT_BYTES", "NE", "NH", "NS", "ORDER", "Mode", "create_context_string",
+    "derive_key_pair", "deserialize_element", "deserialize_scalar", "expand_message_xmd", "generate_key_pair",
+    "hash_to_group", "hash_to_scalar", "random_scalar", "scalar_inverse", "serialize_element", "serialize_scalar",
+]  # fmt: skip
