@@ -34,9 +34,7 @@ def _weights(public: bytes, c: Sequence[bytes], d: Sequence[bytes], mode: Mode) 
     head = _framed(seed)
     hash_to_scalar = suite.hash_to_scalar
     return [
-        hash_to_scalar(
-            head + i.to_bytes(2, "big") + b"\x00\x20" + ci + b"\x00\x20" + di + b"Composite", mode
-        )
+        hash_to_scalar(head + i.to_bytes(2, "big") + b"\x00\x20" + ci + b"\x00\x20" + di + b"Composite", mode)
         for i, (ci, di) in enumerate(zip(c, d, strict=True))
     ]
 
@@ -86,9 +84,7 @@ def _prove_with(
     return challenge + group.scalar_bytes(s)
 
 
-def verify(
-    a: bytes, b: bytes, c: Sequence[bytes], d: Sequence[bytes], proof: bytes, mode: Mode = Mode.VOPRF
-) -> bool:
+def verify(a: bytes, b: bytes, c: Sequence[bytes], d: Sequence[bytes], proof: bytes, mode: Mode = Mode.VOPRF) -> bool:
     """RFC 9497 VerifyProof. False for a wrong proof; :func:`check` raises instead and cannot be overlooked.
 
     Raises CryptoError where an element is none, InvalidInput where c and d differ in length or are empty.
@@ -105,9 +101,7 @@ def verify(
     return hmac.compare_digest(_challenge(b, m, z, t2, t3, mode), challenge)
 
 
-def check(
-    a: bytes, b: bytes, c: Sequence[bytes], d: Sequence[bytes], proof: bytes, mode: Mode = Mode.VOPRF
-) -> None:
+def check(a: bytes, b: bytes, c: Sequence[bytes], d: Sequence[bytes], proof: bytes, mode: Mode = Mode.VOPRF) -> None:
     """As :func:`verify`, but raises CryptoError INVALID_PROOF: whoever evaluated used another key than ``b``'s."""
     if not verify(a, b, c, d, proof, mode):
         raise CryptoError(ErrorCode.INVALID_PROOF, "proof", "a proof against the evaluator's public share")

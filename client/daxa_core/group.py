@@ -40,11 +40,12 @@ def _load() -> Any:
 _sodium = _load()
 
 
-
 def _raw(name: str, pointers: int) -> Any:
     found = ctypes.cast(getattr(_sodium, name), ctypes.c_void_p).value
     assert found is not None
-    return ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p if i == 0 else ctypes.c_char_p for i in range(pointers)])(found)
+    return ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p if i == 0 else ctypes.c_char_p for i in range(pointers)])(
+        found
+    )
 
 
 _from_hash = _raw("crypto_core_ristretto255_from_hash", 2)

@@ -1,0 +1,42 @@
+"""What need not be oblivious is BLAKE3, each use under a derive-key context of its own.
+
+>>> len(account_pseudonym(bytes(32), "17"))
+16
+"""
+
+from __future__ import annotations
+
+from blake3 import blake3
+
+from .errors import ErrorCode, InvalidInput
+from .model import ACCOUNT_BYTES
+
+SECRET_BYTES = 32
+MAX_ACCOUNT_BYTES = 256
+_ACCOUNT_CONTEXT = "daxa 2026-05 account pseudonym v1"
+
+
+def derive_key(context: str, secret: bytes) -> bytes:
+    """A 32-byte key for one use, from a 32-byte secret and a context that no other use has."""
+    return blake3(secret, derive_key_context=context).digest()
+
+
+def digest(context: str, data: bytes) -> bytes:
+    """The 32-byte digest of public data under its own context."""
+    return blake3(data, derive_key_context=context).digest()
+
+
+def account_pseudonym(secret: bytes, account: str) -> bytes:
+    """A member's customer number under that member's own 32-byte secret: 16 bytes that link nothing across members.
+
+    Raises InvalidInput INVALID_ACCOUNT unless the number is 1 to 256 bytes of UTF-8.
+    """
+    if len(secret) != SECRET_BYTES:
+        raise InvalidInput(ErrorCode.INVALID_LENGTH, "account_secret", f"{SECRET_BYTES} bytes, got {len(secret)}")
+    try:
+        data = account.encode()
+    except UnicodeEncodeError:
+        data = b""
+    if not 1 <= len(data) <= MAX_ACCOUNT_BYTES:
+        raise InvalidInput(ErrorCode.INVALID_ACCOUNT, "account", f"1 to {MAX_ACCOUNT_BYTES} bytes of UTF-8")
+    return blake3(data, key=derive_key(_ACCOUNT_CONTEXT, secret)).digest(length=ACCOUNT_BYTES)
