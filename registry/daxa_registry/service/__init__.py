@@ -1,0 +1,1 @@
+"""What the registry does, without the wire: intake, matching, verdicts, quotas."""

@@ -1,0 +1,1 @@
+"""What the registry keeps. Everybody but ``bootstrap`` knows only :mod:`.interface`."""

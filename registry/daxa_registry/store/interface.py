@@ -1,0 +1,160 @@
+"""The store's contract: nodes, subjects, presences, batches and verdicts, and what each operation guarantees.
+
+All writing happens inside :meth:`Store.transaction`, by one thread of the process at a time; everything in it is durable
+together when the block ends, or nothing of it is. Reading outside a transaction sees the last committed state and may be
+done from another thread than the writer's.
+
+Every operation MUST raise :class:`daxa_core.errors.Unavailable` (``UNAVAILABLE``, field ``store``) when the database cannot do
+it now (locked, full, unreachable), with nothing changed; and never an exception of the database's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from daxa_core.model import Kind, Level, Refusal, Sighting
+
+from daxa_registry.decision.graph import Neighbourhood, Population
+
+HUB_SIZE = 256
+"""Distinct subjects on one address up to which a decision looks at all of them (DESIGN.md section 6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absorbed:
+    """What a batch changed.
+
+    ``subjects`` has one id per sighting, in their order, or None where it was refused. ``moved`` are the subjects whose
+    evidence changed: a new presence, or a known one in a new hour. ``grown`` are addresses whose number of subjects
+    passed a step (:data:`STEPS`), so that everybody there has to be decided again.
+    """
+
+    subjects: tuple[int | None, ...]
+    refusals: tuple[Refusal, ...]
+    moved: frozenset[int]
+    grown: frozenset[int]
+
+
+STEPS = frozenset(
+    {2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128, 160, 200, HUB_SIZE, HUB_SIZE + 1}
+)
+"""Numbers of subjects on an address at which its evidence class changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A batch that was taken: the digest of its content and what was answered, verdicts by their sequence numbers."""
+
+    digest: bytes
+    accepted: int
+    refusals: tuple[Refusal, ...]
+    sequences: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a subject stands: its key's fingerprint, its current level and the sequence that said so (0: none yet)."""
+
+    subject: int
+    member: int
+    key: bytes
+    level: Level
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVerdict:
+    """One change of a verdict: the exact bytes shipped and the evidence it rested on, at its member's sequence."""
+
+    subject: int
+    member: int
+    sequence: int
+    level: Level
+    decided_at: int
+    body: bytes
+    evidence: bytes
+
+
+class Store(Protocol):
+    """One registry's database."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Everything inside is durable together when the block ends without an exception; else nothing of it is."""
+
+    def close(self) -> None:
+        """Closes the database. What was committed stays."""
+
+    # who
+
+    def member_id(self, name: str) -> int:
+        """The number of a member, made on first use. Stable for the life of the database."""
+
+    # writing: inside a transaction
+
+    def find_batch(self, member: int, batch_id: bytes) -> StoredBatch | None:
+        """What was answered to that batch of that member, while it is kept."""
+
+    def save_batch(self, member: int, batch_id: bytes, batch: StoredBatch, received_at: int) -> None:
+        """Keeps an answer. MUST fail when the member already has a batch of that id."""
+
+    def drop_batches(self, received_before: int, limit: int) -> int:
+        """Forgets at most ``limit`` batches that came in before that time; how many it forgot."""
+
+    def absorb(self, member: int, sightings: Sequence[Sighting], check_element: Callable[[bytes], None]) -> Absorbed:
+        """Merges sightings into nodes, subjects and presences, and keeps the counters of each.
+
+        ``check_element`` is called for every fingerprint that no stored node has, before it is stored; what it raises
+        (a ``DaxaError``) refuses that sighting alone. Hours are added to a set, so the same hour twice is one hour; counts
+        are added up, except for ``DECLARED``.
+        """
+
+    def withdraw(self, member: int, key: bytes, first_hour: int, last_hour: int) -> tuple[int, frozenset[int]]:
+        """Deletes what that member said of that key in those hours (both included).
+
+        Answers how many presences were shortened or deleted, and the subjects whose evidence that changed: the key's own,
+        and those who met it.
+        """
+
+    def append_verdict(self, verdict: StoredVerdict) -> None:
+        """Adds a change and makes it the subject's current one. MUST fail when the sequence is not the member's next."""
+
+    # reading: anywhere
+
+    def head(self, member: int) -> int:
+        """The member's newest verdict sequence, 0 if there is none."""
+
+    def standings(self, subjects: Iterable[int]) -> Mapping[int, Standing]:
+        """Where each subject stands; a subject that is not stored is not in the answer."""
+
+    def subjects_on(self, addresses: Iterable[int]) -> frozenset[int]:
+        """The subjects on those addresses, except on addresses beyond the hub size: those are never visited."""
+
+    def all_subjects(self) -> Iterator[int]:
+        """Every subject that was used or declared, in ascending order."""
+
+    def neighbourhoods(self, subjects: Sequence[int]) -> Iterator[Neighbourhood]:
+        """What a decision on each of them may look at, as :mod:`daxa_registry.decision.graph` defines it.
+
+        MUST be called for no more than a few thousand subjects at once; an unknown subject is passed over.
+        """
+
+    def population(self) -> Population:
+        """Totals, with the commonness of the devices of the neighbourhoods handed out since the store was opened."""
+
+    def current_verdicts(self, member: int, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """The bodies of the current verdicts of those of the member's keys that ever had one."""
+
+    def verdicts_after(self, member: int, sequence: int, limit: int) -> list[tuple[int, bytes]]:
+        """Up to ``limit`` changes of the member after that sequence, in order: (sequence, body)."""
+
+    def verdicts_at(self, member: int, sequences: Sequence[int]) -> list[bytes]:
+        """The bodies at those sequences, in their order."""
+
+    def counts(self) -> Mapping[str, int]:
+        """How many members, subjects, presences, verdicts, batches, and nodes by kind (``node_KEY`` …)."""
+
+    def infrastructure(self, kind: Kind, fingerprint: bytes, name: str, until: int) -> None:
+        """Inside a transaction: declares a node as licensed infrastructure until that time (seconds)."""

@@ -1,0 +1,177 @@
+"""Reading neighbourhoods out of SQLite, in sets: a chunk of subjects at a time, a place once however many meet there."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+
+from daxa_core.model import Manner
+
+from daxa_registry.decision.graph import Commonness, Neighbourhood, Place, Population, Presence, Subject
+
+from .hours import unpack
+
+CHUNK = 400
+PLACES_CACHED = 20_000
+SUBJECTS_CACHED = 200_000
+_COLUMNS = "address, device, subject, manner, network, first, hours, count"
+_MANNERS = {int(manner): manner for manner in Manner}
+
+Row = tuple[int, int, int, int, int, int, bytes, int]
+
+
+class GraphReader:
+    """Builds what :mod:`daxa_registry.decision.graph` describes; keeps places until the absorber changes them."""
+
+    def __init__(self, connection: sqlite3.Connection, hub_size: int) -> None:
+        self._db = connection
+        self._hub_size = hub_size
+        self.forget()
+
+    def forget(self) -> None:
+        """Drops every cache."""
+        self._places: dict[int, Place] = {}
+        self._devices: dict[int, Commonness] = {}
+        self._subjects: dict[int, Subject] = {}
+        self._hub_members: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {}
+
+    def changed(self, addresses: set[int]) -> None:
+        """What was read of these addresses is no longer so."""
+        for address in addresses:
+            place = self._places.pop(address, None)
+            if place is not None:
+                for presence in place.presences:
+                    self._subjects.pop(presence.subject.id, None)
+
+    def subjects_on(self, addresses: Iterable[int]) -> frozenset[int]:
+        """The subjects on those addresses that are no hubs."""
+        found: set[int] = set()
+        for address in addresses:
+            found.update(
+                row[0]
+                for row in self._db.execute(
+                    "SELECT DISTINCT p.subject FROM node n JOIN presence p ON p.address=n.id"
+                    " WHERE n.id=? AND n.subjects<=?",
+                    (address, self._hub_size),
+                )
+            )
+        return frozenset(found)
+
+    def population(self) -> Population:
+        """Totals, with the devices met so far."""
+        total = self._db.execute("SELECT count(*) FROM subject WHERE seen > 0").fetchone()[0]
+        return Population(int(total), self._devices)
+
+    def neighbourhoods(self, subjects: Sequence[int]) -> Iterator[Neighbourhood]:
+        """One per stored subject, in the order asked."""
+        for start in range(0, len(subjects), CHUNK):
+            yield from self._chunk(subjects[start : start + CHUNK])
+
+    def _chunk(self, wanted: Sequence[int]) -> Iterator[Neighbourhood]:
+        for subject in wanted:
+            self._subjects.pop(subject, None)
+        self._load_subjects(wanted)
+        known = [subject for subject in wanted if subject in self._subjects]
+        keys = {self._subjects[subject].key for subject in known}
+        siblings: dict[int, list[int]] = {}
+        for identifier, key in self._select("SELECT id, key FROM subject WHERE key IN ({})", keys):
+            siblings.setdefault(key, []).append(identifier)
+        everyone = {identifier for group in siblings.values() for identifier in group}
+        rows: dict[int, list[Row]] = {identifier: [] for identifier in everyone}
+        for row in self._select(f"SELECT {_COLUMNS} FROM presence WHERE subject IN ({{}})", everyone):  # noqa: S608
+            rows[row[2]].append(row)
+        addresses = {row[0] for group in rows.values() for row in group}
+        crowds = self._load_places(addresses)
+        self._load_subjects(everyone)
+        for subject in known:
+            me = self._subjects[subject]
+            own = tuple(self._presence(row) for row in rows[subject])
+            elsewhere = tuple(
+                self._presence(row) for other in siblings[me.key] if other != subject for row in rows[other]
+            )
+            places: dict[int, Place] = {}
+            for presence in (*own, *elsewhere):
+                if presence.address not in places:
+                    place = self._places.get(presence.address)
+                    if place is None:
+                        devices = {p.device for p in (*own, *elsewhere) if p.address == presence.address}
+                        place = self._crowd(presence.address, crowds[presence.address], devices)
+                    places[presence.address] = place
+            yield Neighbourhood(me, own, elsewhere, places)
+
+    def _select(self, query: str, values: Iterable[int]) -> Iterator[tuple]:  # type: ignore[type-arg]
+        listed = list(values)
+        for start in range(0, len(listed), 900):
+            part = listed[start : start + 900]
+            yield from self._db.execute(query.format(",".join("?" * len(part))), part)
+
+    def _load_subjects(self, wanted: Iterable[int]) -> None:
+        missing = {subject for subject in wanted if subject not in self._subjects}
+        for row in self._select(
+            "SELECT id, member, key, account, holder, hours, addresses FROM subject WHERE id IN ({})", missing
+        ):
+            self._subjects[row[0]] = Subject(*row)
+
+    def _load_places(self, addresses: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """Reads the places that are not in the cache; answers (subjects, infrastructure) of those too crowded for it."""
+        if len(self._places) > PLACES_CACHED:
+            self._places.clear()
+        if len(self._subjects) > SUBJECTS_CACHED:
+            self._subjects.clear()
+        missing = [address for address in addresses if address not in self._places]
+        crowds: dict[int, tuple[int, int]] = {}
+        counted: dict[int, tuple[int, int]] = {}
+        for address, subjects, infrastructure in self._select(
+            "SELECT id, subjects, infrastructure FROM node WHERE id IN ({})", missing
+        ):
+            (crowds if subjects > self._hub_size else counted)[address] = (subjects, infrastructure)
+        rows: dict[int, list[Row]] = {address: [] for address in counted}
+        for row in self._select(f"SELECT {_COLUMNS} FROM presence WHERE address IN ({{}})", counted):  # noqa: S608
+            rows[row[0]].append(row)
+        self._load_subjects({row[2] for group in rows.values() for row in group})
+        self._load_devices({row[1] for group in rows.values() for row in group})
+        for address, (subjects, infrastructure) in counted.items():
+            presences = tuple(self._presence(row) for row in rows[address])
+            network = presences[0].network if presences else 0
+            self._places[address] = Place(address, network, subjects, False, bool(infrastructure), presences)
+        return crowds
+
+    def _crowd(self, address: int, counted: tuple[int, int], devices: set[int]) -> Place:
+        """A hub as one subject sees it: those with its devices, up to the hub size."""
+        rows: list[Row] = []
+        for device in sorted(devices):
+            rows += self._db.execute(
+                f"SELECT {_COLUMNS} FROM presence WHERE address=? AND device=? LIMIT ?",  # noqa: S608 - fixed columns
+                (address, device, self._hub_size),
+            ).fetchall()
+        self._load_subjects({row[2] for row in rows})
+        self._load_devices(devices)
+        presences = tuple(self._presence(row) for row in rows)
+        network = presences[0].network if presences else 0
+        subjects, infrastructure = counted
+        return Place(
+            address, network, subjects, True, bool(infrastructure), presences, self._members_on(address, subjects)
+        )
+
+    def _members_on(self, address: int, subjects: int) -> tuple[tuple[int, int], ...]:
+        """Subjects by member on a hub; counted anew when it has grown or shrunk by a tenth."""
+        known = self._hub_members.get(address)
+        if known is None or abs(known[0] - subjects) * 10 > known[0]:
+            rows = self._db.execute(
+                "SELECT s.member, count(DISTINCT p.subject) FROM presence p JOIN subject s ON s.id=p.subject"
+                " WHERE p.address=? GROUP BY s.member ORDER BY s.member",
+                (address,),
+            ).fetchall()
+            known = self._hub_members[address] = (subjects, tuple(rows))
+        return known[1]
+
+    def _load_devices(self, devices: set[int]) -> None:
+        wanted = devices - {0}
+        for row in self._select("SELECT id, subjects, addresses, rejected FROM node WHERE id IN ({})", wanted):
+            self._devices[row[0]] = Commonness(*row[1:])
+
+    def _presence(self, row: Row) -> Presence:
+        address, device, subject, manner, network, first, hours, count = row
+        return Presence(
+            self._subjects[subject], address, network, device, _MANNERS[manner], first, unpack(hours), count
+        )

@@ -1,0 +1,73 @@
+"""The SQLite schema and its migrations: forward only, each committed together with its number.
+
+``PRAGMA user_version`` counts the migrations that were applied. A database from a later program is refused, not guessed at.
+"""
+
+from __future__ import annotations
+
+from daxa_core.errors import ConfigurationError, ErrorCode
+from sqlite_utils import Database
+
+MIGRATIONS = (
+    """
+    CREATE TABLE member (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, head INTEGER NOT NULL DEFAULT 0);
+
+    -- One row per fingerprint. Counters: distinct subjects, distinct addresses (of a device), distinct refused subjects
+    -- (of a device). infrastructure: seconds until which an operator vouches for it.
+    CREATE TABLE node (
+      id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, fingerprint BLOB NOT NULL,
+      subjects INTEGER NOT NULL DEFAULT 0, addresses INTEGER NOT NULL DEFAULT 0, rejected INTEGER NOT NULL DEFAULT 0,
+      infrastructure INTEGER NOT NULL DEFAULT 0, name TEXT
+    );
+    CREATE UNIQUE INDEX node_fingerprint ON node (fingerprint, kind);
+
+    -- One key at one member.
+    CREATE TABLE subject (
+      id INTEGER PRIMARY KEY, key INTEGER NOT NULL, member INTEGER NOT NULL, account BLOB, holder INTEGER,
+      seen INTEGER NOT NULL DEFAULT 0, hours INTEGER NOT NULL DEFAULT 0, addresses INTEGER NOT NULL DEFAULT 0,
+      level INTEGER NOT NULL DEFAULT 0, sequence INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE UNIQUE INDEX subject_key ON subject (key, member);
+
+    -- One row per edge: a subject on an address with a device (0: unknown), in one manner. hours is a little-endian bit
+    -- set from the hour `first` on.
+    CREATE TABLE presence (
+      id INTEGER PRIMARY KEY, address INTEGER NOT NULL, device INTEGER NOT NULL, subject INTEGER NOT NULL,
+      manner INTEGER NOT NULL, network INTEGER NOT NULL, first INTEGER NOT NULL, hours BLOB NOT NULL,
+      count INTEGER NOT NULL
+    );
+    CREATE UNIQUE INDEX presence_place ON presence (address, device, subject, manner);
+    CREATE INDEX presence_subject ON presence (subject, address);
+
+    CREATE TABLE batch (
+      member INTEGER NOT NULL, batch_id BLOB NOT NULL, digest BLOB NOT NULL, accepted INTEGER NOT NULL,
+      refusals TEXT NOT NULL, sequences TEXT NOT NULL, received_at INTEGER NOT NULL, PRIMARY KEY (member, batch_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX batch_age ON batch (received_at);
+
+    CREATE TABLE verdict (
+      member INTEGER NOT NULL, sequence INTEGER NOT NULL, subject INTEGER NOT NULL, level INTEGER NOT NULL,
+      decided_at INTEGER NOT NULL, body BLOB NOT NULL, evidence BLOB NOT NULL, PRIMARY KEY (member, sequence)
+    ) WITHOUT ROWID;
+    CREATE INDEX verdict_subject ON verdict (subject, sequence);
+    """,
+)
+
+
+def migrate(database: Database) -> None:
+    """Brings the database to this program's version. Raises ConfigurationError for one from the future."""
+    version = database.conn.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        raise ConfigurationError(
+            ErrorCode.INVALID_CONFIGURATION,
+            "database",
+            f"schema version up to {len(MIGRATIONS)}, this one is {version}",
+        )
+    for number in range(version, len(MIGRATIONS)):
+        script = f"BEGIN IMMEDIATE;{MIGRATIONS[number]};PRAGMA user_version={number + 1};COMMIT;"
+        try:
+            database.conn.executescript(script)
+        except BaseException:
+            if database.conn.in_transaction:
+                database.conn.execute("ROLLBACK")
+            raise
