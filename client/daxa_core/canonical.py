@@ -33,7 +33,7 @@ MAX_DEVICE_BYTES = 512
 MAX_HEADERS = 16
 MAX_HOLDER_BYTES = 512
 
-_KEY = re.compile(r"[\x21-\x7e]{1,%d}" % MAX_KEY_CHARACTERS)
+_KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_KEY_CHARACTERS}}}")
 _CASELESS = re.compile(
     r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[0-9a-fA-F]{48}"
 )

@@ -52,9 +52,7 @@ _from_hash = _raw("crypto_core_ristretto255_from_hash", 2)
 _scalarmult = _raw("crypto_scalarmult_ristretto255", 3)
 _scalarmult_base = _raw("crypto_scalarmult_ristretto255_base", 2)
 _add = _raw("crypto_core_ristretto255_add", 3)
-_is_valid = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p)(
-    ctypes.cast(_sodium.crypto_core_ristretto255_is_valid_point, ctypes.c_void_p).value
-)
+_is_valid = _raw("crypto_core_ristretto255_is_valid_point", 1)
 _Buffer = ctypes.c_char * ELEMENT_BYTES
 
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from . import dleq, group, suite
-from .errors import ErrorCode, InvalidInput
+from .errors import CryptoError, ErrorCode, InvalidInput
 from .suite import MAX_INPUT_BYTES, Mode
 
 
@@ -78,8 +78,8 @@ def blind_evaluate(
     for index, element in enumerate(blinded_elements):
         try:
             evaluated.append(group.multiply(secret, element))
-        except group.CryptoError as error:
-            raise group.CryptoError(error.code, f"blinded_elements[{index}]", error.expected) from None
+        except CryptoError as error:
+            raise CryptoError(error.code, f"blinded_elements[{index}]", error.expected) from None
     return evaluated, dleq.prove(secret, suite.GENERATOR, public, blinded_elements, evaluated, mode)
 
 

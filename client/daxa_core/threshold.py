@@ -3,6 +3,7 @@
 A share is checked against the commitments, an evaluation by its proof against the public share that the commitments give, and
 the combination by Lagrange's coefficients at zero. Indexes are the shares' x-coordinates, 1 to 255.
 
+    >>> from daxa_core import suite
     >>> secret, public = suite.generate_key_pair()
     >>> commitments, shares = deal(secret, threshold=2, evaluators=3)
     >>> x = suite.hash_to_group(b"x")
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from . import group, suite
+from . import group
 from .errors import CryptoError, ErrorCode, InvalidInput
 from .group import ORDER
 
