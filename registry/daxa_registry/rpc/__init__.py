@@ -1,0 +1,1 @@
+"""The wire's side of the registry and the evaluator: servers, peers, errors, one file a service."""

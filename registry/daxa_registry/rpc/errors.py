@@ -1,0 +1,85 @@
+"""The error catalogue on the wire: one status for every code, and details that name the field.
+
+The status's message is ``CODE: field: expected``. An exception that is not ours becomes INTERNAL with a fixed text.
+"""
+
+from __future__ import annotations
+
+import grpc
+from daxa_core.errors import DaxaError, ErrorCode
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+DOMAIN = "daxa.registry"
+_S = grpc.StatusCode
+
+STATUS: dict[ErrorCode, grpc.StatusCode] = {
+    ErrorCode.INVALID_KEY: _S.INVALID_ARGUMENT,
+    ErrorCode.INVALID_ADDRESS: _S.INVALID_ARGUMENT,
+    ErrorCode.INVALID_DEVICE: _S.INVALID_ARGUMENT,
+    ErrorCode.INVALID_HOLDER: _S.INVALID_ARGUMENT,
+    ErrorCode.INVALID_ACCOUNT: _S.INVALID_ARGUMENT,
+    ErrorCode.INVALID_LENGTH: _S.INVALID_ARGUMENT,
+    ErrorCode.INVALID_VALUE: _S.INVALID_ARGUMENT,
+    ErrorCode.MISSING_FIELD: _S.INVALID_ARGUMENT,
+    ErrorCode.UNKNOWN_KIND: _S.INVALID_ARGUMENT,
+    ErrorCode.UNKNOWN_MANNER: _S.INVALID_ARGUMENT,
+    ErrorCode.COUNT_OUT_OF_RANGE: _S.INVALID_ARGUMENT,
+    ErrorCode.HOUR_OUT_OF_WINDOW: _S.INVALID_ARGUMENT,
+    ErrorCode.TOO_MANY_ITEMS: _S.INVALID_ARGUMENT,
+    ErrorCode.EMPTY_BATCH: _S.INVALID_ARGUMENT,
+    ErrorCode.MESSAGE_TOO_LARGE: _S.RESOURCE_EXHAUSTED,
+    ErrorCode.INVALID_ELEMENT: _S.INVALID_ARGUMENT,
+    ErrorCode.IDENTITY_ELEMENT: _S.INVALID_ARGUMENT,
+    ErrorCode.INVALID_SCALAR: _S.INVALID_ARGUMENT,
+    ErrorCode.INVALID_PROOF: _S.INVALID_ARGUMENT,
+    ErrorCode.INVALID_SHARE: _S.INTERNAL,
+    ErrorCode.INVALID_PARAMETERS: _S.FAILED_PRECONDITION,
+    ErrorCode.NOT_ENOUGH_EVALUATORS: _S.UNAVAILABLE,
+    ErrorCode.STALE_KEY_VERSION: _S.FAILED_PRECONDITION,
+    ErrorCode.STALE_CANONICAL_VERSION: _S.FAILED_PRECONDITION,
+    ErrorCode.BATCH_ID_REUSED: _S.ALREADY_EXISTS,
+    ErrorCode.CURSOR_OUT_OF_RANGE: _S.OUT_OF_RANGE,
+    ErrorCode.CERTIFICATE_MISSING: _S.UNAUTHENTICATED,
+    ErrorCode.CERTIFICATE_EXPIRED: _S.UNAUTHENTICATED,
+    ErrorCode.CERTIFICATE_FOREIGN: _S.UNAUTHENTICATED,
+    ErrorCode.CERTIFICATE_IDENTITY: _S.UNAUTHENTICATED,
+    ErrorCode.MEMBER_MISMATCH: _S.PERMISSION_DENIED,
+    ErrorCode.PERMISSION_DENIED: _S.PERMISSION_DENIED,
+    ErrorCode.QUOTA_EXHAUSTED: _S.RESOURCE_EXHAUSTED,
+    ErrorCode.OVERLOADED: _S.RESOURCE_EXHAUSTED,
+    ErrorCode.NOT_FOUND: _S.NOT_FOUND,
+    ErrorCode.UNAVAILABLE: _S.UNAVAILABLE,
+    ErrorCode.DEADLINE_EXCEEDED: _S.DEADLINE_EXCEEDED,
+    ErrorCode.INVALID_CONFIGURATION: _S.FAILED_PRECONDITION,
+    ErrorCode.INVALID_POLICY: _S.INVALID_ARGUMENT,
+    ErrorCode.INVALID_FILE: _S.INVALID_ARGUMENT,
+    ErrorCode.INTERNAL: _S.INTERNAL,
+}
+
+
+def status_of(code: ErrorCode) -> grpc.StatusCode:
+    """The gRPC status of a code. Total: a test asks it for every code."""
+    return STATUS[code]
+
+
+def to_status(error: Exception) -> grpc.Status:
+    """The status with its google.rpc details: ErrorInfo always, BadRequest where there is a field, RetryInfo where it helps."""
+    if not isinstance(error, DaxaError):
+        error = DaxaError(ErrorCode.INTERNAL, "", "to succeed; the operators have been told")
+    details: list[object] = [error_details_pb2.ErrorInfo(reason=str(error.code), domain=DOMAIN)]
+    if error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.expected)
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if error.retry_after is not None:
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(max(int(error.retry_after * 1_000), 1))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    packed = []
+    for detail in details:
+        box = any_pb2.Any()
+        box.Pack(detail)  # type: ignore[arg-type]
+        packed.append(box)
+    code = code_pb2.Code.Value(status_of(error.code).name)
+    return rpc_status.to_status(status_pb2.Status(code=code, message=str(error), details=packed))

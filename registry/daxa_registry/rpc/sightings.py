@@ -1,0 +1,79 @@
+"""SightingService: reads batches off the wire, hands them to the intake, answers after the commit."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+import grpc
+from daxa_api.v1 import sighting_pb2, sighting_pb2_grpc
+from daxa_core import codec
+from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused
+from daxa_core.model import BATCH_ID_BYTES, FINGERPRINT_BYTES, MAX_SIGHTINGS, Sighting
+from daxa_core.parameters import Parameters
+
+from daxa_registry.service.intake import Intake, Submission, Withdrawal
+
+from .identity import peer_of
+
+
+def check_key_version(parameters: Parameters, key_version: int) -> None:
+    """Raises Refused STALE_KEY_VERSION unless the fingerprints were made under the key in force."""
+    if key_version != parameters.key_version:
+        raise Refused(ErrorCode.STALE_KEY_VERSION, "key_version", f"{parameters.key_version}, got {key_version}")
+
+
+class SightingService(sighting_pb2_grpc.SightingServiceServicer):
+    """See proto/daxa_api/v1/sighting.proto."""
+
+    def __init__(self, intake: Intake, parameters: Parameters, trust_domain: str) -> None:
+        self._intake = intake
+        self._parameters = parameters
+        self._trust_domain = trust_domain
+
+    async def SubmitSightings(
+        self, request: sighting_pb2.SubmitSightingsRequest, context: grpc.aio.ServicerContext
+    ) -> sighting_pb2.SubmitSightingsResponse:
+        member = peer_of(context, self._trust_domain).name
+        if request.member != member:
+            raise Refused(ErrorCode.MEMBER_MISMATCH, "member", "the name in the client certificate")
+        if len(request.batch_id) != BATCH_ID_BYTES:
+            got = len(request.batch_id)
+            raise InvalidInput(ErrorCode.INVALID_LENGTH, "batch_id", f"{BATCH_ID_BYTES} bytes, got {got}")
+        check_key_version(self._parameters, request.key_version)
+        if request.canonical_version != self._parameters.canonical_version:
+            wanted = f"{self._parameters.canonical_version}, got {request.canonical_version}"
+            raise Refused(ErrorCode.STALE_CANONICAL_VERSION, "canonical_version", wanted)
+        number = len(request.sightings)
+        if number == 0:
+            raise InvalidInput(ErrorCode.EMPTY_BATCH, "sightings", f"1 to {MAX_SIGHTINGS}, got none")
+        if number > MAX_SIGHTINGS:
+            raise InvalidInput(ErrorCode.TOO_MANY_ITEMS, "sightings", f"1 to {MAX_SIGHTINGS}, got {number}")
+        items: list[Sighting | DaxaError] = []
+        for message in request.sightings:
+            try:
+                items.append(codec.read_sighting(message))
+            except DaxaError as error:
+                items.append(error)
+        # The digest only tells one content from another under the same id, so any collision-resistant hash of the bytes does.
+        digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+        receipt = await asyncio.wrap_future(self._intake.submit(Submission(member, request.batch_id, digest, items)))
+        return sighting_pb2.SubmitSightingsResponse(
+            accepted=receipt.accepted,
+            refusals=[codec.write_refusal(refusal) for refusal in receipt.refusals],
+            verdicts=[codec.decode_verdict(body) for body in receipt.verdicts],
+        )
+
+    async def WithdrawSightings(
+        self, request: sighting_pb2.WithdrawSightingsRequest, context: grpc.aio.ServicerContext
+    ) -> sighting_pb2.WithdrawSightingsResponse:
+        member = peer_of(context, self._trust_domain).name
+        check_key_version(self._parameters, request.key_version)
+        if len(request.key) != FINGERPRINT_BYTES:
+            got = len(request.key)
+            raise InvalidInput(ErrorCode.INVALID_LENGTH, "key", f"{FINGERPRINT_BYTES} bytes, got {got}")
+        if request.first_hour > request.last_hour:
+            raise InvalidInput(ErrorCode.INVALID_VALUE, "last_hour", "not before first_hour")
+        withdrawal = Withdrawal(member, request.key, request.first_hour, request.last_hour)
+        withdrawn = await asyncio.wrap_future(self._intake.withdraw(withdrawal))
+        return sighting_pb2.WithdrawSightingsResponse(withdrawn=withdrawn)

@@ -1,0 +1,96 @@
+"""VerdictService: looks verdicts up, and streams their changes from a cursor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import grpc
+from daxa_api.v1 import types_pb2, verdict_pb2, verdict_pb2_grpc
+from daxa_core import codec
+from daxa_core.errors import ErrorCode, InvalidInput
+from daxa_core.model import FINGERPRINT_BYTES, MAX_KEYS_PER_LOOKUP
+from daxa_core.parameters import Parameters
+
+from daxa_registry.service.news import News
+from daxa_registry.store.interface import Store
+
+from .identity import peer_of
+from .sightings import check_key_version
+
+PAGE = 200
+HEARTBEAT_SECONDS = 20.0
+
+
+class VerdictService(verdict_pb2_grpc.VerdictServiceServicer):
+    """See proto/daxa_api/v1/verdict.proto. A member is told of its own keys and of nobody else's."""
+
+    def __init__(
+        self, store: Store, news: News, parameters: Parameters, trust_domain: str, heartbeat: float = HEARTBEAT_SECONDS
+    ) -> None:
+        """``heartbeat``: seconds between empty messages on an idle stream."""
+        self._store = store
+        self._news = news
+        self._parameters = parameters
+        self._trust_domain = trust_domain
+        self._heartbeat = heartbeat
+        self._members: dict[str, int] = {}
+
+    def _member(self, context: grpc.aio.ServicerContext) -> int:
+        name = peer_of(context, self._trust_domain).name
+        member = self._members.get(name)
+        if member is None:
+            member = self._members[name] = self._store.member_id(name)
+        return member
+
+    async def BatchGetVerdicts(
+        self, request: verdict_pb2.BatchGetVerdictsRequest, context: grpc.aio.ServicerContext
+    ) -> verdict_pb2.BatchGetVerdictsResponse:
+        member = self._member(context)
+        check_key_version(self._parameters, request.key_version)
+        keys = request.keys
+        if not 1 <= len(keys) <= MAX_KEYS_PER_LOOKUP:
+            code = ErrorCode.TOO_MANY_ITEMS if keys else ErrorCode.EMPTY_BATCH
+            raise InvalidInput(code, "keys", f"1 to {MAX_KEYS_PER_LOOKUP}, got {len(keys)}")
+        for index, key in enumerate(keys):
+            if len(key) != FINGERPRINT_BYTES:
+                wanted = f"{FINGERPRINT_BYTES} bytes, got {len(key)}"
+                raise InvalidInput(ErrorCode.INVALID_LENGTH, f"keys[{index}]", wanted)
+        found = self._store.current_verdicts(member, keys)
+        response = verdict_pb2.BatchGetVerdictsResponse()
+        for key in keys:
+            body = found.get(key)
+            if body is None:
+                response.verdicts.add(key=key, level=types_pb2.LEVEL_CLEAR)
+            else:
+                response.verdicts.add().MergeFromString(body)
+        return response
+
+    async def WatchVerdicts(
+        self, request: verdict_pb2.WatchVerdictsRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[verdict_pb2.WatchVerdictsResponse]:
+        member = self._member(context)
+        cursor = request.after_sequence
+        head = self._store.head(member)
+        if cursor > head:
+            raise InvalidInput(ErrorCode.CURSOR_OUT_OF_RANGE, "after_sequence", f"0 to {head}")
+        event = self._news.watch(member)
+        try:
+            yield verdict_pb2.WatchVerdictsResponse(head_sequence=head)
+            while True:
+                event.clear()
+                page = self._store.verdicts_after(member, cursor, PAGE)
+                if page:
+                    # The next page is read when this one was taken by the transport, so a slow reader costs one page.
+                    cursor = page[-1][0]
+                    yield verdict_pb2.WatchVerdictsResponse(
+                        verdicts=[codec.decode_verdict(body) for _, body in page],
+                        head_sequence=max(self._store.head(member), cursor),
+                    )
+                    continue
+                try:
+                    await asyncio.wait_for(event.wait(), self._heartbeat)
+                except TimeoutError:
+                    yield verdict_pb2.WatchVerdictsResponse(head_sequence=self._store.head(member))
+        finally:
+            self._news.leave(member, event)
