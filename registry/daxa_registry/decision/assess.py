@@ -26,7 +26,7 @@ HYPOTHESES = tuple(Hypothesis)
 SILENT = -9.0
 JUST_BELOW = 0.01
 _PEOPLE, _LOCKSTEP, _PARTNERS = INDEX["people"], INDEX["lockstep"], INDEX["partners"]
-_SAME, _DECLARED, _STACKS = INDEX["same_stack"], INDEX["declared"], INDEX["stacks"]
+_SAME, _DECLARED, _NETWORKS = INDEX["same_stack"], INDEX["declared"], INDEX["networks"]
 _ATTEMPTS = INDEX["breadth"]
 _COUNTED = frozenset(
     INDEX[name] for name in ("people", "crowd", "partners", "declared", "stacks", "networks", "hosts", "breadth", "wrong_doors")
@@ -44,12 +44,16 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What the evidence supports. ``terms``, largest first, add up to ``score``."""
+    """What the evidence supports. ``terms``, largest first, add up to ``score``.
+
+    ``seen_hour`` is when what ``hypothesis`` rests on was last seen: whether sharing went on after a warning.
+    """
 
     score: float
     level: Level
     hypothesis: Hypothesis
     terms: tuple[Term, ...]
+    seen_hour: int = 0
 
 
 def assess(evidence: Evidence, policy: Policy, now: int) -> Assessment:
@@ -93,7 +97,7 @@ def _silent(values: tuple[float, ...], hypothesis: Hypothesis) -> bool:
     if hypothesis is Hypothesis.OPERATOR:
         return values[_PEOPLE] < 2
     if hypothesis is Hypothesis.PARTIES:
-        return values[_STACKS] < 2
+        return values[_NETWORKS] < 2
     return values[_ATTEMPTS] < 1
 
 
@@ -145,5 +149,10 @@ def _explain(view: View, evidence: Evidence, policy: Policy, fades: dict[Hypothe
         terms.append(Term("SUPPRESSED_HUB", 0.0, max(evidence.hub_subjects, evidence.infrastructure)))
     if view.without:
         terms.append(Term("ONE_MEMBER_LEFT_OUT", 0.0, len(view.without)))
+    last = {
+        Hypothesis.OPERATOR: evidence.operator_hour,
+        Hypothesis.PARTIES: evidence.parties_hour,
+        Hypothesis.LEAK: evidence.leak_hour,
+    }[leading]
     terms.sort(key=lambda term: (-term.contribution, term.code))
-    return Assessment(score, policy.levels.of(score), leading, tuple(terms))
+    return Assessment(score, policy.levels.of(score), leading, tuple(terms), last)

@@ -1,4 +1,8 @@
-"""One key, many parties: client stacks, networks and hours that do not fit one person."""
+"""One key, many parties: client stacks, networks and hours that do not fit one person.
+
+A party shows as a network of its own with a client stack of its own. One person roams over many networks with one stack, or
+runs many stacks on a few networks; what does not fit is many of both that match one to one, used at the same time.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,20 @@ from daxa_registry.decision.graph import Presence
 from daxa_registry.decision.overlap import Span, join
 from daxa_registry.decision.places import PlaceFacts, persons
 
-NOTHING = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
+HOST_CROWD = 12
+LASTING_HOURS = 24
+MAX_NETWORKS = 48
+NOTHING = (1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Breadth:
-    """What is the key's own, and its hosts, who may be reported by other members."""
+    """What is the key's own, and its hosts, who may be reported by other members.
 
-    own: tuple[float, float, float]  # stacks, networks, concurrency
-    tail: tuple[float, float]  # interleaving, evenness
+    ``own`` holds the features of many parties but for the hosts, in the order of ``FEATURES``.
+    """
+
+    own: tuple[float, ...]
     hosts: tuple[tuple[int, tuple[tuple[int, int], ...]], ...]  # (known, ((member, bits), ...)) per address
     members: frozenset[int]
 
@@ -26,67 +35,84 @@ class Breadth:
         """The features of many parties, in the order of ``FEATURES``."""
         hosts = 0.0
         for known, by_member in self.hosts:
-            hosts += persons(known, [bits for member, bits in by_member if member not in gone])
-        return (*self.own, hosts, *self.tail)
+            hosts += persons(known, [bits for member, bits in by_member if member not in gone]) > 0
+        return (*self.own, hosts)
 
 
 def breadth_of(used: Sequence[Presence], subject: int, facts: Mapping[int, PlaceFacts]) -> Breadth:
     """How many use the key, as far as its own presences tell."""
     if len(used) < 2:
-        return Breadth((1.0, 1.0, 0.0), (0.0, 0.0), (), frozenset())
-    stacks: dict[int, Span] = {}
-    weight: dict[tuple[int, int], int] = {}
+        return Breadth(NOTHING[:-1], (), frozenset())
+    stacks: set[int] = set()
+    networks: dict[int, Span] = {}
+    edges: dict[tuple[int, int], int] = {}
     for presence in used:
-        if not presence.device:
-            continue
-        stacks[presence.device] = join(stacks.get(presence.device), presence.first, presence.hours)
-        edge = (presence.device, presence.network)
-        weight[edge] = weight.get(edge, 0) + presence.hours.bit_count()
-    if len(stacks) < 2:
-        return Breadth((1.0, 1.0, 0.0), (0.0, 0.0), (), frozenset())
-    main: dict[int, tuple[int, int]] = {}
-    for (device, network), hours in weight.items():
-        best = main.get(device)
-        if best is None or (hours, -network) > (best[0], -best[1]):
-            main[device] = (hours, network)
-    parties: dict[int, Span] = {}
-    for device, span in stacks.items():
-        network = main[device][1]
-        parties[network] = join(parties.get(network), span.first, span.hours)
-    base = min(span.first for span in parties.values())
-    once = twice = 0
+        network = presence.network
+        networks[network] = join(networks.get(network), presence.first, presence.hours)
+        if presence.device:
+            stacks.add(presence.device)
+            edge = (presence.device, network)
+            edges[edge] = edges.get(edge, 0) + presence.hours.bit_count()
+    if len(networks) < 2:
+        return Breadth((float(max(len(stacks), 1)), 1.0, *NOTHING[2:-1]), (), frozenset())
+    spans = sorted(networks.values(), key=lambda span: (-span.hours.bit_count(), span.first))[:MAX_NETWORKS]
+    base = min(span.first for span in spans)
+    once = twice = thrice = 0
     counts = []
-    for span in parties.values():
+    for span in spans:
         bits = span.hours << (span.first - base)
+        thrice |= twice & bits
         twice |= once & bits
         once |= bits
         counts.append(bits.bit_count())
-    spans = list(stacks.values())
     interleaved = 0
     for i, a in enumerate(spans):
         for b in spans[:i]:
-            interleaved += min(a.last, b.last) - max(a.first, b.first) >= 24
+            interleaved += min(a.last, b.last) - max(a.first, b.first) >= LASTING_HOURS
     total = sum(counts)
     entropy = -sum(c / total * math.log(c / total) for c in counts)
+    active = max(once.bit_count(), 1)
     hosts, members = _hosts(used, subject, facts)
-    evenness = entropy / math.log(len(counts)) if len(counts) > 1 else 0.0
     return Breadth(
-        (float(len(stacks)), float(len(parties)), twice.bit_count() / max(once.bit_count(), 1)),
-        (float(interleaved), evenness),
+        (
+            float(max(len(stacks), 1)),
+            float(len(networks)),
+            float(_matched(edges)),
+            twice.bit_count() / active,
+            thrice.bit_count() / active,
+            math.sqrt(2 * interleaved),
+            math.exp(entropy),
+        ),
         hosts,
         members,
     )
 
 
+def _matched(edges: Mapping[tuple[int, int], int]) -> int:
+    """Stacks paired with networks one to one, the longest used pairs first: what parties of their own would show."""
+    stacks: set[int] = set()
+    networks: set[int] = set()
+    for (stack, network), _ in sorted(edges.items(), key=lambda item: (-item[1], item[0])):
+        if stack not in stacks and network not in networks:
+            stacks.add(stack)
+            networks.add(network)
+    return max(len(stacks), 1)
+
+
 def _hosts(
     used: Sequence[Presence], subject: int, facts: Mapping[int, PlaceFacts]
 ) -> tuple[tuple[tuple[int, tuple[tuple[int, int], ...]], ...], frozenset[int]]:
+    """Addresses where other people's own keys run with the key's stack there, but for the address it is on most."""
     out = []
     members: set[int] = set()
-    for address in dict.fromkeys(presence.address for presence in used):
+    hours: dict[int, int] = {}
+    for presence in used:
+        hours[presence.address] = hours.get(presence.address, 0) + presence.hours.bit_count()
+    main = max(hours, key=lambda address: (hours[address], -address))
+    for address in hours:
         place = facts[address]
         tenancy = place.tenants.get(subject)
-        if tenancy is None or place.infrastructure or len(place.tenants) > 8:
+        if address == main or tenancy is None or place.infrastructure or len(place.tenants) > HOST_CROWD:
             continue
         found = tuple((share.member, share.same) for share in tenancy.shares if share.same)
         if found:

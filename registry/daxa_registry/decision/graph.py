@@ -93,10 +93,17 @@ class Commonness:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Totals against which commonness is measured. ``subjects`` counts keys seen in use at their own exchange."""
+    """Totals against which commonness is measured. ``subjects`` counts keys seen in use at their own exchange.
+
+    ``unusual`` are the hours in which the whole market woke or fell silent, as a bit set from the hour ``unusual_first``:
+    what everybody does at once says nothing of two who do it. A store keeps how many subjects were active in each hour
+    (one counter per hour) and asks ``rhythm.unusual_hours`` when it refreshes its totals.
+    """
 
     subjects: int
     devices: Mapping[int, Commonness]
+    unusual_first: int = 0
+    unusual: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,13 @@ its keys there. Two parties overlap if their [first, last] intervals share 12 h:
 from another never met it. Counts are whole hours:
 
 - ``c0``, hours in which both are active; ``q0``, hours of the shared interval in which exactly one is;
-- ``c24``, ``q24``, the same with one of the two moved by a day, both ways, averaged: what the daily rhythm alone gives.
+- ``c24``, ``q24``, the same with one of the two moved by a day, both ways, averaged: what the daily rhythm alone gives;
+- ``n0``, ``n24``: hours of the one that lie within ``NEAR`` hours of the other's, then and a day apart: an operator who takes
+  his keys in turn keeps them near each other without ever using two at once.
 
-Small addresses are counted with integers as bit sets, large ones with matrix products; the results are equal.
+Hours in which the whole market stirs (``rhythm``) are left out of all of them.
+
+Small addresses are counted with integers as bit sets, large ones word by word in numpy; the results are equal.
 """
 
 from __future__ import annotations
@@ -20,10 +24,12 @@ import numpy.typing as npt
 
 SHARED_HOURS = 12
 DAY = 24
+NEAR = 3
 WINDOW_HOURS = 60 * DAY
 SMALL = 10
 
 Matrix = npt.NDArray[np.float64]
+Words = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ class Pairs:
     q0: Matrix
     c24: Matrix
     q24: Matrix
+    n0: Matrix
+    n24: Matrix
 
 
 def join(a: Span | None, first: int, hours: int) -> Span:
@@ -69,26 +77,40 @@ def recent(span: Span, newest: int) -> Span:
     return Span(span.first + drop + shift, hours >> shift)
 
 
-def pairs_of(spans: Sequence[Span]) -> Pairs:
-    """Compares every two spans."""
+def pairs_of(spans: Sequence[Span], unusual: Span | None = None) -> Pairs:
+    """Compares every two spans, without the ``unusual`` hours."""
     newest = max(span.last for span in spans)
     spans = [recent(span, newest) for span in spans]
-    return _by_bits(spans) if len(spans) <= SMALL else _by_products(spans)
-
-
-def _by_bits(spans: Sequence[Span]) -> Pairs:
-    n = len(spans)
     base = min(span.first for span in spans)
-    active = [span.hours << (span.first - base) for span in spans]
+    left_out = 0
+    if unusual is not None:
+        shift = unusual.first - base
+        left_out = unusual.hours << shift if shift >= 0 else unusual.hours >> -shift
+    return _by_bits(spans, base, left_out) if len(spans) <= SMALL else _by_words(spans, base, left_out)
+
+
+def _dilated(hours: int) -> int:
+    """Every hour with the ``NEAR`` hours before and after it, moved ``NEAR`` up so that nothing falls off."""
+    out = hours
+    for _ in range(2 * NEAR):
+        out |= out << 1
+    return out
+
+
+def _by_bits(spans: Sequence[Span], base: int, left_out: int) -> Pairs:
+    n = len(spans)
     inside = [((1 << span.hours.bit_length()) - 1) << (span.first - base) for span in spans]
-    c0, q0, c24, q24 = (np.zeros((n, n)) for _ in range(4))
+    active = [span.hours << (span.first - base) & ~left_out for span in spans]
+    counted = [bits & ~left_out for bits in inside]
+    near = [_dilated(bits) for bits in active]
+    c0, q0, c24, q24, n0, n24 = (np.zeros((n, n)) for _ in range(6))
     overlap = np.zeros((n, n), dtype=np.bool_)
     for i in range(n):
         for j in range(i):
-            a, b, ia, ib = active[i], active[j], inside[i], inside[j]
-            if (ia & ib).bit_count() < SHARED_HOURS:
+            if (inside[i] & inside[j]).bit_count() < SHARED_HOURS:
                 continue
             overlap[i, j] = overlap[j, i] = True
+            a, b, ia, ib = active[i], active[j], counted[i], counted[j]
             both = (a & b).bit_count()
             c0[i, j] = c0[j, i] = both
             q0[i, j] = q0[j, i] = (a & ib).bit_count() + (b & ia).bit_count() - 2 * both
@@ -98,35 +120,56 @@ def _by_bits(spans: Sequence[Span]) -> Pairs:
             c24[i, j] = c24[j, i] = (fore + back) / 2
             q = (a & ilater).bit_count() + (later & ia).bit_count() + (ahead & ib).bit_count() + (b & iahead).bit_count()
             q24[i, j] = q24[j, i] = q / 2 - fore - back
-    return Pairs(overlap, c0, q0, c24, q24)
+            wide_a, wide_b, a, b = near[i], near[j], a << NEAR, b << NEAR
+            n0[i, j] = n0[j, i] = ((a & wide_b).bit_count() + (b & wide_a).bit_count()) / 2
+            far = 0
+            for x, wide in ((a, wide_b), (b, wide_a)):
+                far += (x & wide << DAY).bit_count() + (x << DAY & wide).bit_count()
+            n24[i, j] = n24[j, i] = far / 4
+    return Pairs(overlap, c0, q0, c24, q24, n0, n24)
 
 
-def _by_products(spans: Sequence[Span]) -> Pairs:
-    n = len(spans)
-    base = min(span.first for span in spans)
+def _by_words(spans: Sequence[Span], base: int, left_out: int) -> Pairs:
     width = max(span.last for span in spans) - base + 1
-    length = (width + 7) // 8
-    packed = b"".join((span.hours << (span.first - base)).to_bytes(length, "little") for span in spans)
-    bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8).reshape(n, length), axis=1, bitorder="little")
-    active = bits[:, :width].astype(np.float32)
-    first = np.array([span.first - base for span in spans])[:, None]
-    last = np.array([span.last - base for span in spans])[:, None]
-    hour = np.arange(width)[None, :]
-    inside = ((hour >= first) & (hour <= last)).astype(np.float32)
+    kept = ((1 << width) - 1) & ~left_out
+    inside_all = [((1 << span.hours.bit_length()) - 1) << (span.first - base) for span in spans]
+    active_all = [span.hours << (span.first - base) & kept for span in spans]
+    words = (width + DAY + 2 * NEAR) // 64 + 1
+
+    def pack(rows: list[int], shift: int = 0) -> Words:
+        data = b"".join((row << shift).to_bytes(8 * words, "little") for row in rows)
+        return np.frombuffer(data, dtype="<u8").reshape(len(rows), words)
+
+    counted_all = [row & kept for row in inside_all]
+    near_all = [_dilated(row) for row in active_all]
+    active, moved = pack(active_all), pack(active_all, DAY)
+    counted, near = pack(counted_all), pack(near_all)
+    first = np.array([span.first for span in spans])[:, None]
+    last = np.array([span.last for span in spans])[:, None]
     overlap = np.minimum(last, last.T) - np.maximum(first, first.T) + 1 >= SHARED_HOURS
     np.fill_diagonal(overlap, False)
-    both = active @ active.T
-    in_other = active @ inside.T
-    moved_active, moved_inside = np.zeros_like(active), np.zeros_like(inside)
-    moved_active[:, DAY:] = active[:, : max(width - DAY, 0)]
-    moved_inside[:, DAY:] = inside[:, : max(width - DAY, 0)]
-    fore = active @ moved_active.T
-    # What one moved past the window's end does not meet the other in any case.
-    q = active @ moved_inside.T
-    r = moved_active @ inside.T
-    zero = np.where(overlap, 1.0, 0.0)
-    c0 = both * zero
-    q0 = (in_other + in_other.T - 2 * both) * zero
-    c24 = (fore + fore.T) / 2 * zero
-    q24 = ((q + r + q.T + r.T) / 2 - fore - fore.T) * zero
-    return Pairs(overlap, c0.astype(np.float64), q0.astype(np.float64), c24.astype(np.float64), q24.astype(np.float64))
+    zero = overlap.astype(np.float64)
+    both = _meet(active, active)
+    one = _meet(active, counted)
+    fore = _meet(active, moved)
+    q = _meet(active, pack(counted_all, DAY)) + _meet(moved, counted)
+    close = _meet(pack(active_all, NEAR), near)
+    far = _meet(pack(active_all, NEAR), pack(near_all, DAY)) + _meet(pack(active_all, NEAR + DAY), near)
+    return Pairs(
+        overlap,
+        both * zero,
+        (one + one.T - 2 * both) * zero,
+        (fore + fore.T) / 2 * zero,
+        ((q + q.T) / 2 - fore - fore.T) * zero,
+        (close + close.T) / 2 * zero,
+        (far + far.T) / 4 * zero,
+    )
+
+
+def _meet(a: Words, b: Words) -> Matrix:
+    """How many bits every row of ``a`` shares with every row of ``b``. Counted on words: a product of matrices would wake
+    the threads of the linear algebra library, which costs more than it does."""
+    out = np.zeros((len(a), len(b)), dtype=np.int64)
+    for word in range(a.shape[1]):
+        out += np.bitwise_count(a[:, word, None] & b[None, :, word])
+    return out.astype(np.float64)

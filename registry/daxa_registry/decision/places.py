@@ -31,6 +31,8 @@ REFUSED_TOGETHER_HOURS = 48
 PARTNER_HOURS = 4
 PARTNER_RATIO = 0.7
 NEWCOMER_HOURS = 24
+NEAR_HOURS = 2
+ROSTER = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +42,19 @@ class Share:
     member: int
     others: int  # persons there at the same time
     same: int  # those of them with one of the subject's devices
-    partners: int  # those of them who keep the subject's hours
+    partners: int  # those of them who keep the subject's hours beyond the daily rhythm
+    near: int  # those of them who were there within NEAR hours of the subject, twice at least
     weight: float  # parties, weighted by how surely they are other people
     c0: float
     q0: float
     c24: float
     q24: float
+    n0: float
+    n24: float
     same_weight: float
     log_hours: float  # sum of ln(hours there), and of its square
     log_hours2: float
-    here: float  # sum of the co-tenants' hours there, and of their hours anywhere
-    anywhere: float
+    away: float  # sum of the shares of their hours that the co-tenants spend elsewhere
     before: float  # parties that were there a day or more before the subject
 
 
@@ -78,6 +82,17 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """A party on an address: the person's bit here, who it is everywhere, and its hours here and anywhere."""
+
+    member: int
+    person: int
+    identity: int | tuple[int, bytes]
+    here: int
+    anywhere: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceFacts:
     """All that decisions need of one address. ``everyone`` and ``declarers`` are (member, bit set of persons)."""
 
@@ -91,16 +106,17 @@ class PlaceFacts:
     everyone: tuple[tuple[int, int], ...]
     declarers: tuple[tuple[int, int], ...]
     tenants: Mapping[int, Tenancy]
+    roster: tuple[Entry, ...]  # empty where there are more than ROSTER parties
     refused: Mapping[tuple[int, int], Refused]  # by (key, device)
 
 
 class _Party:
     """One person at one member, while the facts are gathered."""
 
-    __slots__ = ("anywhere", "devices", "holder", "key", "member", "person", "span", "subjects")
+    __slots__ = ("anywhere", "devices", "holder", "identity", "member", "person", "span", "subjects")
 
-    def __init__(self, member: int, holder: int | None, key: object) -> None:
-        self.member, self.holder, self.key = member, holder, key
+    def __init__(self, member: int, holder: int | None, identity: int | tuple[int, bytes]) -> None:
+        self.member, self.holder, self.identity = member, holder, identity
         self.person = 0
         self.span: Span | None = None
         self.devices: set[int] = set()
@@ -109,7 +125,7 @@ class _Party:
 
 
 def facts_of(place: Place, population: Population) -> PlaceFacts:
-    """The facts of one address. They depend on nothing but ``place``; ``population`` is there for what may come."""
+    """The facts of one address; of ``population`` they use the unusual hours."""
     parties: dict[tuple[int, object], _Party] = {}
     declared: list[_Party] = []
     refusals: list[Presence] = []
@@ -122,7 +138,11 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
         if presence.manner is Manner.REJECTED:
             refusals.append(presence)
             continue
-        identity: object = subject.holder if subject.holder is not None else (subject.account or ("key", subject.key))
+        identity: int | tuple[int, bytes] = (
+            subject.holder
+            if subject.holder is not None
+            else (subject.member, subject.account or b"key %d" % subject.key)
+        )
         party = parties.get((subject.member, identity))
         if party is None:
             party = parties[(subject.member, identity)] = _Party(subject.member, subject.holder, identity)
@@ -138,7 +158,14 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
         of_subject[subject.id] = party
     known = _number_persons(list(parties.values()))
     present = [party for party in parties.values() if party.span is not None]
-    shares = _shares(present)
+    shares = _shares(present, Span(population.unusual_first, population.unusual) if population.unusual else None)
+    roster: tuple[Entry, ...] = ()
+    if 1 < len(present) <= ROSTER:
+        roster = tuple(
+            Entry(p.member, 1 << p.person, p.identity, p.span.hours.bit_count(), p.anywhere)
+            for p in present
+            if p.span is not None
+        )
     tenants: dict[int, Tenancy] = {}
     for subject_id, party in of_subject.items():
         span = spans[subject_id]
@@ -163,6 +190,7 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
         _members_bits(present),
         _members_bits(declared),
         tenants,
+        roster,
         _refused(refusals, used_keys),
     )
 
@@ -188,30 +216,23 @@ def _members_bits(parties: list[_Party]) -> tuple[tuple[int, int], ...]:
     return tuple(sorted(bits.items()))
 
 
-def _shares(parties: list[_Party]) -> dict[int, tuple[Share, ...]]:
+def _shares(parties: list[_Party], unusual: Span | None) -> dict[int, tuple[Share, ...]]:
     if len(parties) < 2:
         return {}
     spans = [party.span for party in parties if party.span is not None]
-    pairs = pairs_of(spans)
+    pairs = pairs_of(spans, unusual)
     holder = np.array([-1 if p.holder is None else p.holder for p in parties])
     member = np.array([p.member for p in parties])
     unknown = (holder[:, None] < 0) | (holder[None, :] < 0)
     apart = pairs.overlap & (unknown | (holder[:, None] != holder[None, :]))
     unsure = apart & unknown & (member[:, None] != member[None, :])
-    masks: dict[int, int] = {}
-    device_bits: list[int] = []
-    for party in parties:
-        bits = 0
-        for device in party.devices:
-            if device:
-                bits |= 1 << masks.setdefault(device, len(masks))
-        device_bits.append(bits)
     n = len(parties)
-    same = _same_device(device_bits, len(masks)) & apart
+    same = _same_device([party.devices for party in parties]) & apart
     ratio = np.log((pairs.c0 + 1) / (pairs.q0 + 1)) - np.log((pairs.c24 + 1) / (pairs.q24 + 1))
     partner = apart & (pairs.c0 >= PARTNER_HOURS) & (ratio >= PARTNER_RATIO)
+    near = apart & (pairs.n0 >= NEAR_HOURS)
     hours = np.array([span.hours.bit_count() for span in spans], dtype=np.float64)
-    anywhere = np.array([max(p.anywhere, h) for p, h in zip(parties, hours, strict=True)], dtype=np.float64)
+    away = np.array([1 - h / max(p.anywhere, h) for p, h in zip(parties, hours, strict=True)], dtype=np.float64)
     log_hours = np.log(hours)
     first = np.array([span.first for span in spans])
     before = first[None, :] <= first[:, None] - NEWCOMER_HOURS
@@ -221,11 +242,11 @@ def _shares(parties: list[_Party]) -> dict[int, tuple[Share, ...]]:
         column = member == m
         open_count = (unsure & column).sum(axis=1, keepdims=True)
         weight = (apart & column) * np.where(unsure, (open_count - 1) / np.maximum(open_count, 1), 1.0)
-        sums = _sums(weight, pairs, same, log_hours, hours, anywhere, before)
+        sums = _sums(weight, pairs, same, log_hours, away, before)
         bit_columns = [(1 << parties[j].person, j) for j in np.flatnonzero(column)]
         for i in np.flatnonzero((apart & column).any(axis=1)):
-            others = alike = partners = 0
-            row_apart, row_same, row_partner = apart[i], same[i], partner[i]
+            others = alike = partners = close = 0
+            row_apart, row_same, row_partner, row_near = apart[i], same[i], partner[i], near[i]
             for bit, j in bit_columns:
                 if row_apart[j]:
                     others |= bit
@@ -233,18 +254,24 @@ def _shares(parties: list[_Party]) -> dict[int, tuple[Share, ...]]:
                         alike |= bit
                     if row_partner[j]:
                         partners |= bit
-            collected[i].append(Share(m, others, alike, partners, *sums[i]))
+                    if row_near[j]:
+                        close |= bit
+            collected[i].append(Share(m, others, alike, partners, close, *sums[i]))
     return {id(party): tuple(collected[i]) for i, party in enumerate(parties)}
 
 
-def _same_device(device_bits: list[int], kinds: int) -> npt.NDArray[np.bool_]:
-    n = len(device_bits)
-    if kinds == 0:
-        return np.zeros((n, n), dtype=np.bool_)
-    length = (kinds + 7) // 8
-    packed = b"".join(bits.to_bytes(length, "little") for bits in device_bits)
-    table = np.unpackbits(np.frombuffer(packed, dtype=np.uint8).reshape(n, length), axis=1).astype(np.float32)
-    return (table @ table.T) > 0
+def _same_device(devices: list[set[int]]) -> npt.NDArray[np.bool_]:
+    n = len(devices)
+    users: dict[int, list[int]] = {}
+    for i, known in enumerate(devices):
+        for device in known:
+            if device:
+                users.setdefault(device, []).append(i)
+    same = np.zeros((n, n), dtype=np.bool_)
+    for who in users.values():
+        if len(who) > 1:
+            same[np.ix_(who, who)] = True
+    return same
 
 
 def _sums(
@@ -252,8 +279,7 @@ def _sums(
     pairs: Pairs,
     same: npt.NDArray[np.bool_],
     log_hours: npt.NDArray[np.float64],
-    hours: npt.NDArray[np.float64],
-    anywhere: npt.NDArray[np.float64],
+    away: npt.NDArray[np.float64],
     before: npt.NDArray[np.bool_],
 ) -> list[list[float]]:
     columns = np.stack(
@@ -263,11 +289,12 @@ def _sums(
             (weight * pairs.q0).sum(axis=1),
             (weight * pairs.c24).sum(axis=1),
             (weight * pairs.q24).sum(axis=1),
+            (weight * pairs.n0).sum(axis=1),
+            (weight * pairs.n24).sum(axis=1),
             (weight * same).sum(axis=1),
-            weight @ log_hours,
-            weight @ (log_hours * log_hours),
-            weight @ hours,
-            weight @ anywhere,
+            (weight * log_hours).sum(axis=1),
+            (weight * log_hours**2).sum(axis=1),
+            (weight * away).sum(axis=1),
             (weight * before).sum(axis=1),
         ],
         axis=1,

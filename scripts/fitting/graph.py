@@ -1,0 +1,233 @@
+"""Raw sightings to the graph that decisions see, in memory, with the bounds of the SQL store.
+
+The same canonical forms as on the live path matter here only in what they make equal: an IPv6 address is its /64, a network
+is a /24 or /48. Past ``HUB`` subjects an address hands out only those who share a device with the subject asked for.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from simulation import Simulation
+from simulation.traffic import KIND_NAMES
+
+from daxa_core.model import SECONDS_PER_HOUR, Manner
+from daxa_registry.decision.graph import Commonness, Neighbourhood, Place, Population, Presence, Subject
+from daxa_registry.decision.places import PlaceFacts, facts_of
+from daxa_registry.decision.rhythm import unusual_hours
+
+HUB = 256
+MANNERS = {"use": Manner.USED, "auth_fail": Manner.REJECTED, "allowlist": Manner.DECLARED}
+
+
+class Names:
+    """Numbers for texts, from 1."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[Any, int] = {}
+
+    def __call__(self, text: Any) -> int:
+        return self.numbers.setdefault(text, len(self.numbers) + 1)
+
+
+def address_of(text: str) -> tuple[str, str]:
+    """The canonical address and its network, as texts."""
+    if ":" not in text:
+        return text, text.rpartition(".")[0]
+    number = int(ipaddress.IPv6Address(text))
+    return f"{number >> 64:x}/64", f"{number >> 80:x}/48"
+
+
+Edges = dict[tuple[int, int, int, int, Manner], tuple[int, int, int]]
+
+
+class Graph:
+    """A registry's graph of everything that was sighted. ``edges`` map (member, key, address, device, manner) to
+    (first hour, bit set of hours from it, requests)."""
+
+    def __init__(
+        self,
+        edges: Edges,
+        network_of: dict[int, int],
+        accounts: dict[tuple[int, int], bytes],
+        people: dict[tuple[int, int], int],
+        infrastructure: set[int],
+    ) -> None:
+        self.network_of = network_of
+        self.infrastructure = infrastructure
+        self._build(edges, accounts, people)
+
+    @classmethod
+    def from_sightings(cls, sightings: Iterable[Mapping[str, Any]], declared: Iterable[Mapping[str, Any]] = ()) -> Graph:
+        """``sightings`` in the format of ``backtest``, in any order; ``declared`` as in its ``--declared`` file."""
+        members, keys, addresses, networks, devices, holders = (Names() for _ in range(6))
+        where: dict[str, tuple[int, int]] = {}
+        edges: Edges = {}
+        accounts: dict[tuple[int, int], bytes] = {}
+        people: dict[tuple[int, int], int] = {}
+        for line in sightings:
+            text = line["ip"]
+            place = where.get(text)
+            if place is None:
+                address, network = address_of(text)
+                place = where[text] = (addresses(address), networks(network))
+            member, key = members(line["exchange"]), keys(line["key"])
+            if line["account"] is not None:
+                accounts[(member, key)] = line["account"].encode()
+            if line["holder"] is not None:
+                people[(member, key)] = holders(line["holder"])
+            device = devices(line["device"]) if line["device"] else 0
+            hour = line["ts"] // SECONDS_PER_HOUR
+            at = (member, key, place[0], device, MANNERS[line["kind"]])
+            first, hours, count = edges.get(at, (hour, 0, 0))
+            low = min(first, hour)
+            edges[at] = (low, hours << (first - low) | 1 << (hour - low), count + line["count"])
+        network_of = dict(where.values())
+        infrastructure = {addresses(address_of(text)[0]) for service in declared for text in service["ips"]}
+        return cls(edges, network_of, accounts, people, infrastructure)
+
+    @classmethod
+    def from_simulation(cls, simulation: Simulation) -> Graph:
+        """The same from a simulation's columns, without the detour over text. Keys and members count from 1."""
+        world, table = simulation.world, simulation.table
+        addresses, networks = Names(), Names()
+        canonical = []
+        network_of = {}
+        for text in world.book.texts:
+            address, network = address_of(text)
+            number = addresses(address)
+            canonical.append(number)
+            network_of[number] = networks(network)
+        address_column = np.asarray(canonical, dtype=np.int64)[table.ip]
+        hour = simulation.ts // SECONDS_PER_HOUR
+        order = np.lexsort((hour, table.kind, table.device, address_column, table.key, table.reporter))
+        columns = [c[order] for c in (table.reporter, table.key, address_column, table.device, table.kind)]
+        hour, count = hour[order], table.count[order]
+        fresh = np.ones(len(order), dtype=np.bool_)
+        if len(order) > 1:
+            fresh[1:] = False
+            for column in columns:
+                fresh[1:] |= column[1:] != column[:-1]
+        starts = np.flatnonzero(fresh)
+        heads = zip(*(column[starts].tolist() for column in columns), strict=True)
+        counts = np.add.reduceat(count, starts).tolist() if len(starts) else []
+        ends = [*starts[1:].tolist(), len(order)]
+        hours = hour.tolist()
+        manners = tuple(MANNERS[name] for name in KIND_NAMES)
+        edges: Edges = {}
+        for (reporter, key, address, device, kind), start, end, total in zip(heads, starts.tolist(), ends, counts, strict=True):
+            first, bits = hours[start], 0
+            for h in hours[start:end]:
+                bits |= 1 << (h - first)
+            edges[(reporter + 1, key + 1, address, device + 1, manners[kind])] = (first, bits, total)
+        accounts = {(k.exchange + 1, n + 1): str(k.account).encode() for n, k in enumerate(world.keys) if k.account >= 0}
+        people = {}
+        for number in np.unique(table.key[simulation.holder_known]).tolist():
+            entry = world.keys[number]
+            people[(entry.exchange + 1, number + 1)] = entry.person + 1
+        infrastructure = {canonical[ip] for service in world.declared for ip in service.addresses}
+        return cls(edges, network_of, accounts, people, infrastructure)
+
+    def _build(
+        self,
+        edges: Edges,
+        accounts: dict[tuple[int, int], bytes],
+        people: dict[tuple[int, int], int],
+    ) -> None:
+        use_hours: dict[tuple[int, int], dict[int, tuple[int, int]]] = {}
+        for (member, key, address, _, manner), (start, bits, _) in edges.items():
+            spots = use_hours.setdefault((member, key), {})
+            if manner is Manner.USED:
+                first, hours = spots.get(address, (start, 0))
+                low = min(first, start)
+                spots[address] = (low, hours << (first - low) | bits << (start - low))
+        self.subjects: dict[tuple[int, int], Subject] = {}
+        for number, ((member, key), spots) in enumerate(sorted(use_hours.items()), 1):
+            total = sum(hours.bit_count() for _, hours in spots.values())
+            self.subjects[(member, key)] = Subject(
+                number, member, key, accounts.get((member, key)), people.get((member, key)), total, len(spots)
+            )
+        self.of_subject: dict[int, list[Presence]] = {}
+        self.of_key: dict[int, list[Presence]] = {}
+        self.of_address: dict[int, list[Presence]] = {}
+        by_device: dict[int, tuple[set[int], set[int], set[int]]] = {}
+        self.newest = 0
+        active: dict[int, int] = {}
+        for (member, key, address, device, manner), (first, hours, count) in edges.items():
+            subject = self.subjects[(member, key)]
+            presence = Presence(subject, address, self.network_of[address], device, manner, first, hours, count)
+            self.newest = max(self.newest, presence.last)
+            self.of_subject.setdefault(subject.id, []).append(presence)
+            self.of_key.setdefault(key, []).append(presence)
+            self.of_address.setdefault(address, []).append(presence)
+            if device:
+                used, where, refused = by_device.setdefault(device, (set(), set(), set()))
+                if manner is Manner.USED:
+                    used.add(subject.id)
+                    where.add(address)
+                elif manner is Manner.REJECTED:
+                    refused.add(subject.id)
+        at_home = {p.subject.id for ps in self.of_subject.values() for p in ps if p.manner is Manner.USED}
+        common = {d: Commonness(len(used), len(where), len(refused)) for d, (used, where, refused) in by_device.items()}
+        for spots in use_hours.values():
+            hours_of = 0
+            base = min((first for first, _ in spots.values()), default=0)
+            for first, hours in spots.values():
+                hours_of |= hours << (first - base)
+            while hours_of:
+                low_bit = hours_of & -hours_of
+                hour = base + low_bit.bit_length() - 1
+                active[hour] = active.get(hour, 0) + 1
+                hours_of ^= low_bit
+        self.population = Population(len(at_home), common, *unusual_hours(active))
+        self.tenants: dict[int, dict[int, int]] = {}
+        for address, presences in self.of_address.items():
+            self.tenants[address] = {p.subject.id: p.subject.member for p in presences}
+        self._facts: dict[tuple[int, frozenset[int]], PlaceFacts] = {}
+
+    def place(self, address: int, devices: frozenset[int]) -> Place:
+        """One address as the subject with these devices there may see it."""
+        tenants = self.tenants[address]
+        presences = self.of_address[address]
+        crowded = len(tenants) > HUB
+        if crowded:
+            near = [p for p in presences if p.device in devices]
+            kept = set(list(dict.fromkeys(p.subject.id for p in near))[:HUB])
+            presences = [p for p in near if p.subject.id in kept]
+        by_member: dict[int, int] = {}
+        for member in tenants.values():
+            by_member[member] = by_member.get(member, 0) + 1
+        return Place(
+            address,
+            self.network_of[address],
+            len(tenants),
+            crowded,
+            address in self.infrastructure,
+            tuple(presences),
+            tuple(sorted(by_member.items())),
+        )
+
+    def neighbourhood(self, subject: Subject) -> tuple[Neighbourhood, dict[int, PlaceFacts]]:
+        """What a decision on the subject may look at, and the facts of its places (kept between calls)."""
+        own = self.of_subject[subject.id]
+        elsewhere = [p for p in self.of_key[subject.key] if p.subject.member != subject.member]
+        places: dict[int, Place] = {}
+        facts: dict[int, PlaceFacts] = {}
+        for address in dict.fromkeys(p.address for p in (*own, *elsewhere)):
+            devices = frozenset(p.device for p in (*own, *elsewhere) if p.address == address)
+            at = (address, devices if len(self.tenants[address]) > HUB else frozenset())
+            known = self._facts.get(at)
+            if known is None:
+                places[address] = self.place(address, devices)
+                known = self._facts[at] = facts_of(places[address], self.population)
+            facts[address] = known
+        return Neighbourhood(subject, tuple(own), tuple(elsewhere), places), facts
+
+    def judged(self) -> Iterator[Subject]:
+        """The subjects that a back-test answers for: seen in use or declared."""
+        for subject in self.subjects.values():
+            if any(p.manner is not Manner.REJECTED for p in self.of_subject[subject.id]):
+                yield subject
