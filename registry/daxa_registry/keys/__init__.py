@@ -1,0 +1,1 @@
+"""Key material: shares of the fingerprinting keys, and the certificates that peers are known by."""
