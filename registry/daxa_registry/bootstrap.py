@@ -2,17 +2,155 @@
 
 from __future__ import annotations
 
-from daxa_registry.backtest import Backtest
-from daxa_registry.decision.policy import Policy
-from daxa_registry.store.interface import Store
-from daxa_registry.store.sqlite import SqliteStore
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+from daxa_api.v1 import (
+    evaluation_pb2,
+    evaluation_pb2_grpc,
+    sighting_pb2,
+    sighting_pb2_grpc,
+    verdict_pb2,
+    verdict_pb2_grpc,
+)
+from daxa_core import group
+
+from .backtest import Backtest
+from .config import EvaluatorConfig, RegistryConfig, TlsFiles, read_evaluator, read_registry
+from .decision.policy import Policy, default_policy, load_policy
+from .keys.shares import read_parameters, read_share
+from .rpc.evaluation import EvaluationService
+from .rpc.server import Service, Tls, build_server
+from .rpc.sightings import SightingService
+from .rpc.verdicts import VerdictService
+from .service.intake import Intake
+from .service.matching import Matcher
+from .service.news import News
+from .service.quota import Quota
+from .store.interface import Store
+from .store.sqlite import SqliteStore
+
+GRACE_SECONDS = 5.0
 
 
 def open_store(database: str) -> Store:
     """The store behind a ``database`` setting: a path of an SQLite file, or ``:memory:``."""
+    if database != ":memory:":
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
     return SqliteStore(database)
 
 
 def make_backtest(policy: Policy) -> Backtest:
     """A back-test over an empty store of its own, gone when it ends."""
     return Backtest(open_store(":memory:"), policy)
+
+
+def _tls(files: TlsFiles) -> Tls:
+    return Tls(files.ca, files.certificate, files.key)
+
+
+@asynccontextmanager
+async def evaluator_server(
+    config: EvaluatorConfig, clock: Callable[[], float] = time.time
+) -> AsyncIterator[tuple[int, int]]:
+    """A running evaluator: (its index, its port). Refuses to start with a share that does not fit the commitments."""
+    parameters = read_parameters(config.parameters)
+    share = read_share(config.share, parameters)
+    config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    quota = Quota(config.data / "quota.sqlite", config.quota, clock)
+    service = Service(
+        evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server,
+        EvaluationService(parameters, share, quota, config.trust_domain),
+        evaluation_pb2.DESCRIPTOR.services_by_name["EvaluationService"],
+    )
+    server, port = await build_server(config.listen, _tls(config.tls), [service], config.trust_domain)
+    await server.start()
+    try:
+        yield share.index, port
+    finally:
+        await server.stop(GRACE_SECONDS)
+        quota.close()
+
+
+@asynccontextmanager
+async def registry_server(config: RegistryConfig, clock: Callable[[], float] = time.time) -> AsyncIterator[int]:
+    """A running registry: its port."""
+    parameters = read_parameters(config.parameters)
+    policy = load_policy(config.policy.read_text("utf-8")) if config.policy else default_policy()
+    store = open_store(config.database)
+    news = News(asyncio.get_running_loop())
+    intake = Intake(
+        store,
+        Matcher(store, policy),
+        check_element=_check_element,
+        on_verdicts=news.tell,
+        retention_hours=config.retention_hours,
+        clock=lambda: int(clock()),
+    )
+    domain = config.trust_domain
+    services = [
+        Service(
+            sighting_pb2_grpc.add_SightingServiceServicer_to_server,
+            SightingService(intake, parameters, domain),
+            sighting_pb2.DESCRIPTOR.services_by_name["SightingService"],
+        ),
+        Service(
+            verdict_pb2_grpc.add_VerdictServiceServicer_to_server,
+            VerdictService(store, news, parameters, domain),
+            verdict_pb2.DESCRIPTOR.services_by_name["VerdictService"],
+        ),
+    ]
+    server: grpc.aio.Server | None = None
+    try:
+        server, port = await build_server(config.listen, _tls(config.tls), services, domain)
+        await server.start()
+        yield port
+    finally:
+        if server is not None:
+            await server.stop(GRACE_SECONDS)
+        await asyncio.to_thread(intake.close)
+        store.close()
+
+
+def _check_element(fingerprint: bytes) -> None:
+    group.element(fingerprint)
+
+
+def run_evaluator(configuration: Path, say: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    config = read_evaluator(configuration)
+
+    async def main() -> None:
+        async with evaluator_server(config) as (index, port):
+            host = config.listen.rpartition(":")[0]
+            say(f"evaluator {index} listening on {host}:{port}")
+            await _until_told()
+
+    asyncio.run(main())
+
+
+def run_registry(configuration: Path, say: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    config = read_registry(configuration)
+
+    async def main() -> None:
+        async with registry_server(config) as port:
+            say(f"registry listening on {config.listen.rpartition(':')[0]}:{port}")
+            await _until_told()
+
+    asyncio.run(main())
+
+
+async def _until_told() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+    await stop.wait()

@@ -1,0 +1,49 @@
+"""``daxa-registry``: one module a command, loaded when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+
+import click
+from daxa_core.errors import DaxaError
+
+COMMANDS = {
+    "backtest": "decide raw sightings from a file",
+    "ceremony": "deal fresh fingerprinting keys to evaluators",
+    "evaluator": "serve one share of the fingerprinting keys",
+    "init": "make a working deployment folder",
+    "serve": "serve the registry",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=_Lazy)
+def cli() -> None:
+    """The registry against shared API keys: what DAXA runs."""
+
+
+def main() -> None:
+    """The entry point: a refusal is one line on standard error and exit code 2, never a traceback."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    try:
+        cli(prog_name="daxa-registry")
+    except DaxaError as error:
+        click.echo(f"daxa-registry: {error}", err=True)
+        sys.exit(2)
