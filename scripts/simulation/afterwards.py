@@ -118,9 +118,11 @@ def _expiry(world: World, table: Table) -> Table:
     chosen = rng.random(len(world.keys)) < world.rates.expired * min(1.0, 0.4 + 0.6 * clock.days / 14)
     expires = np.full(len(world.keys), clock.hours + 1)
     patience = np.full(len(world.keys), clock.hours)
-    for number in np.flatnonzero(chosen):
-        entry = world.keys[number]
-        if entry.role != "innocent":
+    for number, entry in enumerate(world.keys):
+        if entry.expires is not None:  # replaced: a straggler may fail for some hours more
+            expires[number], patience[number] = entry.expires, int(rng.geometric(0.3)) - 1
+    for number, entry in enumerate(world.keys):
+        if not chosen[number] or entry.role != "innocent" or entry.expires is not None:
             continue
         expires[number] = 0 if rng.random() < 0.25 else int(rng.integers(clock.hours))
         patience[number] = int(rng.geometric(0.02)) if rng.random() < 0.6 else clock.hours

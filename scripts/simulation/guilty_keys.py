@@ -100,6 +100,8 @@ def _try_dump(world: World, pattern: str, dump: list[int]) -> None:
     everywhere = float(np.clip(rng.normal(rates.leak_everywhere, 0.1), 0.3, 1.0))
     accepted = float(np.clip(rng.normal(rates.leak_accepted, 0.15), 0, 0.9))
     tries = float(rng.uniform(1, 3))
+    again = rng.random() < 0.12  # somebody else bought the same dump
+    second = (_prober(world, 0.3), int(world.stack()))
     for key, hour in zip(dump, hours, strict=True):
         entry = world.keys[key]
         entry.pattern, entry.role, entry.guilty, entry.ring = pattern, "leaked", True, name
@@ -116,6 +118,9 @@ def _try_dump(world: World, pattern: str, dump: list[int]) -> None:
                 _attempt(world, key, int(when), address, device, entry.exchange, 4.0, USE)
         elif not elsewhere or rng.random() < 0.8:
             _attempt(world, key, int(hour), address, device, entry.exchange, tries, AUTH_FAIL)
+        if again and rng.random() < 0.7:
+            when = int(rng.integers(hour, clock.hours))
+            _attempt(world, key, when, *second, entry.exchange, tries, AUTH_FAIL)
         if pattern == "leak_slow_scattered" and rng.random() < 0.4:
             when = int(rng.integers(hour, clock.hours))
             other = addresses[int(rng.integers(len(addresses)))]
@@ -123,8 +128,12 @@ def _try_dump(world: World, pattern: str, dump: list[int]) -> None:
 
 
 def _prober(world: World, residential: float) -> int:
-    """An address to try keys from: a rented server, or somebody's home."""
+    """An address to try keys from: a rented server, somebody's home, or an exit that strangers share."""
     rng = world.rng
+    if world.hubs and rng.random() < 0.12:
+        hub = world.hubs[int(rng.integers(len(world.hubs)))]
+        if hub.kind in ("vpn", "faas", "nat"):
+            return hub.addresses[int(rng.integers(len(hub.addresses)))]
     if rng.random() < residential:
         return int(world.places.home("static")[0])
     return world.book.take("abroad" if rng.random() < 0.5 else str(rng.choice(CLOUD_POOLS, p=CLOUD_WEIGHTS)))

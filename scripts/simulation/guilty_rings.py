@@ -52,8 +52,7 @@ def ring(world: World, pattern: str, quota: int) -> None:
     trait = TRAITS[pattern]
     while quota > 0:
         size = int(np.clip(np.exp(world.rng.uniform(np.log(trait.low), np.log(trait.high + 1))), trait.low, trait.high))
-        if quota - size < max(trait.low, 3):
-            size = quota if quota <= 1.5 * trait.high else quota // 2
+        size = quota if quota <= trait.high or quota < 2 * trait.low else min(size, quota - trait.low)
         _Ring(world, pattern, trait, size).make()
         quota -= size
 
@@ -89,6 +88,7 @@ class _Ring:
         self.holder = rates.ring_holder if trait.holder is None else trait.holder
         self.declared = rates.ring_declared if trait.declared is None else trait.declared
         self.cohesion = float(np.clip(rng.normal(rates.ring_cohesion, 0.12), 0.3, 1.0))
+        self.uneven = rng.random() < 0.2  # some keys are worked much harder than others
         self.shuffle = float(rng.uniform(0, 2 * rates.ring_shuffle))
         self.addresses, self.mode = self._addresses()
         self.hub_device: int | None = None
@@ -109,7 +109,7 @@ class _Ring:
         if self.where == "scattered":
             return [world.places.server_address() for _ in range(int(rng.integers(3, 17)))], mode
         if self.where == "residential":
-            return self._exits(), "together" if rng.random() < 0.35 else "each"
+            return self._exits(), str(rng.choice(["together", "each", "private"], p=[0.3, 0.5, 0.2]))
         if world.hubs:
             hub = world.hubs[int(rng.integers(len(world.hubs)))]
             take = min(len(hub.addresses), int(rng.integers(1, 9)))
@@ -179,6 +179,9 @@ class _Ring:
             return together
         if self.mode == "pinned":
             return world.places.fixed(addresses[int(self.rng.integers(len(addresses)))])
+        if self.mode == "private":  # each key leaves through a few exits of its own
+            few = [int(a) for a in self.rng.choice(addresses, size=min(3, len(addresses)), replace=False)]
+            return world.places.rotating(few, float(self.rng.uniform(2, 48)))
         return world.places.rotating(addresses, float(self.rng.uniform(1, 24)))
 
     def _hours(self, joined: int) -> Mask:
@@ -188,7 +191,8 @@ class _Ring:
         if self.when == "staggered":
             mask = clock.sessions(float(rng.uniform(1.5, 5)), float(rng.uniform(1, 2.5)), least=2) & self.timetable
         else:
-            mask = self.timetable & clock.chance(float(np.clip(rng.normal(self.cohesion, 0.05), 0.1, 1.0)))
+            share = float(rng.beta(2, 2)) if self.uneven else float(np.clip(rng.normal(self.cohesion, 0.05), 0.1, 1.0))
+            mask = self.timetable & clock.chance(share)
             density = float(self.timetable.mean())
             mask |= clock.chance(self.shuffle * density)
         mask &= here
@@ -203,7 +207,7 @@ class _Ring:
         """Makes the lenders, their keys and all that is done with them."""
         rng, world, rates, clock = self.rng, self.world, self.world.rates, self.world.clock
         joins = rng.random() < rates.ring_joins
-        together = world.places.rotating(self.addresses, float(rng.uniform(1, 12)))
+        together = world.places.rotating(self.addresses, float(np.exp(rng.uniform(0, np.log(120)))))
         clients = self._clients(self.size)
         pace = float(np.exp(rng.normal(3.5, 1.3)))
         multi = rng.random() < 0.6
@@ -241,7 +245,8 @@ class _Ring:
         entry.lists = lists or None
         if lists or rng.random() < 0.3:
             entry.planned = self._listed(place)
-        world.run(key, self._hours(joined), place, client, pace=pace * float(rng.gamma(4, 0.25)), own=False)
+        if not (entry.planned and lists and rng.random() < 0.04):  # registered for the operator, not yet used
+            world.run(key, self._hours(joined), place, client, pace=pace * float(rng.gamma(4, 0.25)), own=False)
         if rng.random() < self.holder:  # the holder trades too, from home or by phone
             own = world.schedule() if rng.random() < 0.5 else clock.sessions(float(rng.gamma(2, 2)), 2)
             where = world.phone_of(person) if rng.random() < 0.25 else world.home_of(person)

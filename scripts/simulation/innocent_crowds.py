@@ -10,6 +10,8 @@ import numpy as np
 
 from .clock import OFFICE, WAKING, Mask
 from .places import Place
+from .spec import EXCHANGES
+from .traffic import AUTH_FAIL
 from .world import Client, Hub, Infrastructure, World
 
 
@@ -45,6 +47,7 @@ def campus_egress(world: World, quota: int) -> None:
 def _desk_crowd(world: World, pattern: str, room: int, addresses: list[int], kind: str, elsewhere: float) -> int:
     rng, clock = world.rng, world.clock
     hub = Hub(kind, addresses, [])
+    failover = (int(rng.integers(clock.hours)), world.book.take("office")) if rng.random() < 0.1 else None
     made = 0
     while made < room:
         person = world.person()
@@ -52,6 +55,8 @@ def _desk_crowd(world: World, pattern: str, room: int, addresses: list[int], kin
         client = world.client_of(person)
         hub.devices.append(int(client[0]))
         place = shared_egress(world, addresses)
+        if failover is not None:  # the line's other provider takes over for everybody
+            place = world.places.moved(place, failover[0], failover[1])
         for key in keys:
             if rng.random() < 0.15:
                 mask = world.schedule(0.6)
@@ -179,9 +184,13 @@ def _platform(world: World, pattern: str, size: int, large: bool, declared: bool
     )
     device = world.stacks.stock() if rng.random() < (0.3 if large else 0.5) else world.stacks.custom()
     client: Client = world.client(device)
+    news = [world.book.take(cloud) for _ in range(count)]
     if declared:
-        world.declared.append(Infrastructure(f"{pattern}-{len(world.declared) + 1}", addresses, device))
+        world.declared.append(Infrastructure(f"{pattern}-{len(world.declared) + 1}", [*addresses, *news], device))
     style = rng.choice(["mixed", "grid", "signals"], p=[0.6, 0.3, 0.1])
+    move = rng.random() < 0.15  # a deployment moves all customers to other addresses at once
+    when = int(rng.integers(clock.hours))
+    guesses = float(rng.uniform(0.1, 0.6)) if rng.random() < 0.06 else 0.0  # tries a new key wherever it may belong
     up = clock.chance(1.0)
     if rng.random() < world.rates.platform_lull:
         up &= clock.always(gap=float(rng.uniform(0.02, 0.25)))
@@ -194,18 +203,57 @@ def _platform(world: World, pattern: str, size: int, large: bool, declared: bool
         person = world.person()
         keys = world.issue_some(person, pattern, size - made, (0.85, 0.11, 0.04))
         place = shared_egress(world, addresses)
+        if move:
+            place = world.places.moved(place, when, news[int(rng.integers(count))])
         for key in keys:
             mask = world.schedule(always_on)
             if style == "signals":
                 mask = (signals & clock.chance(float(rng.beta(3, 2)))) | (mask & clock.chance(0.3))
             mask &= up
             world.run(key, mask if mask.any() else up, place, client, pace=pace * float(rng.gamma(2, 0.5)))
+            if rng.random() < guesses:
+                _guess(world, key, place, client)
             if rng.random() < own_too:
                 world.run(key, world.schedule(), world.home_of(person), world.client_of(person))
         made += len(keys)
     if large:
         world.hubs.append(Hub("platform", addresses, [device]))
     return made
+
+
+def _guess(world: World, key: int, place: Place, client: Client) -> None:
+    """The service presents a new customer's key at exchanges that never issued it, to find out whose it is."""
+    entry = world.keys[key]
+    hour = np.array(
+        [int(np.argmax(entry.life)) if entry.life is not None else int(world.rng.integers(world.clock.hours))]
+    )
+    for exchange in range(len(EXCHANGES)):
+        if exchange != entry.exchange and world.rng.random() < 0.6:
+            world.traffic.add(key, hour, place[hour], client[hour], 1, reporter=exchange, kind=AUTH_FAIL)
+
+
+def vendor_image(world: World, quota: int) -> None:
+    """Customers of one vendor, each on a rented server of their own next door to the others, all with the vendor's image."""
+    rng = world.rng
+    while quota > 0:
+        size = min(quota, int(rng.integers(6, 61)))
+        cloud = str(rng.choice(["vps", "naver", "oracle", "aws"]))
+        addresses = world.book.take_together(cloud, size)
+        device = world.stacks.stock() if rng.random() < 0.4 else world.stacks.custom()
+        image = world.client(device)
+        always_on = float(rng.uniform(0.1, 0.8))
+        for address in addresses:
+            if size <= 0:
+                break
+            person = world.person()
+            keys = world.issue_some(person, "vendor_image", size)
+            client = image if rng.random() < 0.8 else world.client(device)
+            for key in keys:
+                world.run(key, world.schedule(always_on), world.places.fixed(address), client)
+                if rng.random() < 0.15:
+                    world.run(key, world.clock.sessions(3, 2), world.home_of(person), world.client_of(person))
+            size -= len(keys)
+            quota -= len(keys)
 
 
 def shared_hosting(world: World, quota: int) -> None:

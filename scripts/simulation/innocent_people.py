@@ -6,8 +6,6 @@ Each function makes exactly ``quota`` keys under its own name, with parameters d
 
 from __future__ import annotations
 
-import numpy as np
-
 from .clock import OFFICE, Mask
 from .places import Place
 from .world import Client, Person, World
@@ -27,17 +25,28 @@ def single_bot(world: World, quota: int) -> None:
         person = world.person()
         keys = world.issue_some(person, "single_bot", quota, (0.97, 0.03))
         place = own_place(world, person)
+        hours = world.schedule()
         for key in keys:
-            world.run(key, world.schedule(), place, world.client_of(person))
-        if world.rng.random() < 0.06:  # the bot moves to another server
-            cut = int(world.rng.integers(world.clock.hours))
-            world.run(
-                keys[0],
-                world.schedule() & world.clock.span(cut, world.clock.hours),
-                world.places.server(),
-                world.client_of(person),
-            )
+            world.run(key, hours if key == keys[0] else world.schedule(), place, world.client_of(person))
+        if len(keys) < quota and world.rng.random() < 0.03:  # a key is replaced by a fresh one in the same program
+            keys.append(_replace(world, keys[0], hours, place, world.client_of(person)))
+        if world.rng.random() < 0.06:  # the bot moves to another server, at times rewritten
+            rest = world.clock.span(int(world.rng.integers(world.clock.hours)), world.clock.hours)
+            client = world.client_of(person) if world.rng.random() < 0.6 else world.client()
+            world.run(keys[0], world.schedule() & rest, world.places.server(), client)
         quota -= len(keys)
+
+
+def _replace(world: World, old: int, hours: Mask, place: Place, client: Client) -> int:
+    """A new key of the same account takes over from some hour on; the old one expires there."""
+    cut = int(world.rng.integers(1, world.clock.hours))
+    entry = world.keys[old]
+    person = world.people[entry.person]
+    new = world.issue(person, entry.exchange, entry.pattern, settled=True)
+    world.keys[new].life = world.clock.span(cut, world.clock.hours)
+    world.run(new, hours, place, client)
+    entry.expires = cut
+    return new
 
 
 def multi_exchange(world: World, quota: int) -> None:
@@ -229,8 +238,3 @@ def household_one(world: World, quota: int) -> None:
                 if elsewhere and rng.random() < 0.4:
                     world.run(key, world.clock.sessions(3, 1.5), world.phone_of(person), world.client_of(person))
             quota -= len(keys)
-
-
-def sample_people(world: World, count: int) -> np.ndarray:
-    """Numbers of ``count`` different people drawn from those who exist."""
-    return world.rng.choice(len(world.people), size=min(count, len(world.people)), replace=False)

@@ -62,6 +62,7 @@ PATTERNS: dict[str, Pattern] = {
     "platform_large": Pattern(innocent_crowds.platform_large, 5, 60),
     "platform_small_declared": Pattern(innocent_crowds.platform_small_declared, 1, 15, family="platform_small"),
     "platform_small": Pattern(innocent_crowds.platform_small, 2.5, 15, family="platform_small"),
+    "vendor_image": Pattern(innocent_crowds.vendor_image, 1.2, 6, family="lookalikes"),
     "shared_hosting": Pattern(innocent_crowds.shared_hosting, 3, 3),
     "nat_gateway": Pattern(innocent_crowds.nat_gateway, 3, 4),
     "faas_egress": Pattern(innocent_crowds.faas_egress, 2.5, 3),

@@ -29,6 +29,7 @@ class Places:
         self._areas: dict[str, list[Place]] = {}
         self._nats: dict[str, list[int]] = {}
         self._tunnels: list[list[int]] = []
+        self._released: list[tuple[int, int]] = []  # (hour, address) given back to a cloud
 
     def fixed(self, address: int) -> Place:
         """An address that never changes."""
@@ -132,8 +133,23 @@ class Places:
         rng, hours = self._rng, self._clock.hours
         cloud = str(rng.choice(CLOUD_POOLS, p=CLOUD_WEIGHTS))
         place = self.fixed(self._book.take(cloud))
-        for start in np.sort(rng.integers(0, hours, size=1 + int(rng.poisson(1.0)))):
-            place[start:] = self._book.take(cloud)
+        for start in (int(s) for s in np.sort(rng.integers(0, hours, size=1 + int(rng.poisson(1.0))))):
+            before = int(place[start])
+            place[start:] = self._reused(start) if rng.random() < 0.3 else self._book.take(cloud)
+            self._released.append((start, before))
+        return place
+
+    def _reused(self, hour: int) -> int:
+        """An address that somebody else gave back before ``hour``, or a fresh one."""
+        earlier = [i for i, (when, _) in enumerate(self._released) if when <= hour]
+        if not earlier:
+            return self.server_address()
+        return self._released.pop(earlier[int(self._rng.integers(len(earlier)))])[1]
+
+    def moved(self, old: Place, hour: int, new: int) -> Place:
+        """The same place until ``hour``, then a new address: somebody moved house or server."""
+        place = old.copy()
+        place[hour:] = new
         return place
 
     def office(self) -> Place:
