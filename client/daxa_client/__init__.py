@@ -1,1 +1,41 @@
-"""What an exchange installs."""
+"""What an exchange installs: sightings go out as fingerprints, verdicts on its own keys come back.
+
+>>> from daxa_client import RawSighting, RegistryClient
+>>> with RegistryClient.from_file("client.toml") as client:                          # doctest: +SKIP
+...     client.submit([RawSighting(key="…", address="203.0.113.7", hour=495_000)])
+"""
+
+from daxa_core.errors import (
+    ConfigurationError,
+    CryptoError,
+    DaxaError,
+    ErrorCode,
+    InvalidInput,
+    Refused,
+    Unavailable,
+)
+from daxa_core.model import CountBucket, Device, Level, Manner, RawSighting, Reason, Refusal, Verdict
+
+from ._client import RegistryClient, SubmitResult
+from ._config import ClientConfig
+
+__all__ = [
+    "ClientConfig",
+    "ConfigurationError",
+    "CountBucket",
+    "CryptoError",
+    "DaxaError",
+    "Device",
+    "ErrorCode",
+    "InvalidInput",
+    "Level",
+    "Manner",
+    "RawSighting",
+    "Reason",
+    "Refusal",
+    "Refused",
+    "RegistryClient",
+    "SubmitResult",
+    "Unavailable",
+    "Verdict",
+]

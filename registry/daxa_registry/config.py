@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_core.model import Kind
+from daxa_core.settings import Table
 
 DEFAULT_QUOTA = {
     Kind.KEY: 1_000_000,
@@ -58,71 +57,12 @@ class RegistryConfig:
     batch_hours: int
 
 
-class Table:
-    """One table of a TOML file: hands out checked values, and refuses at the end what nobody asked for."""
-
-    def __init__(self, name: str, folder: Path, values: dict[str, Any], prefix: str = "") -> None:
-        self._name = name
-        self._folder = folder
-        self._left = dict(values)
-        self._prefix = prefix
-
-    @classmethod
-    def read(cls, path: Path) -> Table:
-        """Opens a file. Raises ConfigurationError where it cannot be read or is no TOML."""
-        try:
-            values = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            wanted = f"a readable file, got {type(error).__name__}"
-            raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, path.name, wanted) from None
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, path.name, f"TOML ({error})") from None
-        return cls(path.name, path.absolute().parent, values)
-
-    def refuse(self, key: str, expected: str) -> ConfigurationError:
-        """The error for one key of this table."""
-        return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, f"{self._name}: {self._prefix}{key}", expected)
-
-    def text(self, key: str, default: str | None = None) -> str:
-        """A text that is not empty."""
-        value = self._left.pop(key, default)
-        if not isinstance(value, str) or not value:
-            raise self.refuse(key, "a text")
-        return value
-
-    def path(self, key: str, default: str | None = None) -> Path:
-        """A path, relative to the file."""
-        return self._folder / self.text(key, default)
-
-    def whole(self, key: str, default: int, low: int, high: int) -> int:
-        """A whole number within bounds."""
-        value = self._left.pop(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise self.refuse(key, f"a whole number from {low} to {high}")
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts."""
-        value = self._left.pop(key, None)
-        if not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
-            raise self.refuse(key, "a list of texts")
-        return tuple(value)
-
-    def table(self, key: str) -> Table:
-        """A table within; empty where it is missing."""
-        value = self._left.pop(key, {})
-        if not isinstance(value, dict):
-            raise self.refuse(key, "a table")
-        return Table(self._name, self._folder, value, f"{self._prefix}{key}.")
-
-    def has(self, key: str) -> bool:
-        """Whether the key is there and was not taken yet."""
-        return key in self._left
-
-    def done(self) -> None:
-        """Refuses what is left."""
-        for key in self._left:
-            raise self.refuse(key, "no such key")
+def _read(path: Path) -> Table:
+    try:
+        return Table.parse(path, path.read_bytes())
+    except OSError as error:
+        wanted = f"a readable file, got {type(error).__name__}"
+        raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, path.name, wanted) from None
 
 
 def _tls(table: Table) -> TlsFiles:
@@ -133,7 +73,7 @@ def _tls(table: Table) -> TlsFiles:
 
 def read_evaluator(path: Path) -> EvaluatorConfig:
     """Reads evaluator.toml. Raises ConfigurationError naming file and key."""
-    table = Table.read(path)
+    table = _read(path)
     quota = table.table("quota")
     config = EvaluatorConfig(
         listen=table.text("listen"),
@@ -151,7 +91,7 @@ def read_evaluator(path: Path) -> EvaluatorConfig:
 
 def read_registry(path: Path) -> RegistryConfig:
     """Reads registry.toml. Raises ConfigurationError naming file and key."""
-    table = Table.read(path)
+    table = _read(path)
     retention = table.table("retention")
     database = table.text("database")
     config = RegistryConfig(

@@ -165,7 +165,8 @@ def _readme(plan: Plan) -> str:
     )
     return f"""# A deployment of the shared-key registry
 
-{plan.threshold} of {plan.evaluators} evaluators are needed; the registry listens on {plan.host}:{plan.port(0)}. Start each in a terminal of its own:
+{plan.threshold} of {plan.evaluators} evaluators are needed; the registry listens on {plan.host}:{plan.port(0)}.
+Start each in a terminal of its own:
 
 {starts}
     daxa-registry serve registry/registry.toml
