@@ -1,10 +1,16 @@
 """ristretto255 and its scalar field, over libsodium: refuses what is no canonical element, the identity and the zero scalar.
 
-Elements and scalars are 32 ``bytes``. The library comes with the ``rbcl`` wheel and is called through ctypes, which lets go of
-the interpreter lock: two threads multiply at once. There is no curve arithmetic of our own.
+Elements and scalars are 32 ``bytes``. The library comes with the ``rbcl`` wheel and is called through ctypes, which lets
+go of the interpreter lock: two threads multiply at once. There is no curve arithmetic of our own, and arithmetic on
+secret scalars is libsodium's too, in constant time; Python's integers carry public ones only.
 
-    >>> element(base_multiply(scalar_bytes(7))) == base_multiply(scalar_bytes(7))
+    >>> two, three = scalar_bytes(2), scalar_bytes(3)
+    >>> add(base_multiply(two), base_multiply(three)) == base_multiply(scalar_bytes(5))
     True
+    >>> multiply(bytes(32), base_multiply(two))
+    Traceback (most recent call last):
+        ...
+    daxa_core.errors.CryptoError: INVALID_SCALAR: scalar: not zero
 """
 
 from __future__ import annotations
@@ -12,9 +18,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import secrets
-from collections.abc import Sequence
-from typing import Any
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any, TypeVar
 
 from rbcl import rbcl as _rbcl
 
@@ -25,14 +34,20 @@ SCALAR_BYTES = 32
 UNIFORM_BYTES = 64
 ORDER = 2**252 + 27742317777372353535851937790883648493
 IDENTITY = bytes(ELEMENT_BYTES)
+LEAST_PART = 16
+"""Fewer multiplications than this are not worth a thread of their own."""
+
+_T = TypeVar("_T")
 
 
 def _load() -> Any:
     """The library that rbcl has loaded, without the 2.8 MB file that it leaves in the temporary folder."""
     library = _rbcl._sodium
-    name = getattr(library, "_name", "")
-    if name and os.path.basename(name).startswith("tmp"):
-        with contextlib.suppress(OSError):
+    # Only the file that rbcl itself wrote: a later rbcl may load one that is part of an installation.
+    written = getattr(sys.modules.get("rbcl._sodium"), "lib_path", None)
+    name = getattr(library, "_name", None)
+    if name and name == written and os.path.dirname(os.path.abspath(name)) == os.path.abspath(tempfile.gettempdir()):
+        with contextlib.suppress(OSError):  # Windows keeps a loaded library's file locked
             os.unlink(name)
     return library
 
@@ -40,54 +55,106 @@ def _load() -> Any:
 _sodium = _load()
 
 
-def _raw(name: str, pointers: int) -> Any:
-    found = ctypes.cast(getattr(_sodium, name), ctypes.c_void_p).value
-    assert found is not None
-    return ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p if i == 0 else ctypes.c_char_p for i in range(pointers)])(
-        found
-    )
+def _raw(name: str, pointers: int, *more: Any) -> Any:
+    """A function of the library with types of its own: rbcl's stay as rbcl set them."""
+    address = ctypes.cast(getattr(_sodium, name), ctypes.c_void_p).value
+    assert address is not None
+    inputs = [ctypes.c_char_p] * (pointers - 1)
+    return ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, *inputs, *more)(address)
 
 
+_is_valid = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p)(
+    ctypes.cast(_sodium.crypto_core_ristretto255_is_valid_point, ctypes.c_void_p).value or 0
+)
 _from_hash = _raw("crypto_core_ristretto255_from_hash", 2)
 _scalarmult = _raw("crypto_scalarmult_ristretto255", 3)
 _scalarmult_base = _raw("crypto_scalarmult_ristretto255_base", 2)
 _add = _raw("crypto_core_ristretto255_add", 3)
-_is_valid = _raw("crypto_core_ristretto255_is_valid_point", 1)
+_scalar_random = _raw("crypto_core_ristretto255_scalar_random", 1)
+_scalar_reduce = _raw("crypto_core_ristretto255_scalar_reduce", 2)
+_scalar_invert = _raw("crypto_core_ristretto255_scalar_invert", 2)
+_scalar_mul = _raw("crypto_core_ristretto255_scalar_mul", 3)
+_scalar_add = _raw("crypto_core_ristretto255_scalar_add", 3)
+_scalar_sub = _raw("crypto_core_ristretto255_scalar_sub", 3)
 _Buffer = ctypes.c_char * ELEMENT_BYTES
 
 
-def element(data: bytes) -> bytes:
+def _check_length(data: object, field: str, length: int = ELEMENT_BYTES) -> None:
+    # The library reads that many bytes whatever it is given: a short one would be read past its end.
+    if not isinstance(data, bytes):
+        raise CryptoError(ErrorCode.INVALID_LENGTH, field, f"{length} bytes, got {type(data).__name__}")
+    if len(data) != length:
+        raise CryptoError(ErrorCode.INVALID_LENGTH, field, f"{length} bytes, got {len(data)}")
+
+
+def element(data: bytes, field: str = "element") -> bytes:
     """RFC 9497 DeserializeElement: the bytes if they are a canonical element other than the identity.
 
-    Raises CryptoError INVALID_LENGTH, IDENTITY_ELEMENT (a zero key or a collapsed answer looks like that) or INVALID_ELEMENT.
+    Raises CryptoError INVALID_LENGTH, IDENTITY_ELEMENT (a zero key or a collapsed answer looks like that) or
+    INVALID_ELEMENT (RFC 9496 section 4.3.1: one element, one encoding; a second would be a second fingerprint).
     """
-    if len(data) != ELEMENT_BYTES:
-        raise CryptoError(ErrorCode.INVALID_LENGTH, "element", f"{ELEMENT_BYTES} bytes, got {len(data)}")
+    _check_length(data, field)
     if data == IDENTITY:
-        raise CryptoError(ErrorCode.IDENTITY_ELEMENT, "element", "an element other than the identity")
-    if _is_valid(bytes(data)) != 1:
-        raise CryptoError(ErrorCode.INVALID_ELEMENT, "element", "a canonical ristretto255 encoding")
-    return bytes(data)
+        raise CryptoError(ErrorCode.IDENTITY_ELEMENT, field, "an element other than the identity")
+    if _is_valid(data) != 1:
+        raise CryptoError(ErrorCode.INVALID_ELEMENT, field, "a canonical ristretto255 encoding")
+    return data
 
 
 def from_uniform(data: bytes) -> bytes:
     """The element that 64 uniform bytes map to (RFC 9496 section 4.3.4)."""
+    _check_length(data, "uniform", UNIFORM_BYTES)
     out = _Buffer()
     _from_hash(out, data)
     return out.raw
 
 
-def multiply(scalar: bytes, point: bytes) -> bytes:
-    """scalar · point. Raises CryptoError where the point is no element or the product is the identity."""
+def _explain(scalar: bytes, point: bytes, field: str) -> CryptoError:
+    """Why the library gave no product. The group's order is prime, so one of the two must be wrong."""
+    try:
+        _check_length(scalar, "scalar")
+        element(point, field)
+    except CryptoError as error:
+        return error
+    return CryptoError(ErrorCode.INVALID_SCALAR, "scalar", "not zero")
+
+
+def multiply(scalar: bytes, point: bytes, field: str = "element") -> bytes:
+    """scalar · point. Raises CryptoError where the point is no element, is the identity, or the scalar is zero."""
     out = _Buffer()
-    if _scalarmult(out, scalar, point) != 0:
-        element(point)
-        raise CryptoError(ErrorCode.IDENTITY_ELEMENT, "element", "a product other than the identity")
+    if (
+        not isinstance(scalar, bytes)
+        or not isinstance(point, bytes)
+        or len(scalar) != SCALAR_BYTES
+        or len(point) != ELEMENT_BYTES
+        or _scalarmult(out, scalar, point) != 0
+    ):
+        raise _explain(scalar, point, field)
     return out.raw
+
+
+def multiply_each(
+    scalars: Sequence[bytes], points: Sequence[bytes], field: str = "elements", threads: int = 1
+) -> list[bytes]:
+    """scalars[i] · points[i]. Raises CryptoError as :func:`multiply`, naming ``field[i]``."""
+    if len(scalars) != len(points):
+        raise CryptoError(ErrorCode.INVALID_LENGTH, field, f"{len(scalars)} elements, got {len(points)}")
+
+    def part(start: int, stop: int) -> list[bytes]:
+        out = []
+        for i in range(start, stop):
+            try:
+                out.append(multiply(scalars[i], points[i]))
+            except CryptoError as error:
+                raise CryptoError(error.code, f"{field}[{i}]", error.expected) from None
+        return out
+
+    return [product for some in in_threads(part, len(points), threads) for product in some]
 
 
 def base_multiply(scalar: bytes) -> bytes:
     """scalar · G. Raises CryptoError INVALID_SCALAR for zero."""
+    _check_length(scalar, "scalar")
     out = _Buffer()
     if _scalarmult_base(out, scalar) != 0:
         raise CryptoError(ErrorCode.INVALID_SCALAR, "scalar", "not zero")
@@ -96,61 +163,131 @@ def base_multiply(scalar: bytes) -> bytes:
 
 def add(left: bytes, right: bytes) -> bytes:
     """left + right; either may be the identity. Raises CryptoError INVALID_ELEMENT where one is no element."""
+    _check_length(left, "element")
+    _check_length(right, "element")
     out = _Buffer()
     if _add(out, left, right) != 0:
         raise CryptoError(ErrorCode.INVALID_ELEMENT, "element", "a canonical ristretto255 encoding")
     return out.raw
 
 
-def weighted_sum(scalars: Sequence[bytes], points: Sequence[bytes]) -> bytes:
-    """The sum of scalars[i] · points[i], the identity among the possible results."""
-    total, product = _Buffer(), _Buffer()
-    for scalar, point in zip(scalars, points, strict=True):
-        if _scalarmult(product, scalar, point) != 0:
-            element(point)
-            continue  # a zero weight adds nothing
-        if _add(total, total.raw, product.raw) != 0:
-            raise CryptoError(ErrorCode.INVALID_ELEMENT, "element", "a canonical ristretto255 encoding")
-    return total.raw
+def weighted_sum(scalars: Sequence[bytes], points: Sequence[bytes], field: str = "elements", first: int = 0) -> bytes:
+    """The sum of scalars[i] · points[i], the identity among the possible results; a zero scalar adds nothing.
+
+    Raises CryptoError naming ``field[first + i]`` where a point is no element or is the identity.
+    """
+    total, product = IDENTITY, _Buffer()
+    sum_ = _Buffer()
+    for i, (scalar, point) in enumerate(zip(scalars, points, strict=True)):
+        if (
+            not isinstance(point, bytes)
+            or len(point) != ELEMENT_BYTES
+            or len(scalar) != SCALAR_BYTES
+            or _scalarmult(product, scalar, point) != 0
+        ):
+            error = _explain(scalar, point, f"{field}[{first + i}]")
+            if error.field == "scalar" and error.code is ErrorCode.INVALID_SCALAR:
+                continue
+            raise error
+        if total is IDENTITY:
+            total = product.raw
+            continue
+        _add(sum_, total, product)
+        total = sum_.raw
+    return total
+
+
+def in_threads(work: Callable[[int, int], _T], count: int, threads: int) -> list[_T]:
+    """``work(start, stop)`` over up to ``threads`` adjoining parts of ``range(count)``, the results in order.
+
+    Threads live for one call: no state to lose in a fork, and starting one costs as much as two multiplications.
+    """
+    parts = max(1, min(threads, count // LEAST_PART))
+    if parts == 1:
+        return [work(0, count)]
+    bounds = [count * i // parts for i in range(parts + 1)]
+    with ThreadPoolExecutor(parts - 1, thread_name_prefix="daxa-group") as pool:
+        others = [pool.submit(work, start, stop) for start, stop in pairwise(bounds[1:])]
+        return [work(0, bounds[1]), *(other.result() for other in others)]
 
 
 def scalar_bytes(value: int) -> bytes:
-    """A scalar as its 32 canonical little-endian bytes; the value is taken modulo the order."""
+    """A public scalar as its 32 canonical little-endian bytes; the value is taken modulo the order."""
     return (value % ORDER).to_bytes(SCALAR_BYTES, "little")
 
 
-def scalar_int(data: bytes) -> int:
-    """RFC 9497 DeserializeScalar. Raises CryptoError INVALID_LENGTH or INVALID_SCALAR (not reduced)."""
-    if len(data) != SCALAR_BYTES:
-        raise CryptoError(ErrorCode.INVALID_LENGTH, "scalar", f"{SCALAR_BYTES} bytes, got {len(data)}")
+def scalar_int(data: bytes, field: str = "scalar") -> int:
+    """RFC 9497 DeserializeScalar. Raises CryptoError INVALID_LENGTH or INVALID_SCALAR (not reduced: a second encoding)."""
+    _check_length(data, field)
     value = int.from_bytes(data, "little")
     if value >= ORDER:
-        raise CryptoError(ErrorCode.INVALID_SCALAR, "scalar", "less than the group's order")
+        raise CryptoError(ErrorCode.INVALID_SCALAR, field, "less than the group's order")
     return value
 
 
-def secret_scalar(data: bytes) -> bytes:
+def secret_scalar(data: bytes, field: str = "scalar") -> bytes:
     """A key, refused when it is read and not when it is used. Raises CryptoError: a zero key collapses the function."""
-    if scalar_int(data) == 0:
-        raise CryptoError(ErrorCode.INVALID_SCALAR, "scalar", "not zero")
-    return bytes(data)
+    if scalar_int(data, field) == 0:
+        raise CryptoError(ErrorCode.INVALID_SCALAR, field, "not zero")
+    return data
 
 
 def random_scalar() -> bytes:
-    """A uniform scalar, not zero (RFC 9497 section 4.7.2: rejection sampling)."""
-    return scalar_bytes(1 + secrets.randbelow(ORDER - 1))
+    """A uniform scalar, not zero (RFC 9497 section 4.7.1, rejection sampling)."""
+    out = _Buffer()
+    _scalar_random(out)
+    return out.raw
 
 
-def invert(scalars: Sequence[int]) -> list[int]:
-    """The inverses of nonzero scalars, at the price of one inversion (Montgomery's trick)."""
-    prefix = [1]
-    for value in scalars:
-        prefix.append(prefix[-1] * value % ORDER)
-    if prefix[-1] == 0:
-        raise CryptoError(ErrorCode.INVALID_SCALAR, "scalar", "not zero")
-    running = pow(prefix[-1], -1, ORDER)
-    out = [0] * len(scalars)
+def scalar_reduce(data: bytes) -> bytes:
+    """64 uniform bytes, little-endian, modulo the order."""
+    _check_length(data, "uniform", UNIFORM_BYTES)
+    out = _Buffer()
+    _scalar_reduce(out, data)
+    return out.raw
+
+
+def scalar_product(left: bytes, right: bytes) -> bytes:
+    """left · right modulo the order; both 32 bytes."""
+    _check_length(left, "scalar")
+    _check_length(right, "scalar")
+    out = _Buffer()
+    _scalar_mul(out, left, right)
+    return out.raw
+
+
+def scalar_sum(left: bytes, right: bytes) -> bytes:
+    """left + right modulo the order; both 32 bytes."""
+    _check_length(left, "scalar")
+    _check_length(right, "scalar")
+    out = _Buffer()
+    _scalar_add(out, left, right)
+    return out.raw
+
+
+def scalar_difference(left: bytes, right: bytes) -> bytes:
+    """left - right modulo the order; both 32 bytes."""
+    _check_length(left, "scalar")
+    _check_length(right, "scalar")
+    out = _Buffer()
+    _scalar_sub(out, left, right)
+    return out.raw
+
+
+def scalar_inverses(scalars: Sequence[bytes], field: str = "scalars") -> list[bytes]:
+    """The inverses of nonzero scalars at the price of one inversion (Montgomery's trick), in constant time.
+
+    Raises CryptoError naming ``field[i]`` for a zero scalar: it would make the product, and so every inverse, zero.
+    """
+    prefix = [scalar_bytes(1)]
+    for i, scalar in enumerate(scalars):
+        secret_scalar(scalar, f"{field}[{i}]")
+        prefix.append(scalar_product(prefix[-1], scalar))
+    out = _Buffer()
+    _scalar_invert(out, prefix[-1])
+    running, inverses = out.raw, []
     for i in range(len(scalars) - 1, -1, -1):
-        out[i] = running * prefix[i] % ORDER
-        running = running * scalars[i] % ORDER
-    return out
+        inverses.append(scalar_product(running, prefix[i]))
+        running = scalar_product(running, scalars[i])
+    inverses.reverse()
+    return inverses

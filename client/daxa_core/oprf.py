@@ -1,13 +1,15 @@
 """RFC 9497 section 3.3: blind, evaluate, unblind, finalize, in modes OPRF and VOPRF.
 
-The client blinds an input, a server evaluates it without learning it, the client unblinds. This project's fingerprint is what
-``unblind`` gives, an element, because that can be re-keyed; ``finalize`` is the RFC's hash of it, for conformance.
+The client blinds an input, a server evaluates it without learning it, the client unblinds. This project's fingerprint is
+what ``unblind`` gives, an element, because that can be re-keyed; ``finalize`` is the RFC's hash of it, for conformance.
+Blinds are always fresh: blinding with a chosen scalar is not public. What many inputs go through at once takes
+``threads``, how many threads to spread a batch over.
 
     >>> secret, public = suite.generate_key_pair()
     >>> blind_scalar, blinded = blind(b"input")
     >>> evaluated, proof = blind_evaluate(secret, public, [blinded])
-    >>> dleq.check(suite.GENERATOR, public, [blinded], evaluated, proof)
-    >>> finalize(b"input", blind_scalar, evaluated[0]) == direct_evaluate(secret, b"input")
+    >>> output = finalize(b"input", blind_scalar, evaluated[0], blinded, public, proof)
+    >>> output == direct_evaluate(secret, b"input")
     True
 """
 
@@ -18,16 +20,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from . import dleq, group, suite
-from .errors import CryptoError, ErrorCode, InvalidInput
+from .errors import ErrorCode, InvalidInput
 from .suite import MAX_INPUT_BYTES, Mode
 
 
 @dataclass(frozen=True, slots=True)
 class Blinded:
-    """One blinded input: what goes to the evaluators, and the blind that stays here."""
+    """One blinded input: what goes to the evaluators, and the blind that stays here and is never shown."""
 
     element: bytes
     blind: bytes = field(repr=False)
+
+
+def hash_input(input: bytes, mode: Mode = Mode.VOPRF) -> bytes:
+    """The element that stands for the input. Raises InvalidInput where it is too long or maps to the identity."""
+    if not isinstance(input, bytes) or len(input) > MAX_INPUT_BYTES:
+        raise InvalidInput(ErrorCode.INVALID_LENGTH, "input", f"bytes, at most {MAX_INPUT_BYTES}")
+    point = suite.hash_to_group(input, mode)
+    if point == group.IDENTITY:  # RFC 9497 section 3.3: InvalidInputError; its evaluation would not depend on the key
+        raise InvalidInput(ErrorCode.IDENTITY_ELEMENT, "input", "one that maps to another element than the identity")
+    return point
 
 
 def blind(input: bytes, mode: Mode = Mode.VOPRF) -> tuple[bytes, bytes]:
@@ -43,70 +55,97 @@ def _blind_with(input: bytes, blind: bytes, mode: Mode = Mode.VOPRF) -> tuple[by
     return blind, group.multiply(blind, hash_input(input, mode))
 
 
-def hash_input(input: bytes, mode: Mode = Mode.VOPRF) -> bytes:
-    """The element that stands for the input. Raises InvalidInput where it is too long or maps to the identity."""
-    if len(input) > MAX_INPUT_BYTES:
-        raise InvalidInput(ErrorCode.INVALID_LENGTH, "input", f"at most {MAX_INPUT_BYTES} bytes")
-    point = suite.hash_to_group(input, mode)
-    if point == group.IDENTITY:
-        raise InvalidInput(ErrorCode.IDENTITY_ELEMENT, "input", "one that maps to another element than the identity")
-    return point
+def blind_batch(inputs: Sequence[bytes], mode: Mode = Mode.VOPRF, threads: int = 1) -> list[Blinded]:
+    """Blinds each input with a blind of its own. Raises InvalidInput naming ``inputs[i]``."""
 
+    def part(start: int, stop: int) -> list[Blinded]:
+        out = []
+        for i in range(start, stop):
+            try:
+                scalar, element = blind(inputs[i], mode)
+            except InvalidInput as error:
+                raise InvalidInput(error.code, f"inputs[{i}]", error.expected) from None
+            out.append(Blinded(element, scalar))
+        return out
 
-def blind_batch(inputs: Sequence[bytes], mode: Mode = Mode.VOPRF) -> list[Blinded]:
-    """Blinds each input with a blind of its own."""
-    out = []
-    for item in inputs:
-        scalar, element = blind(item, mode)
-        out.append(Blinded(element, scalar))
-    return out
+    return [one for some in group.in_threads(part, len(inputs), threads) for one in some]
 
 
 def evaluate(secret: bytes, blinded_element: bytes) -> bytes:
     """RFC 9497 section 3.3.1, BlindEvaluate: the element times the key. Raises CryptoError where it is no element."""
-    return group.multiply(secret, blinded_element)
+    return group.multiply(group.secret_scalar(secret, "secret"), blinded_element, "blinded_element")
 
 
 def blind_evaluate(
-    secret: bytes, public: bytes, blinded_elements: Sequence[bytes], mode: Mode = Mode.VOPRF
+    secret: bytes, public: bytes, blinded_elements: Sequence[bytes], mode: Mode = Mode.VOPRF, threads: int = 1
 ) -> tuple[list[bytes], bytes]:
     """RFC 9497 section 3.3.2, BlindEvaluate for a batch: the evaluated elements and one proof for all of them.
 
     Raises CryptoError whose field names the element, ``blinded_elements[i]``, that is none.
     """
-    evaluated = []
-    for index, element in enumerate(blinded_elements):
-        try:
-            evaluated.append(group.multiply(secret, element))
-        except CryptoError as error:
-            raise CryptoError(error.code, f"blinded_elements[{index}]", error.expected) from None
-    return evaluated, dleq.prove(secret, suite.GENERATOR, public, blinded_elements, evaluated, mode)
+    keys = [group.secret_scalar(secret, "secret")] * len(blinded_elements)
+    evaluated = group.multiply_each(keys, blinded_elements, "blinded_elements", threads)
+    return evaluated, dleq.prove(secret, suite.GENERATOR, public, blinded_elements, evaluated, mode, threads)
 
 
 def unblind(blind: bytes, evaluated_element: bytes) -> bytes:
     """The evaluation of the input itself: the evaluated element divided by the blind."""
-    return group.multiply(suite.scalar_inverse(blind), evaluated_element)
+    return group.multiply(suite.scalar_inverse(blind), evaluated_element, "evaluated_element")
 
 
-def unblind_batch(blinds: Sequence[bytes], evaluated_elements: Sequence[bytes]) -> list[bytes]:
-    """As :func:`unblind` for many, with one inversion for all the blinds."""
-    inverses = group.invert([group.scalar_int(b) for b in blinds])
-    return [
-        group.multiply(group.scalar_bytes(inverse), element)
-        for inverse, element in zip(inverses, evaluated_elements, strict=True)
-    ]
+def unblind_batch(blinds: Sequence[bytes], evaluated_elements: Sequence[bytes], threads: int = 1) -> list[bytes]:
+    """As :func:`unblind` for many, with one inversion for all the blinds. Check the batch's proof first.
+
+    Raises CryptoError naming ``evaluated_elements[i]``.
+    """
+    return group.multiply_each(
+        group.scalar_inverses(blinds, "blinds"), evaluated_elements, "evaluated_elements", threads
+    )
 
 
-def finalize(input: bytes, blind: bytes, evaluated_element: bytes) -> bytes:
-    """RFC 9497 Finalize without the proof's check (:func:`dleq.check` does that): the 64-byte output."""
-    return _output(input, unblind(blind, evaluated_element))
+def finalize(
+    input: bytes,
+    blind: bytes,
+    evaluated_element: bytes,
+    blinded_element: bytes | None = None,
+    public: bytes | None = None,
+    proof: bytes | None = None,
+    mode: Mode = Mode.VOPRF,
+) -> bytes:
+    """RFC 9497 Finalize: the 64-byte output. With the last three, section 3.3.2: the proof is checked first.
+
+    Raises CryptoError INVALID_PROOF for a wrong proof, InvalidInput where some but not all of the three are given.
+    """
+    if blinded_element is None and public is None and proof is None:
+        return _output(input, unblind(blind, evaluated_element))
+    if blinded_element is None or public is None or proof is None:
+        raise InvalidInput(ErrorCode.MISSING_FIELD, "proof", "blinded_element, public and proof together")
+    return finalize_batch([input], [blind], [evaluated_element], [blinded_element], public, proof, mode)[0]
+
+
+def finalize_batch(
+    inputs: Sequence[bytes],
+    blinds: Sequence[bytes],
+    evaluated_elements: Sequence[bytes],
+    blinded_elements: Sequence[bytes],
+    public: bytes,
+    proof: bytes,
+    mode: Mode = Mode.VOPRF,
+    threads: int = 1,
+) -> list[bytes]:
+    """RFC 9497 section 3.3.2, Finalize for a batch with one proof, which is checked first."""
+    dleq.check(suite.GENERATOR, public, blinded_elements, evaluated_elements, proof, mode, threads)
+    elements = unblind_batch(blinds, evaluated_elements, threads)
+    return [_output(input, element) for input, element in zip(inputs, elements, strict=True)]
 
 
 def direct_evaluate(secret: bytes, input: bytes, mode: Mode = Mode.VOPRF) -> bytes:
     """RFC 9497 Evaluate: the output that :func:`finalize` would give, by whoever holds the whole key."""
-    return _output(input, group.multiply(secret, hash_input(input, mode)))
+    return _output(input, evaluate(secret, hash_input(input, mode)))
 
 
 def _output(input: bytes, element: bytes) -> bytes:
+    if len(input) > MAX_INPUT_BYTES:
+        raise InvalidInput(ErrorCode.INVALID_LENGTH, "input", f"at most {MAX_INPUT_BYTES} bytes")
     framed = len(input).to_bytes(2, "big") + input + len(element).to_bytes(2, "big") + element
     return hashlib.sha512(framed + b"Finalize").digest()

@@ -1,16 +1,22 @@
 """RFC 9497's suite ristretto255-SHA512 (section 4.1): hashing to the group and the field, keys, serialisation.
 
-The names are the RFC's in snake case; elements and scalars are ``bytes``.
+The names are the RFC's in snake case; elements and scalars are ``bytes``, so that serialising is checking. ``mode``
+separates the two variants of the protocol; this project's fingerprints use VOPRF, which is the default everywhere.
 
     >>> secret, public = derive_key_pair(bytes(32), b"info")
     >>> len(secret), len(public)
     (32, 32)
+    >>> deserialize_element(bytes(32))
+    Traceback (most recent call last):
+        ...
+    daxa_core.errors.CryptoError: IDENTITY_ELEMENT: element: an element other than the identity
 """
 
 from __future__ import annotations
 
 import hashlib
 from enum import IntEnum
+from typing import NamedTuple
 
 from . import group
 from .errors import CryptoError, ErrorCode, InvalidInput
@@ -20,6 +26,7 @@ IDENTIFIER = "ristretto255-SHA512"
 NE = group.ELEMENT_BYTES
 NS = group.SCALAR_BYTES
 NH = 64
+SEED_BYTES = 32
 MAX_INPUT_BYTES = 2**16 - 1
 _BLOCK_BYTES = 128
 _PAD = bytes(_BLOCK_BYTES)
@@ -32,12 +39,19 @@ class Mode(IntEnum):
     VOPRF = 0x01
 
 
+class KeyPair(NamedTuple):
+    """RFC 9497 (skS, pkS): unpacks into the secret scalar and the public element; the secret is never shown."""
+
+    secret: bytes
+    public: bytes
+
+    def __repr__(self) -> str:
+        return f"KeyPair(secret=<redacted>, public={self.public.hex()})"
+
+
 def create_context_string(mode: Mode = Mode.VOPRF) -> bytes:
     """RFC 9497 section 3.1, CreateContextString."""
     return b"OPRFV1-" + bytes([mode]) + b"-" + IDENTIFIER.encode()
-
-
-_CONTEXT = {mode: create_context_string(mode) for mode in Mode}
 
 
 def expand_message_xmd(message: bytes, dst: bytes, length: int = 64) -> bytes:
@@ -56,6 +70,7 @@ def expand_message_xmd(message: bytes, dst: bytes, length: int = 64) -> bytes:
     return b"".join(out)[:length]
 
 
+_CONTEXT = {mode: create_context_string(mode) for mode in Mode}
 _GROUP_DST = {mode: b"HashToGroup-" + context for mode, context in _CONTEXT.items()}
 _SCALAR_DST = {mode: b"HashToScalar-" + context for mode, context in _CONTEXT.items()}
 
@@ -66,9 +81,8 @@ def hash_to_group(input: bytes, mode: Mode = Mode.VOPRF) -> bytes:
 
 
 def hash_to_scalar(input: bytes, mode: Mode = Mode.VOPRF, dst: bytes | None = None) -> bytes:
-    """RFC 9497 section 4.1, HashToScalar: 64 uniform bytes, little-endian, modulo the order."""
-    uniform = expand_message_xmd(input, _SCALAR_DST[mode] if dst is None else dst)
-    return group.scalar_bytes(int.from_bytes(uniform, "little"))
+    """RFC 9497 section 4.1, HashToScalar: 64 uniform bytes, little-endian, modulo the order; possibly zero."""
+    return group.scalar_reduce(expand_message_xmd(input, _SCALAR_DST[mode] if dst is None else dst))
 
 
 def random_scalar() -> bytes:
@@ -78,12 +92,12 @@ def random_scalar() -> bytes:
 
 def scalar_inverse(scalar: bytes) -> bytes:
     """RFC 9497 ScalarInverse. Raises CryptoError INVALID_SCALAR for zero."""
-    return group.scalar_bytes(group.invert([group.scalar_int(scalar)])[0])
+    return group.scalar_inverses([group.secret_scalar(scalar)])[0]
 
 
 def serialize_element(element: bytes) -> bytes:
-    """RFC 9497 SerializeElement: an element already is its encoding."""
-    return element
+    """RFC 9497 SerializeElement: an element already is its encoding; what is none is refused here too."""
+    return group.element(element)
 
 
 def deserialize_element(data: bytes) -> bytes:
@@ -92,39 +106,44 @@ def deserialize_element(data: bytes) -> bytes:
 
 
 def serialize_scalar(scalar: bytes) -> bytes:
-    """RFC 9497 SerializeScalar: a scalar already is its encoding."""
-    return scalar
+    """RFC 9497 SerializeScalar: a scalar already is its encoding; one that is not reduced is refused here too."""
+    return deserialize_scalar(scalar)
 
 
 def deserialize_scalar(data: bytes) -> bytes:
-    """RFC 9497 DeserializeScalar. Raises CryptoError for a scalar that is not reduced."""
-    return group.scalar_bytes(group.scalar_int(data))
+    """RFC 9497 DeserializeScalar: zero is a scalar (a key it is not: :func:`daxa_core.group.secret_scalar`).
+
+    Raises CryptoError for a wrong length and for a scalar that is not reduced.
+    """
+    group.scalar_int(data)
+    return data
 
 
-def derive_key_pair(seed: bytes, info: bytes, mode: Mode = Mode.VOPRF) -> tuple[bytes, bytes]:
-    """RFC 9497 section 3.2.1, DeriveKeyPair: (secret scalar, public element). ``seed`` is 32 bytes."""
-    if len(seed) != 32:
-        raise InvalidInput(ErrorCode.INVALID_LENGTH, "seed", f"32 bytes, got {len(seed)}")
+def derive_key_pair(seed: bytes, info: bytes = b"", mode: Mode = Mode.VOPRF) -> KeyPair:
+    """RFC 9497 section 3.2.1, DeriveKeyPair. ``seed`` is 32 secret bytes, ``info`` up to 65,535 public ones."""
+    if len(seed) != SEED_BYTES:
+        raise InvalidInput(ErrorCode.INVALID_LENGTH, "seed", f"{SEED_BYTES} bytes, got {len(seed)}")
     if len(info) > MAX_INPUT_BYTES:
         raise InvalidInput(ErrorCode.INVALID_LENGTH, "info", f"at most {MAX_INPUT_BYTES} bytes")
     derive = seed + len(info).to_bytes(2, "big") + info
     for counter in range(256):
         secret = hash_to_scalar(derive + bytes([counter]), mode, b"DeriveKeyPair" + _CONTEXT[mode])
         if any(secret):
-            return secret, group.base_multiply(secret)
+            return KeyPair(secret, group.base_multiply(secret))
     raise CryptoError(ErrorCode.INVALID_SCALAR, "seed", "one that derives a key")  # DeriveKeyPairError
 
 
-def generate_key_pair() -> tuple[bytes, bytes]:
-    """RFC 9497 GenerateKeyPair: a fresh (secret scalar, public element)."""
+def generate_key_pair() -> KeyPair:
+    """RFC 9497 section 3.2, GenerateKeyPair: a fresh key."""
     secret = group.random_scalar()
-    return secret, group.base_multiply(secret)
+    return KeyPair(secret, group.base_multiply(secret))
 
 
 GENERATOR = group.base_multiply(group.scalar_bytes(1))
 
 __all__ = [
-    "GENERATOR", "IDENTIFIER", "MAX_INPUT_BYTES", "NE", "NH", "NS", "ORDER", "Mode", "create_context_string",
-    "derive_key_pair", "deserialize_element", "deserialize_scalar", "expand_message_xmd", "generate_key_pair",
-    "hash_to_group", "hash_to_scalar", "random_scalar", "scalar_inverse", "serialize_element", "serialize_scalar",
+    "GENERATOR", "IDENTIFIER", "MAX_INPUT_BYTES", "NE", "NH", "NS", "ORDER", "SEED_BYTES", "KeyPair", "Mode",
+    "create_context_string", "derive_key_pair", "deserialize_element", "deserialize_scalar", "expand_message_xmd",
+    "generate_key_pair", "hash_to_group", "hash_to_scalar", "random_scalar", "scalar_inverse", "serialize_element",
+    "serialize_scalar",
 ]  # fmt: skip

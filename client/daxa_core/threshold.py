@@ -1,14 +1,22 @@
-"""Shamir shares of a key with Feldman commitments, and the combination of any t of n evaluations.
+"""Shamir shares of a key with Feldman commitments, and the combination of any t of n verified evaluations.
 
-A share is checked against the commitments, an evaluation by its proof against the public share that the commitments give, and
-the combination by Lagrange's coefficients at zero. Indexes are the shares' x-coordinates, 1 to 255.
+A share is checked against the commitments, an evaluation by its proof against the public share that the commitments
+give, and the combination is Lagrange's at zero. Indexes are the shares' x-coordinates, 1 to 255. A wrong share or
+evaluation is refused naming its index. :func:`combine_verified` takes nothing that was not verified; :func:`combine`
+and :func:`combine_unblind_batch` trust their caller to have done it.
 
-    >>> from daxa_core import suite
+    >>> from daxa_core import oprf, suite
     >>> secret, public = suite.generate_key_pair()
     >>> commitments, shares = deal(secret, threshold=2, evaluators=3)
-    >>> x = suite.hash_to_group(b"x")
-    >>> partials = {share.index: group.multiply(share.scalar, x) for share in shares[1:]}
-    >>> combine(partials) == group.multiply(secret, x)
+    >>> blinded = oprf.blind_batch([b"x", b"y"])
+    >>> elements = [one.element for one in blinded]
+    >>> partials = []
+    >>> for share in shares[1:]:
+    ...     own = public_share(share.index, commitments)
+    ...     evaluated, proof = oprf.blind_evaluate(share.scalar, own, elements)
+    ...     partials.append(verify_partial(share.index, commitments, elements, evaluated, proof))
+    >>> fingerprints = combine_verified([one.blind for one in blinded], partials)
+    >>> fingerprints[0] == group.multiply(secret, oprf.hash_input(b"x"))
     True
 """
 
@@ -16,12 +24,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from . import group
+from . import dleq, group, suite
 from .errors import CryptoError, ErrorCode, InvalidInput
 from .group import ORDER
+from .suite import Mode
 
 MAX_EVALUATORS = 255
+_VERIFIED = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,39 +43,63 @@ class Share:
     scalar: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class VerifiedPartial:
+    """One evaluator's answer to a batch, its proof checked; only :func:`verify_partial` makes one."""
+
+    index: int
+    commitments: tuple[bytes, ...] = field(repr=False)
+    blinded_elements: tuple[bytes, ...] = field(repr=False)
+    evaluated_elements: tuple[bytes, ...] = field(repr=False)
+    seal: object = field(repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.seal is not _VERIFIED:
+            raise CryptoError(ErrorCode.INVALID_PROOF, f"partials[{self.index}]", "one that verify_partial made")
+
+
 def deal(secret: bytes, threshold: int, evaluators: int) -> tuple[list[bytes], list[Share]]:
     """Splits a key: the commitments to the polynomial's coefficients (the first is the public key), and n shares.
 
-    Raises InvalidInput unless 1 <= threshold <= evaluators <= 255.
+    Raises InvalidInput unless 1 <= threshold <= evaluators <= 255, CryptoError for a zero key.
     """
-    if not 1 <= threshold <= evaluators <= MAX_EVALUATORS:
+    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in (threshold, evaluators))
+    if not whole or not 1 <= threshold <= evaluators <= MAX_EVALUATORS:
         raise InvalidInput(ErrorCode.INVALID_VALUE, "threshold", f"1 <= threshold <= evaluators <= {MAX_EVALUATORS}")
-    coefficients = [group.scalar_int(group.secret_scalar(secret))]
-    coefficients += [group.scalar_int(group.random_scalar()) for _ in range(threshold - 1)]
-    commitments = [group.base_multiply(group.scalar_bytes(value)) for value in coefficients]
+    coefficients = [group.secret_scalar(secret, "secret")]
+    coefficients += [group.random_scalar() for _ in range(threshold - 1)]
+    commitments = [group.base_multiply(coefficient) for coefficient in coefficients]
     shares = []
     for index in range(1, evaluators + 1):
-        value = 0
-        for coefficient in reversed(coefficients):
-            value = (value * index + coefficient) % ORDER
-        if value == 0:  # one chance in 2^252: a zero share is refused by its evaluator, so deal again
+        x, value = group.scalar_bytes(index), coefficients[-1]
+        for coefficient in reversed(coefficients[:-1]):
+            value = group.scalar_sum(group.scalar_product(value, x), coefficient)
+        if not any(value):  # one chance in 2^252: a zero share is refused by its evaluator, so deal again
             return deal(secret, threshold, evaluators)
-        shares.append(Share(index, group.scalar_bytes(value)))
+        shares.append(Share(index, value))
     return commitments, shares
 
 
 def public_share(index: int, commitments: Sequence[bytes]) -> bytes:
-    """The public key of the share at ``index``: the committed polynomial there."""
+    """The public key of the share at ``index``: the committed polynomial there.
+
+    Raises CryptoError naming ``commitments[i]`` that is no element, and where the public share is the identity.
+    """
+    return _public_share(index, tuple(commitments))
+
+
+@lru_cache(4096)
+def _public_share(index: int, commitments: tuple[bytes, ...]) -> bytes:
     _check_index(index)
-    if not commitments:
-        raise InvalidInput(ErrorCode.INVALID_PARAMETERS, "commitments", "one or more")
+    if not 1 <= len(commitments) <= MAX_EVALUATORS:
+        raise InvalidInput(ErrorCode.INVALID_PARAMETERS, "commitments", f"1 to {MAX_EVALUATORS}")
     powers = [group.scalar_bytes(pow(index, j, ORDER)) for j in range(len(commitments))]
-    return group.weighted_sum(powers, [group.element(c) for c in commitments])
+    return group.element(group.weighted_sum(powers, commitments, "commitments"), "public_share")
 
 
 def verify_share(index: int, share: bytes, commitments: Sequence[bytes]) -> bool:
-    """Whether the share lies on the committed polynomial (Feldman 1987)."""
-    return group.base_multiply(group.secret_scalar(share)) == public_share(index, commitments)
+    """Whether the share lies on the committed polynomial (Feldman 1987). Raises CryptoError for what is no scalar."""
+    return group.base_multiply(group.secret_scalar(share, f"shares[{index}]")) == public_share(index, commitments)
 
 
 def check_share(index: int, share: bytes, commitments: Sequence[bytes]) -> None:
@@ -73,12 +108,34 @@ def check_share(index: int, share: bytes, commitments: Sequence[bytes]) -> None:
         raise CryptoError(ErrorCode.INVALID_SHARE, f"shares[{index}]", "a share of the committed key")
 
 
+def verify_partial(
+    index: int,
+    commitments: Sequence[bytes],
+    blinded_elements: Sequence[bytes],
+    evaluated_elements: Sequence[bytes],
+    proof: bytes,
+    mode: Mode = Mode.VOPRF,
+    threads: int = 1,
+) -> VerifiedPartial:
+    """Checks the proof of the evaluator at ``index`` for a batch against its public share.
+
+    Raises CryptoError or InvalidInput whose field begins with ``partials[index]``: that evaluator is broken or lies.
+    """
+    committed, c, d = tuple(commitments), tuple(blinded_elements), tuple(evaluated_elements)
+    public = public_share(index, committed)
+    try:
+        dleq.check(suite.GENERATOR, public, c, d, proof, mode, threads)
+    except (CryptoError, InvalidInput) as error:
+        raise error.within(f"partials[{index}]") from None
+    return VerifiedPartial(index, committed, c, d, _VERIFIED)
+
+
 def lagrange_coefficients(indexes: Iterable[int]) -> dict[int, int]:
     """The weight of each index for the value at zero. Raises InvalidInput for none, one twice, or one out of range."""
     listed = list(indexes)
     for index in listed:
         _check_index(index)
-    if not listed or len(set(listed)) != len(listed):
+    if not listed or len(set(listed)) != len(listed):  # equal indexes would divide by zero
         raise InvalidInput(ErrorCode.INVALID_PARAMETERS, "indexes", "one or more, each once")
     out = {}
     for i in listed:
@@ -92,32 +149,61 @@ def lagrange_coefficients(indexes: Iterable[int]) -> dict[int, int]:
 
 
 def combine(partials: Mapping[int, bytes]) -> bytes:
-    """The evaluation under the whole key from t evaluations by index. Verify each one first."""
+    """The evaluation under the whole key from t evaluations by index. Verify each one first, and give t or more:
+    fewer make another element, and nothing can tell."""
     weights = lagrange_coefficients(partials)
-    result = group.weighted_sum([group.scalar_bytes(weights[i]) for i in partials], list(partials.values()))
-    return group.element(result)
+    scalars = [group.scalar_bytes(weights[i]) for i in partials]
+    elements = [group.element(element, f"partials[{index}]") for index, element in partials.items()]
+    return group.element(group.weighted_sum(scalars, elements), "partials")
 
 
-def combine_unblind_batch(blinds: Sequence[bytes], partials: Mapping[int, Sequence[bytes]]) -> list[bytes]:
+def combine_verified(blinds: Sequence[bytes], partials: Sequence[VerifiedPartial], threads: int = 1) -> list[bytes]:
+    """Combines and unblinds what t evaluators answered to one batch; of more than t, the first t are used.
+
+    Raises CryptoError NOT_ENOUGH_EVALUATORS for fewer than t, InvalidInput where the partials do not answer the same
+    batch under the same commitments, or one evaluator stands twice.
+    """
+    if not partials:
+        raise CryptoError(ErrorCode.NOT_ENOUGH_EVALUATORS, "partials", "one or more")
+    commitments, elements = partials[0].commitments, partials[0].blinded_elements
+    for partial in partials:
+        if partial.commitments != commitments or partial.blinded_elements != elements:
+            raise InvalidInput(ErrorCode.INVALID_VALUE, f"partials[{partial.index}]", "the same batch, key and shares")
+    by_index = {partial.index: partial.evaluated_elements for partial in partials}
+    if len(by_index) != len(partials):
+        raise InvalidInput(ErrorCode.INVALID_PARAMETERS, "partials", "each evaluator once")
+    needed = len(commitments)
+    if len(partials) < needed:
+        raise CryptoError(ErrorCode.NOT_ENOUGH_EVALUATORS, "partials", f"{needed}, got {len(partials)}")
+    return combine_unblind_batch(blinds, dict(list(by_index.items())[:needed]), threads)
+
+
+def combine_unblind_batch(
+    blinds: Sequence[bytes], partials: Mapping[int, Sequence[bytes]], threads: int = 1
+) -> list[bytes]:
     """Combines and unblinds many: each partial is multiplied once, by its Lagrange weight over the blind.
 
     ``partials`` has one list by index, each as long as ``blinds``. Verify each list's proof first.
     """
     weights = lagrange_coefficients(partials)
-    inverses = group.invert([group.scalar_int(blind) for blind in blinds])
-    lists = [(weights[index], elements) for index, elements in partials.items()]
+    lists = [(group.scalar_bytes(weights[index]), elements) for index, elements in partials.items()]
     if any(len(elements) != len(blinds) for _, elements in lists):
         raise InvalidInput(ErrorCode.INVALID_LENGTH, "partials", f"{len(blinds)} elements of each evaluator")
-    out = []
-    for position, inverse in enumerate(inverses):
-        scalars = [group.scalar_bytes(weight * inverse) for weight, _ in lists]
-        total = group.weighted_sum(scalars, [elements[position] for _, elements in lists])
-        if total == group.IDENTITY:
-            raise CryptoError(ErrorCode.IDENTITY_ELEMENT, "partials", "a combination other than the identity")
-        out.append(total)
-    return out
+    inverses = group.scalar_inverses(blinds, "blinds")
+
+    def part(start: int, stop: int) -> list[bytes]:
+        out = []
+        for position in range(start, stop):
+            scalars = [group.scalar_product(weight, inverses[position]) for weight, _ in lists]
+            total = group.weighted_sum(scalars, [elements[position] for _, elements in lists], "partials")
+            if total == group.IDENTITY:
+                raise CryptoError(ErrorCode.IDENTITY_ELEMENT, "partials", "a combination other than the identity")
+            out.append(total)
+        return out
+
+    return [element for some in group.in_threads(part, len(blinds), threads) for element in some]
 
 
 def _check_index(index: int) -> None:
-    if not 1 <= index <= MAX_EVALUATORS:
+    if not isinstance(index, int) or isinstance(index, bool) or not 1 <= index <= MAX_EVALUATORS:
         raise InvalidInput(ErrorCode.INVALID_PARAMETERS, "index", f"1 to {MAX_EVALUATORS}")
