@@ -51,12 +51,8 @@ def test_another_implementations_client_accepts_our_server() -> None:
     secret, public = suite.generate_key_pair()
     theirs, blinded = ristretto.Client.blind(b"an input")
     [evaluated], proof = oprf.blind_evaluate(secret, public, [blinded.serialize()])
-    output = theirs.finalize(
-        b"an input",
-        ristretto.EvaluatedElement.deserialize(evaluated),
-        ristretto.Proof.deserialize(proof),
-        ristretto.PublicKey.deserialize(public),
-    )
+    answer = ristretto.VerifiableOutput.deserialize(proof + evaluated)
+    output = theirs.finalize(answer, ristretto.PublicKey.deserialize(public))
     assert oprf.direct_evaluate(secret, b"an input") == bytes(output)
 
 
@@ -67,7 +63,7 @@ def test_our_client_accepts_another_implementations_server() -> None:
     assert bytes(server.public_key.serialize()) == public
     blind, blinded = oprf.blind(b"an input")
     answer = server.evaluate(ristretto.BlindedInput.deserialize(blinded))
-    evaluated, proof = bytes(answer.evaluated_element.serialize()), bytes(answer.proof.serialize())
+    proof, evaluated = answer.serialize()[:64], answer.serialize()[64:]
     dleq.check(suite.GENERATOR, public, [blinded], [evaluated], proof)
     assert oprf.direct_evaluate(secret, b"an input") == oprf.finalize(b"an input", blind, evaluated)
 

@@ -82,4 +82,5 @@ def to_status(error: Exception) -> grpc.Status:
         box.Pack(detail)  # type: ignore[arg-type]
         packed.append(box)
     code = code_pb2.Code.Value(status_of(error.code).name)
-    return rpc_status.to_status(status_pb2.Status(code=code, message=str(error), details=packed))
+    status: grpc.Status = rpc_status.to_status(status_pb2.Status(code=code, message=str(error), details=packed))
+    return status

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import grpc
 from daxa_api.v1 import evaluation_pb2, evaluation_pb2_grpc
 from daxa_core import group, oprf, suite
 from daxa_core.errors import CryptoError, ErrorCode, InvalidInput
@@ -14,7 +13,7 @@ from daxa_core.parameters import Parameters
 from daxa_registry.keys.shares import ShareFile
 from daxa_registry.service.quota import Quota
 
-from .identity import peer_of
+from .identity import Context, peer_of
 from .sightings import check_key_version
 
 
@@ -29,7 +28,7 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
         self._public = {kind: parameters.public_share(kind, share.index) for kind in Kind}
 
     async def GetParameters(
-        self, request: evaluation_pb2.GetParametersRequest, context: grpc.aio.ServicerContext
+        self, request: evaluation_pb2.GetParametersRequest, context: Context
     ) -> evaluation_pb2.GetParametersResponse:
         name = peer_of(context, self._trust_domain).name
         parameters = self._parameters
@@ -53,7 +52,7 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
         )
 
     async def Evaluate(
-        self, request: evaluation_pb2.EvaluateRequest, context: grpc.aio.ServicerContext
+        self, request: evaluation_pb2.EvaluateRequest, context: Context
     ) -> evaluation_pb2.EvaluateResponse:
         name = peer_of(context, self._trust_domain).name
         try:

@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import Any, TypeAlias
 
 import grpc
 from cryptography import x509
 from daxa_core.errors import ErrorCode, Refused
 
-DEFAULT_TRUST_DOMAIN = "daxa.kr"
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class Role(StrEnum):
@@ -71,9 +72,9 @@ def peer_of_certificate(pem: bytes, trust_domain: str) -> Peer:
     raise Refused(ErrorCode.CERTIFICATE_IDENTITY, "certificate", f"exactly one URI name, {prefix}ROLE/NAME")
 
 
-def peer_of(context: grpc.aio.ServicerContext, trust_domain: str) -> Peer:
+def peer_of(context: Context, trust_domain: str) -> Peer:
     """The caller, from the certificate that the handshake verified. Raises Refused where there is none or it names nobody."""
-    pem = context.auth_context().get("x509_pem_cert")
+    pem = list(context.auth_context().get("x509_pem_cert", ()))
     if not pem:
         raise Refused(ErrorCode.CERTIFICATE_MISSING, "certificate", "a client certificate")
     return peer_of_certificate(pem[0], trust_domain)

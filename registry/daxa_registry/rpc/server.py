@@ -21,7 +21,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from .errors import to_status
-from .identity import check_right, peer_of
+from .identity import Context, check_right, peer_of
 
 LOG = logging.getLogger("daxa_registry.rpc")
 MAX_REQUEST_BYTES = 1 << 20
@@ -78,9 +78,9 @@ class _Guard(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         handler = await continuation(details)
         if handler is None:
             return handler
@@ -98,7 +98,7 @@ class _Guard(grpc.aio.ServerInterceptor):
         )
 
     def _unary(self, method: str, inner: Any) -> Any:
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        async def call(request: Any, context: Context) -> Any:
             try:
                 check_right(method, peer_of(context, self._trust_domain))
                 result = inner(request, context)
@@ -109,7 +109,7 @@ class _Guard(grpc.aio.ServerInterceptor):
         return call
 
     def _stream(self, method: str, inner: Any) -> Any:
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
             try:
                 check_right(method, peer_of(context, self._trust_domain))
                 result = inner(request, context)
@@ -126,7 +126,7 @@ class _Guard(grpc.aio.ServerInterceptor):
 
         return call
 
-    async def _fail(self, method: str, context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> None:
+    async def _fail(self, method: str, context: Context, error: Exception) -> None:
         if isinstance(error, grpc.aio.AbortError):
             raise error
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
-import grpc
 from daxa_api.v1 import sighting_pb2, sighting_pb2_grpc
 from daxa_core import codec
 from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused
@@ -14,7 +13,7 @@ from daxa_core.parameters import Parameters
 
 from daxa_registry.service.intake import Intake, Submission, Withdrawal
 
-from .identity import peer_of
+from .identity import Context, peer_of
 
 
 def check_key_version(parameters: Parameters, key_version: int) -> None:
@@ -32,7 +31,7 @@ class SightingService(sighting_pb2_grpc.SightingServiceServicer):
         self._trust_domain = trust_domain
 
     async def SubmitSightings(
-        self, request: sighting_pb2.SubmitSightingsRequest, context: grpc.aio.ServicerContext
+        self, request: sighting_pb2.SubmitSightingsRequest, context: Context
     ) -> sighting_pb2.SubmitSightingsResponse:
         member = peer_of(context, self._trust_domain).name
         if request.member != member:
@@ -65,7 +64,7 @@ class SightingService(sighting_pb2_grpc.SightingServiceServicer):
         )
 
     async def WithdrawSightings(
-        self, request: sighting_pb2.WithdrawSightingsRequest, context: grpc.aio.ServicerContext
+        self, request: sighting_pb2.WithdrawSightingsRequest, context: Context
     ) -> sighting_pb2.WithdrawSightingsResponse:
         member = peer_of(context, self._trust_domain).name
         check_key_version(self._parameters, request.key_version)

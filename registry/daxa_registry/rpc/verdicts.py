@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-import grpc
 from daxa_api.v1 import types_pb2, verdict_pb2, verdict_pb2_grpc
 from daxa_core import codec
 from daxa_core.errors import ErrorCode, InvalidInput
@@ -15,7 +14,7 @@ from daxa_core.parameters import Parameters
 from daxa_registry.service.news import News
 from daxa_registry.store.interface import Store
 
-from .identity import peer_of
+from .identity import Context, peer_of
 from .sightings import check_key_version
 
 PAGE = 200
@@ -36,7 +35,7 @@ class VerdictService(verdict_pb2_grpc.VerdictServiceServicer):
         self._heartbeat = heartbeat
         self._members: dict[str, int] = {}
 
-    def _member(self, context: grpc.aio.ServicerContext) -> int:
+    def _member(self, context: Context) -> int:
         name = peer_of(context, self._trust_domain).name
         member = self._members.get(name)
         if member is None:
@@ -44,7 +43,7 @@ class VerdictService(verdict_pb2_grpc.VerdictServiceServicer):
         return member
 
     async def BatchGetVerdicts(
-        self, request: verdict_pb2.BatchGetVerdictsRequest, context: grpc.aio.ServicerContext
+        self, request: verdict_pb2.BatchGetVerdictsRequest, context: Context
     ) -> verdict_pb2.BatchGetVerdictsResponse:
         member = self._member(context)
         check_key_version(self._parameters, request.key_version)
@@ -67,7 +66,7 @@ class VerdictService(verdict_pb2_grpc.VerdictServiceServicer):
         return response
 
     async def WatchVerdicts(
-        self, request: verdict_pb2.WatchVerdictsRequest, context: grpc.aio.ServicerContext
+        self, request: verdict_pb2.WatchVerdictsRequest, context: Context
     ) -> AsyncIterator[verdict_pb2.WatchVerdictsResponse]:
         member = self._member(context)
         cursor = request.after_sequence
