@@ -86,7 +86,9 @@ def test_private_addresses_can_be_allowed_but_never_loopback() -> None:
             canonical.canonical_address(address, allow_non_global=True)
 
 
-@given(st.lists(st.tuples(st.text("abc-", min_size=1, max_size=5), st.text("xyz", max_size=5)), max_size=4, unique=True))
+@given(
+    st.lists(st.tuples(st.text("abc-", min_size=1, max_size=5), st.text("xyz", max_size=5)), max_size=4, unique=True)
+)
 def test_headers_count_in_any_order_and_case(headers: list[tuple[str, str]]) -> None:
     """Proxies reorder headers and change the case of their names."""
     device = Device("agent", None, tuple(headers))
