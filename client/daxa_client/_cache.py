@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from blake3 import blake3
+
 from daxa_core.pseudonym import derive_key
 
 LOG = logging.getLogger("daxa_client")

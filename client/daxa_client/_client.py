@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 import grpc
+
 from daxa_api.v1 import sighting_pb2, sighting_pb2_grpc, verdict_pb2, verdict_pb2_grpc
 from daxa_core import codec
 from daxa_core.canonical import (

@@ -10,9 +10,10 @@ import datetime
 import grpc
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from daxa_core.errors import CryptoError, DaxaError, ErrorCode, InvalidInput, Refused, Unavailable
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+
+from daxa_core.errors import CryptoError, DaxaError, ErrorCode, InvalidInput, Refused, Unavailable
 
 _CODES = {str(code): code for code in ErrorCode}
 _BY_STATUS: dict[grpc.StatusCode, tuple[type[DaxaError], ErrorCode]] = {

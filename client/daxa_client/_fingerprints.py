@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import grpc
+
 from daxa_api.v1 import evaluation_pb2, evaluation_pb2_grpc
 from daxa_core import dleq, oprf, suite, threshold
 from daxa_core.errors import CryptoError, DaxaError, ErrorCode, Unavailable

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
+
 from daxa_api.v1 import (
     evaluation_pb2,
     evaluation_pb2_grpc,

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from simulation import Simulation
-from simulation.traffic import KIND_NAMES
 
 from daxa_core.model import SECONDS_PER_HOUR, Manner
 from daxa_registry.decision.graph import Commonness, Neighbourhood, Place, Population, Presence, Subject
 from daxa_registry.decision.places import PlaceFacts, facts_of
 from daxa_registry.decision.rhythm import unusual_hours
+from simulation import Simulation
+from simulation.traffic import KIND_NAMES
 
 HUB = 256
 MANNERS = {"use": Manner.USED, "auth_fail": Manner.REJECTED, "allowlist": Manner.DECLARED}
@@ -61,7 +61,9 @@ class Graph:
         self._build(edges, accounts, people)
 
     @classmethod
-    def from_sightings(cls, sightings: Iterable[Mapping[str, Any]], declared: Iterable[Mapping[str, Any]] = ()) -> Graph:
+    def from_sightings(
+        cls, sightings: Iterable[Mapping[str, Any]], declared: Iterable[Mapping[str, Any]] = ()
+    ) -> Graph:
         """``sightings`` in the format of ``backtest``, in any order; ``declared`` as in its ``--declared`` file."""
         members, keys, addresses, networks, devices, holders = (Names() for _ in range(6))
         where: dict[str, tuple[int, int]] = {}
@@ -118,12 +120,16 @@ class Graph:
         hours = hour.tolist()
         manners = tuple(MANNERS[name] for name in KIND_NAMES)
         edges: Edges = {}
-        for (reporter, key, address, device, kind), start, end, total in zip(heads, starts.tolist(), ends, counts, strict=True):
+        for (reporter, key, address, device, kind), start, end, total in zip(
+            heads, starts.tolist(), ends, counts, strict=True
+        ):
             first, bits = hours[start], 0
             for h in hours[start:end]:
                 bits |= 1 << (h - first)
             edges[(reporter + 1, key + 1, address, device + 1, manners[kind])] = (first, bits, total)
-        accounts = {(k.exchange + 1, n + 1): str(k.account).encode() for n, k in enumerate(world.keys) if k.account >= 0}
+        accounts = {
+            (k.exchange + 1, n + 1): str(k.account).encode() for n, k in enumerate(world.keys) if k.account >= 0
+        }
         people = {}
         for number in np.unique(table.key[simulation.holder_known]).tolist():
             entry = world.keys[number]

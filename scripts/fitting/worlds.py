@@ -11,10 +11,10 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from simulation import WorldSpec, generate
 
 from daxa_registry.decision import Evidence, evidence_of
 from fitting.graph import Graph
+from simulation import WorldSpec, generate
 
 
 @dataclass(slots=True)

@@ -7,11 +7,12 @@ import json
 from importlib import resources
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from daxa_core import canonical
 from daxa_core.errors import InvalidInput
 from daxa_core.model import Device, Kind
-from hypothesis import given
-from hypothesis import strategies as st
 
 VECTORS = json.loads(resources.files("daxa_core").joinpath("vectors/canonical-v1.json").read_text("utf-8"))["vectors"]
 

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from voprf import ristretto
+
 from daxa_core import dleq, group, oprf, suite
 from daxa_core.errors import CryptoError, InvalidInput
-from voprf import ristretto
 
 VECTORS = Path(__file__).parent / "vectors" / "rfc9497-ristretto255-sha512.json"
 

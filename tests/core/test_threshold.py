@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-from daxa_core import group, oprf, suite, threshold
-from daxa_core.errors import CryptoError, InvalidInput
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from daxa_core import group, oprf, suite, threshold
+from daxa_core.errors import CryptoError, InvalidInput
 
 
 @settings(max_examples=20, deadline=None)

@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import deployment
 import pytest
+
+import deployment
 from daxa_client import Device, Level, RawSighting, RegistryClient
 
 HOUR = int(time.time()) // 3_600

@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 import simulation
 from simulation import EXCHANGES, GUILTY, PATTERNS, Simulation, WorldSpec, generate
 

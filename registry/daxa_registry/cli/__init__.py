@@ -7,6 +7,7 @@ import logging
 import sys
 
 import click
+
 from daxa_core.errors import DaxaError
 
 COMMANDS = {

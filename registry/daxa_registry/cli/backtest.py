@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 import click
-from daxa_core.errors import ConfigurationError, ErrorCode
 
+from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_registry.bootstrap import make_backtest
 from daxa_registry.decision.policy import Policy, default_policy, load_policy
 

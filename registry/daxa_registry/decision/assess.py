@@ -16,7 +16,6 @@ import math
 from dataclasses import dataclass
 
 from daxa_core.model import Level
-
 from daxa_registry.decision.bound import bounded
 from daxa_registry.decision.evidence import Evidence, View
 from daxa_registry.decision.features import INDEX, Hypothesis
@@ -29,7 +28,8 @@ _PEOPLE, _LOCKSTEP, _PARTNERS = INDEX["people"], INDEX["lockstep"], INDEX["partn
 _SAME, _DECLARED, _NETWORKS = INDEX["same_stack"], INDEX["declared"], INDEX["networks"]
 _ATTEMPTS = INDEX["breadth"]
 _COUNTED = frozenset(
-    INDEX[name] for name in ("people", "crowd", "partners", "declared", "stacks", "networks", "hosts", "breadth", "wrong_doors")
+    INDEX[name]
+    for name in ("people", "crowd", "partners", "declared", "stacks", "networks", "hosts", "breadth", "wrong_doors")
 )
 
 

@@ -85,9 +85,7 @@ def company_of(
     del stops[MAX_PLACES:]
     hub = max((place.subjects for place, _, _ in stops if place.crowded), default=0)
     travels, known = _travels(stops)
-    return Company(
-        subject, hours, alone, tuple(stops), travels, known, frozenset(members), last, hub, infrastructure
-    )
+    return Company(subject, hours, alone, tuple(stops), travels, known, frozenset(members), last, hub, infrastructure)
 
 
 def _rarity(devices: frozenset[int], population: Population) -> float:
@@ -159,7 +157,29 @@ def _pooled(company: Company, gone: frozenset[int]) -> tuple[float, ...]:
         for attention, row in rows:
             portion = attention / total
             sums = [a + portion * b for a, b in zip(sums, row, strict=True)]
-    (people, crowd, _, c0, q0, c24, q24, n0, n24, weight, same, partners, lh, lh2, away, declared, before, rare, stack_people, hours, days) = sums
+    (
+        people,
+        crowd,
+        _,
+        c0,
+        q0,
+        c24,
+        q24,
+        n0,
+        n24,
+        weight,
+        same,
+        partners,
+        lh,
+        lh2,
+        away,
+        declared,
+        before,
+        rare,
+        stack_people,
+        hours,
+        days,
+    ) = sums
     lockstep = math.log((c0 + SMOOTH) / (q0 + SMOOTH)) - math.log((c24 + SMOOTH) / (q24 + SMOOTH))
     focal = sum(row[-2] for attention, row in rows if attention >= 0.25 * total / len(rows))
     mine = max(company.hours, 1)

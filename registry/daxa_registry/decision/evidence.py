@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from blake3 import blake3
+
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import Manner
-
 from daxa_registry.decision.breadth import breadth_of
 from daxa_registry.decision.company import company_of
 from daxa_registry.decision.features import EVIDENCE_VERSION, FEATURES

@@ -48,7 +48,9 @@ _UP, _FREE, _DOWN = Direction.UP, Direction.FREE, Direction.DOWN
 FEATURES: tuple[Feature, ...] = (
     Feature("people", _OP, _FREE, "persons on the focal addresses at the same time, the holder included"),
     Feature("crowd", _OP, _DOWN, "persons ever on the focal addresses, at least `people`"),
-    Feature("lockstep", _OP, _UP, "log odds that two keys there are active in the same hour, less the same a day apart"),
+    Feature(
+        "lockstep", _OP, _UP, "log odds that two keys there are active in the same hour, less the same a day apart"
+    ),
     Feature("nearness", _OP, _UP, "log ratio: hours within three of a co-tenant's, then and a day apart"),
     Feature("concord", _OP, _UP, "share of two keys' hours that both are active in"),
     Feature("partners", _OP, _UP, "persons who each keep this key's hours beyond the daily rhythm"),
@@ -57,13 +59,17 @@ FEATURES: tuple[Feature, ...] = (
     Feature("same_stack", _OP, _UP, "share of the co-tenants who use this key's client stack"),
     Feature("stack_people", _OP, _FREE, "persons who do"),
     Feature("stack_rarity", _OP, _UP, "nats: how rare the shared client stack is among all keys; 0 if none is shared"),
-    Feature("elsewhere", _OP, _DOWN, "share of the co-tenants' hours that they spend on addresses that this key is never on"),
+    Feature(
+        "elsewhere", _OP, _DOWN, "share of the co-tenants' hours that they spend on addresses that this key is never on"
+    ),
     Feature("declared", _OP, _FREE, "other persons whose allow-lists name the focal addresses"),
     Feature("alone", _OP, _DOWN, "share of the key's hours on addresses that its holder has alone"),
     Feature("share", _OP, _UP, "share of the key's hours on the focal addresses"),
     Feature("travel", _OP, _UP, "persons met near in time on two of the key's addresses or more"),
     Feature("regularity", _OP, _FREE, "hours of use per day of presence on the focal addresses"),
-    Feature("before", _OP, _FREE, "share of the co-tenants who were on the focal address a day or more before this key"),
+    Feature(
+        "before", _OP, _FREE, "share of the co-tenants who were on the focal address a day or more before this key"
+    ),
     Feature("stacks", _MP, _UP, "client stacks seen on the key"),
     Feature("networks", _MP, _UP, "networks that it was used from"),
     Feature("parties", _MP, _UP, "stacks that can be paired with networks one to one, the longest used first"),
@@ -72,7 +78,12 @@ FEATURES: tuple[Feature, ...] = (
     Feature("interleaving", _MP, _UP, "networks that take turns: root of twice the pairs whose times overlap by a day"),
     Feature("diversity", _MP, _UP, "networks it is spread over: exponential of the entropy of its hours"),
     Feature("hosts", _MP, _UP, "its lesser addresses where other people's own keys run with the same stack"),
-    Feature("breadth", _LK, _UP, "foreign keys refused at the prober's address and client stack within two days, this one included"),
+    Feature(
+        "breadth",
+        _LK,
+        _UP,
+        "foreign keys refused at the prober's address and client stack within two days, this one included",
+    ),
     Feature("prober_stack", _LK, _UP, "keys refused with the prober's client stack anywhere, per key that uses it"),
     Feature("foreign_networks", _LK, _UP, "networks from which strangers failed with this key"),
     Feature("wrong_doors", _LK, _UP, "other exchanges where strangers presented this key"),

@@ -118,7 +118,12 @@ def _by_bits(spans: Sequence[Span], base: int, left_out: int) -> Pairs:
             ahead, iahead = a << DAY, ia << DAY
             fore, back = (a & later).bit_count(), (ahead & b).bit_count()
             c24[i, j] = c24[j, i] = (fore + back) / 2
-            q = (a & ilater).bit_count() + (later & ia).bit_count() + (ahead & ib).bit_count() + (b & iahead).bit_count()
+            q = (
+                (a & ilater).bit_count()
+                + (later & ia).bit_count()
+                + (ahead & ib).bit_count()
+                + (b & iahead).bit_count()
+            )
             q24[i, j] = q24[j, i] = q / 2 - fore - back
             wide_a, wide_b, a, b = near[i], near[j], a << NEAR, b << NEAR
             n0[i, j] = n0[j, i] = ((a & wide_b).bit_count() + (b & wide_a).bit_count()) / 2

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from daxa_core.model import Manner
 
+from daxa_core.model import Manner
 from daxa_registry.decision.graph import Place, Population, Presence
 from daxa_registry.decision.overlap import Pairs, Span, join, pairs_of
 

@@ -22,9 +22,9 @@ from importlib import resources
 from typing import Any
 
 from blake3 import blake3
+
 from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_core.model import Level
-
 from daxa_registry.decision.features import FEATURES, INDEX, Direction, Hypothesis
 
 SCHEMA = 1
@@ -216,7 +216,9 @@ def _levels(reader: _Reader) -> Levels:
 
 
 def _ladder(reader: _Reader) -> LadderPolicy:
-    graces = tuple(int(reader.number(f"{name}_hours", 0, 8_760)) for name in ("monitor", "warn", "reauthenticate", "revoke"))
+    graces = tuple(
+        int(reader.number(f"{name}_hours", 0, 8_760)) for name in ("monitor", "warn", "reauthenticate", "revoke")
+    )
     policy = LadderPolicy(
         (graces[0], graces[1], graces[2], graces[3]),
         int(reader.number("valid_hours", 1, 8_760)),
@@ -251,5 +253,7 @@ def _curve(reader: _Reader, hypothesis: Hypothesis) -> Curve:
         raise _refuse(reader.name("knots"), "rising")
     direction = FEATURES[INDEX[name]].direction
     if direction is not Direction.FREE and any((b - a) * direction < 0 for a, b in itertools.pairwise(values)):
-        raise _refuse(reader.name("values"), f"{'rising' if direction is Direction.UP else 'falling'}, as {name} only can")
+        raise _refuse(
+            reader.name("values"), f"{'rising' if direction is Direction.UP else 'falling'}, as {name} only can"
+        )
     return Curve(code, INDEX[name], knots, values)

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from daxa_core.model import Manner
-
 from daxa_registry.decision.graph import Neighbourhood, Population, Presence
 from daxa_registry.decision.places import PlaceFacts, Refused
 

@@ -73,7 +73,14 @@ def roles_of(
 
 def _as_controller(part: Part) -> Part:
     return Part(
-        part.subject, Role.CONTROLLER, part.lead, part.first_hour, part.came_first, part.guests, part.hosts, part.elsewhere
+        part.subject,
+        Role.CONTROLLER,
+        part.lead,
+        part.first_hour,
+        part.came_first,
+        part.guests,
+        part.hosts,
+        part.elsewhere,
     )
 
 
@@ -90,9 +97,7 @@ def _part(
         if place is None or mine is None:
             continue
         total += mine.hours
-        others = [
-            tenancy for other, tenancy in place.tenants.items() if other in ids and tenancy.person != mine.person
-        ]
+        others = [tenancy for other, tenancy in place.tenants.items() if other in ids and tenancy.person != mine.person]
         if not others:
             continue
         shared += mine.hours

@@ -6,10 +6,11 @@ The status's message is ``CODE: field: expected``. An exception that is not ours
 from __future__ import annotations
 
 import grpc
-from daxa_core.errors import DaxaError, ErrorCode
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
+
+from daxa_core.errors import DaxaError, ErrorCode
 
 DOMAIN = "daxa.registry"
 _S = grpc.StatusCode

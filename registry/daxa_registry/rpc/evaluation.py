@@ -9,7 +9,6 @@ from daxa_core import group, oprf, suite
 from daxa_core.errors import CryptoError, ErrorCode, InvalidInput
 from daxa_core.model import MAX_BLINDED_ELEMENTS, Kind
 from daxa_core.parameters import Parameters
-
 from daxa_registry.keys.shares import ShareFile
 from daxa_registry.service.quota import Quota
 

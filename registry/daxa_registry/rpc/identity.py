@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import grpc
 from cryptography import x509
+
 from daxa_core.errors import ErrorCode, Refused
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+
+from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode
 
 from .errors import to_status
 from .identity import Context, check_right, peer_of

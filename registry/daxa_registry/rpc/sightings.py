@@ -10,7 +10,6 @@ from daxa_core import codec
 from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused
 from daxa_core.model import BATCH_ID_BYTES, FINGERPRINT_BYTES, MAX_SIGHTINGS, Sighting
 from daxa_core.parameters import Parameters
-
 from daxa_registry.service.intake import Intake, Submission, Withdrawal
 
 from .identity import Context, peer_of

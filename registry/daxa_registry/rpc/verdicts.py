@@ -10,7 +10,6 @@ from daxa_core import codec
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import FINGERPRINT_BYTES, MAX_KEYS_PER_LOOKUP
 from daxa_core.parameters import Parameters
-
 from daxa_registry.service.news import News
 from daxa_registry.store.interface import Store
 

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 
 from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused, Unavailable
 from daxa_core.model import SECONDS_PER_HOUR, Refusal, Sighting
-
 from daxa_registry.store.interface import Store, StoredBatch
 
 from .matching import Matcher

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 
 from daxa_core.codec import encode_verdict
 from daxa_core.model import SECONDS_PER_HOUR, CountBucket, Level, Reason, Verdict
-
 from daxa_registry.decision.assess import Assessment, assess
 from daxa_registry.decision.evidence import Evidence, evidence_of
 from daxa_registry.decision.graph import Neighbourhood, Place

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from daxa_core.model import Kind, Level, Refusal, Sighting
-
 from daxa_registry.decision.graph import Neighbourhood, Population
 
 HUB_SIZE = 256

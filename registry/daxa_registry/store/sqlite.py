@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from daxa_core.errors import ErrorCode, Unavailable
-from daxa_core.model import Kind, Level, Refusal, Sighting
 from sqlite_utils import Database
 
+from daxa_core.errors import ErrorCode, Unavailable
+from daxa_core.model import Kind, Level, Refusal, Sighting
 from daxa_registry.decision.graph import Neighbourhood, Population
 
 from .interface import HUB_SIZE, Absorbed, Standing, StoredBatch, StoredVerdict

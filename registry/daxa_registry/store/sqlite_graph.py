@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
 from daxa_core.model import Manner
-
 from daxa_registry.decision.graph import Commonness, Neighbourhood, Place, Population, Presence, Subject
 
 from .hours import unpack

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from daxa_core.errors import ConfigurationError, ErrorCode
 from sqlite_utils import Database
+
+from daxa_core.errors import ConfigurationError, ErrorCode
 
 MIGRATIONS = (
     """
