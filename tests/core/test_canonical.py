@@ -4,31 +4,64 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from importlib import resources
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daxa_core import canonical
-from daxa_core.errors import InvalidInput
+from daxa_core.errors import DaxaError, InvalidInput
 from daxa_core.model import Device, Kind
 
-VECTORS = json.loads(resources.files("daxa_core").joinpath("vectors/canonical-v1.json").read_text("utf-8"))["vectors"]
+KNOWN = canonical.known_answers()
+VECTORS, REFUSALS = KNOWN["vectors"], KNOWN["refusals"]
+assert VECTORS, "no known answers were loaded"
+assert REFUSALS, "no known refusals were loaded"
 
 
-def _canonical(kind: str, value: object) -> bytes:
-    if isinstance(value, dict):
-        headers = tuple((name, text) for name, text in value["headers"])
-        return canonical.canonical_device(Device(value["user_agent"], value["ja4"], headers))
-    return getattr(canonical, f"canonical_{kind.lower()}")(value)
+def _name(vector: dict[str, Any]) -> str:
+    return f"{vector['kind']}-{ascii(json.dumps(vector['input'], ensure_ascii=False))[:40]}"
 
 
-def test_every_kind_has_known_answers_and_they_hold() -> None:
+@pytest.mark.parametrize("vector", VECTORS, ids=_name)
+def test_a_known_answer_holds(vector: dict[str, Any]) -> None:
     """The bytes of version 1 never change: a change would part every member that has it from those that have not."""
-    assert {kind.name for kind in Kind} == {vector["kind"] for vector in VECTORS}
+    assert vector["canonical"] == canonical.canonical(Kind[vector["kind"]], vector["input"]).hex()
+
+
+@pytest.mark.parametrize("vector", REFUSALS, ids=_name)
+def test_a_known_refusal_holds(vector: dict[str, Any]) -> None:
+    """What cannot be canonicalised is refused with the same code everywhere, and the text never holds the value."""
+    with pytest.raises(InvalidInput) as caught:
+        canonical.canonical(Kind[vector["kind"]], vector["input"])
+    assert vector["code"] == caught.value.code
+    value = vector["input"]
+    shown = str(caught.value)
+    assert not (isinstance(value, str) and len(value) > 4 and value in shown)
+
+
+def test_every_kind_has_known_answers_and_refusals() -> None:
+    """No kind was forgotten, and every known answer begins with the version and its own kind."""
+    names = {kind.name for kind in Kind}
+    assert names == {vector["kind"] for vector in VECTORS} == {vector["kind"] for vector in REFUSALS}
     for vector in VECTORS:
-        assert vector["canonical"] == _canonical(vector["kind"], vector["input"]).hex()
+        prefix = b"daxa" + bytes([canonical.CANONICAL_VERSION, Kind[vector["kind"]]])
+        assert bytes.fromhex(vector["canonical"]).startswith(prefix)
+
+
+def test_the_self_test_runs_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``doctor`` runs counts every vector, and a build that differs in one is named."""
+    assert len(VECTORS) + len(REFUSALS) == canonical.self_test()
+    wrong = json.loads(json.dumps(KNOWN))
+    wrong["vectors"][3]["canonical"] += "00"
+    monkeypatch.setattr(canonical, "known_answers", lambda: wrong)
+    with pytest.raises(InvalidInput, match=r"vectors\[3\]"):
+        canonical.self_test()
+    wrong["vectors"].pop(3)
+    wrong["refusals"][0]["input"] = "fine"
+    with pytest.raises(InvalidInput, match=r"refusals\[0\]"):
+        canonical.self_test()
 
 
 @given(st.uuids())
@@ -50,13 +83,50 @@ def test_a_key_that_would_need_a_guess_is_refused(key: str) -> None:
         canonical.canonical_key(key)
 
 
-@given(st.ip_addresses(v=4).filter(lambda a: a.is_global and not a.is_multicast))
+def _taken(address: ipaddress.IPv4Address) -> bool:
+    try:
+        return bool(canonical.canonical_address(str(address)))
+    except InvalidInput:
+        return False
+
+
+@given(st.ip_addresses(v=4).filter(_taken))
 def test_an_ipv4_address_is_the_same_however_it_is_written(address: ipaddress.IPv4Address) -> None:
-    """IPv4-mapped IPv6, as a dual-stack socket shows it, is the IPv4 address."""
+    """IPv4-mapped IPv6, as a dual-stack socket shows it, and NAT64 are the IPv4 address."""
     plain = canonical.canonical_address(str(address))
-    assert plain == canonical.canonical_address(f"::ffff:{address}")
+    assert (
+        plain == canonical.canonical_address(f"::ffff:{address}") == canonical.canonical_address(f"64:ff9b::{address}")
+    )
     assert plain.endswith(address.packed)
     assert canonical.canonical_network(str(address)).endswith(address.packed[:3])
+
+
+@given(st.ip_addresses(v=4))
+def test_what_is_taken_is_global(address: ipaddress.IPv4Address) -> None:
+    """Nothing private, reserved or multicast passes, whatever this interpreter's own list says of the rest."""
+    if address.is_private or address.is_multicast or address.is_loopback or address.is_reserved:
+        assert not _taken(address)
+
+
+@given(st.text(max_size=50))
+def test_no_text_raises_anything_else(text: str) -> None:
+    """Any text is canonical or refused with a typed error; another exception's text could hold the value."""
+    for kind in Kind:
+        try:
+            shown = ""
+            form = canonical.canonical(kind, text)
+        except DaxaError as error:
+            shown, form = str(error), b"daxa" + bytes([1, kind])
+        assert form.startswith(b"daxa" + bytes([1, kind]))
+        assert not (len(text) > 4 and text in shown)
+
+
+@pytest.mark.parametrize("value", [None, 1, b"8.8.8.8", ("8.8.8.8",)])
+@pytest.mark.parametrize("kind", [Kind.KEY, Kind.ADDRESS, Kind.NETWORK, Kind.DEVICE])
+def test_what_is_no_text_is_refused(kind: Kind, value: object) -> None:
+    """``ipaddress`` takes numbers and packed bytes as addresses: a JSON number would silently become one."""
+    with pytest.raises(InvalidInput):
+        canonical.canonical(kind, value)
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
@@ -111,6 +181,12 @@ def test_a_device_that_is_none_is_refused(device: Device) -> None:
     """Empty, with control characters, too long, no JA4, no Unicode."""
     with pytest.raises(InvalidInput, match="INVALID_DEVICE"):
         canonical.canonical_device(device)
+
+
+@given(st.binary(min_size=1, max_size=30), st.binary(min_size=1, max_size=30))
+def test_holders_are_exact(one: bytes, other: bytes) -> None:
+    """Two holders are the same only where their bytes are."""
+    assert (one == other) == (canonical.canonical_holder(one) == canonical.canonical_holder(other))
 
 
 def test_kinds_never_collide() -> None:

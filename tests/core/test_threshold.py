@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daxa_core import group, oprf, suite, threshold
-from daxa_core.errors import CryptoError, InvalidInput
+from daxa_core.errors import CryptoError, DaxaError, InvalidInput
 
 
 @settings(max_examples=20, deadline=None)
@@ -76,3 +76,93 @@ def test_a_share_never_shows() -> None:
     _, shares = threshold.deal(suite.random_scalar(), 1, 1)
     assert shares[0].scalar.hex() not in repr(shares[0])
     assert str(shares[0].scalar) not in repr(shares[0])
+
+
+@pytest.fixture
+def dealt() -> tuple[bytes, list[bytes], list[threshold.Share]]:
+    secret, _ = suite.generate_key_pair()
+    return secret, *threshold.deal(secret, 2, 3)
+
+
+def _answer(
+    commitments: list[bytes], share: threshold.Share, elements: list[bytes]
+) -> tuple[int, list[bytes], list[bytes], list[bytes], bytes]:
+    own = threshold.public_share(share.index, commitments)
+    evaluated, proof = oprf.blind_evaluate(share.scalar, own, elements)
+    return share.index, commitments, elements, evaluated, proof
+
+
+def test_verified_partials_of_any_two_give_the_fingerprint(
+    dealt: tuple[bytes, list[bytes], list[threshold.Share]],
+) -> None:
+    """Whichever evaluators answer, and however many threads work, the fingerprint is the whole key's evaluation."""
+    secret, commitments, shares = dealt
+    inputs = [bytes([i]) for i in range(40)]
+    blinded = oprf.blind_batch(inputs, threads=2)
+    blinds, elements = [one.blind for one in blinded], [one.element for one in blinded]
+    expected = [group.multiply(secret, oprf.hash_input(x)) for x in inputs]
+    partials = [threshold.verify_partial(*_answer(commitments, share, elements)) for share in shares]
+    for chosen in (*combinations(partials, 2), tuple(partials), tuple(reversed(partials))):
+        for threads in (1, 2):
+            assert expected == threshold.combine_verified(blinds, chosen, threads)
+
+
+def test_a_wrong_evaluator_is_named(dealt: tuple[bytes, list[bytes], list[threshold.Share]]) -> None:
+    """An answer under another share, a changed element, or one too few is refused, and says whose it was."""
+    _, commitments, shares = dealt
+    elements = [one.element for one in oprf.blind_batch([b"a", b"b"])]
+    _, _, _, evaluated, proof = _answer(commitments, shares[0], elements)
+    wrong: list[tuple[int, list[bytes], bytes, str]] = [
+        (2, evaluated, proof, "INVALID_PROOF"),
+        (1, evaluated[::-1], proof, "INVALID_PROOF"),
+        (1, evaluated, bytes(64), "INVALID_PROOF"),
+        (1, evaluated[:1], proof, "INVALID_LENGTH"),
+        (1, [evaluated[0], bytes(32)], proof, "IDENTITY_ELEMENT"),
+        (1, [evaluated[0], b"\xff" * 32], proof, "INVALID_ELEMENT"),
+        (1, [evaluated[0], evaluated[1][:31]], proof, "INVALID_LENGTH"),
+    ]
+    for index, answer, shown, code in wrong:
+        with pytest.raises(DaxaError, match=rf"^{code}: partials\[{index}\]"):
+            threshold.verify_partial(index, commitments, elements, answer, shown)
+
+
+def test_nothing_unverified_is_combined(dealt: tuple[bytes, list[bytes], list[threshold.Share]]) -> None:
+    """Only verify_partial makes a partial; too few, one twice, or answers to other questions do not combine."""
+    _, commitments, shares = dealt
+    blinded = oprf.blind_batch([b"a"])
+    blinds, elements = [one.blind for one in blinded], [one.element for one in blinded]
+    first, second = (threshold.verify_partial(*_answer(commitments, share, elements)) for share in shares[:2])
+    other = threshold.verify_partial(*_answer(commitments, shares[1], [oprf.blind(b"a")[1]]))
+    with pytest.raises(CryptoError, match="INVALID_PROOF"):
+        threshold.VerifiedPartial(1, tuple(commitments), tuple(elements), tuple(elements), object())
+    for too_few in ([], [first]):
+        with pytest.raises(CryptoError, match="NOT_ENOUGH_EVALUATORS"):
+            threshold.combine_verified(blinds, too_few)
+    for unfit in ([first, first], [first, other], [second, other]):
+        with pytest.raises(InvalidInput, match="partials"):
+            threshold.combine_verified(blinds, unfit)
+
+
+def test_the_largest_deal_works() -> None:
+    """255 of 255, the most that indexes of one byte allow."""
+    secret, _ = suite.generate_key_pair()
+    commitments, shares = threshold.deal(secret, 255, 255)
+    threshold.check_share(255, shares[-1].scalar, commitments)
+    x = oprf.hash_input(b"x")
+    assert group.multiply(secret, x) == threshold.combine({s.index: group.multiply(s.scalar, x) for s in shares})
+
+
+def test_a_zero_or_unreduced_key_cannot_be_dealt_or_held() -> None:
+    """A zero key would give everything one fingerprint; it is refused when it is read."""
+    for secret in (bytes(32), group.ORDER.to_bytes(32, "little"), b"\xff" * 32):
+        with pytest.raises(CryptoError, match="INVALID_SCALAR"):
+            threshold.deal(secret, 1, 1)
+        with pytest.raises(CryptoError, match=r"INVALID_SCALAR: shares\[1\]"):
+            threshold.check_share(1, secret, [suite.GENERATOR])
+
+
+def test_commitments_that_are_no_elements_are_refused() -> None:
+    """A file of parameters that somebody changed is found out where it is read."""
+    for commitments in ([], [bytes(32)], [suite.GENERATOR, b"\xff" * 32], [b""]):
+        with pytest.raises(DaxaError):
+            threshold.public_share(1, commitments)
