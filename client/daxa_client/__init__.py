@@ -16,8 +16,9 @@ from daxa_core.errors import (
 )
 from daxa_core.model import CountBucket, Device, Level, Manner, RawSighting, Reason, Refusal, Verdict
 
-from ._client import RegistryClient, SubmitResult
+from ._client import RegistryClient, SubmitInterrupted
 from ._config import ClientConfig
+from ._submission import SubmitResult
 
 __all__ = [
     "ClientConfig",
@@ -35,6 +36,7 @@ __all__ = [
     "Refusal",
     "Refused",
     "RegistryClient",
+    "SubmitInterrupted",
     "SubmitResult",
     "Unavailable",
     "Verdict",

@@ -1,7 +1,17 @@
-"""What a client needs to know, from client.toml or from arguments; a wrong key is refused naming file and key."""
+"""What a client needs to know, from client.toml or from arguments; a wrong key is refused naming file and key.
+
+>>> read_config("missing.toml")
+Traceback (most recent call last):
+    ...
+daxa_core.errors.ConfigurationError: INVALID_CONFIGURATION: missing.toml: a readable file, got FileNotFoundError
+"""
 
 from __future__ import annotations
 
+import logging
+import re
+import ssl
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +21,23 @@ from daxa_core.parameters import Parameters
 from daxa_core.pseudonym import SECRET_BYTES
 from daxa_core.settings import Table
 
+LOG = logging.getLogger("daxa_client")
+_TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
+
+
+def _refuse(name: str, expected: str) -> ConfigurationError:
+    return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, name, expected)
+
 
 @dataclass(frozen=True, slots=True)
 class ClientConfig:
-    """One member's client. ``evaluators`` maps each evaluator's index to its target; the PEM parts are file contents."""
+    """One member's client, checked when it is made.
+
+    ``targets`` are the registry's addresses (``host:port``), each as good as the next; ``evaluators`` maps each evaluator's
+    index to its address; ``ca``, ``certificate`` and ``key`` are PEM; ``account_secret`` is 32 bytes and the member's alone.
+    ``cache`` is the file of the fingerprint cache and ``cursor`` that of :meth:`RegistryClient.watch`; None keeps nothing.
+    ``deadline_seconds`` is for each attempt of a call.
+    """
 
     member: str
     targets: tuple[str, ...]
@@ -29,13 +52,98 @@ class ClientConfig:
     allow_non_global_addresses: bool = False
     deadline_seconds: float = 10.0
 
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError naming the key as client.toml has it."""
+        if not self.member:
+            raise _refuse("member", "a text")
+        if not self.targets or not all(_TARGET.fullmatch(target) for target in self.targets):
+            raise _refuse("registry.targets", "one host:port or more")
+        for index, target in self.evaluators.items():
+            if not 1 <= index <= self.parameters.evaluators:
+                raise _refuse("evaluator.index", f"1 to {self.parameters.evaluators}, as in the parameters")
+            if not _TARGET.fullmatch(target):
+                raise _refuse("evaluator.target", "host:port")
+        if len(self.evaluators) < self.parameters.threshold:
+            raise _refuse("evaluator", f"{self.parameters.threshold} tables or more, as the parameters need")
+        if len(self.account_secret) != SECRET_BYTES:
+            raise _refuse("fingerprints.account_secret", f"{SECRET_BYTES} bytes")
+        for name, pem, label in (
+            ("tls.ca", self.ca, b"CERTIFICATE"),
+            ("tls.certificate", self.certificate, b"CERTIFICATE"),
+            ("tls.key", self.key, b"PRIVATE KEY"),
+        ):
+            if b"-----BEGIN " not in pem or label + b"-----" not in pem:
+                raise _refuse(name, f"a {label.decode().lower()} in PEM")
+        if not 0.1 <= self.deadline_seconds <= 600.0:
+            raise _refuse("deadline_seconds", "a number from 0.1 to 600")
 
-def _bytes(table: Table, key: str, default: str | None = None) -> bytes:
-    path = table.path(key, default)
+
+def _bytes(table: Table, key: str, *, secret: bool = False) -> bytes:
+    return _read(table, key, table.path(key), secret)
+
+
+def _read(table: Table, key: str, path: Path, secret: bool) -> bytes:
     try:
-        return path.read_bytes()
+        data = path.read_bytes()
+        others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     except OSError as error:
         raise table.refuse(key, f"a readable file, got {type(error).__name__}") from None
+    if secret and others:
+        LOG.warning("%s can be read by others than its owner: make it 0600", path.name)
+    return data
+
+
+def _parameters(table: Table) -> Parameters:
+    try:
+        return Parameters.from_json(_bytes(table, "parameters").decode("utf-8", "replace"))
+    except ConfigurationError as error:
+        if error.code is not ErrorCode.INVALID_PARAMETERS:
+            raise
+        raise table.refuse("parameters", f"{error.field}: {error.expected}") from None
+
+
+def _secret(table: Table) -> bytes:
+    text = _bytes(table, "account_secret", secret=True).decode("ascii", "replace").strip()
+    try:
+        secret = bytes.fromhex(text)
+    except ValueError:
+        secret = b""
+    if len(secret) != SECRET_BYTES:
+        raise table.refuse("account_secret", f"a file of {SECRET_BYTES} bytes in hexadecimal")
+    return secret
+
+
+def _tls(table: Table) -> tuple[bytes, bytes, bytes]:
+    """The authority, the certificate and its key: gRPC would only say that it could not connect."""
+    ca, certificate, key = (table.path(name) for name in ("ca", "certificate", "key"))
+    parts = (
+        _read(table, "ca", ca, False),
+        _read(table, "certificate", certificate, False),
+        _read(table, "key", key, True),
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=parts[0].decode("ascii", "replace"))
+    except (ssl.SSLError, ValueError):
+        raise table.refuse("ca", "one certificate or more in PEM") from None
+    try:
+        context.load_cert_chain(certificate, key, password="")  # else an encrypted key would ask the terminal
+    except (ssl.SSLError, OSError, ValueError):
+        raise table.refuse(
+            "key", "the unencrypted private key, in PEM, of the certificate in tls.certificate"
+        ) from None
+    return parts
+
+
+def _evaluators(tables: list[Table]) -> dict[int, str]:
+    evaluators: dict[int, str] = {}
+    for entry in tables:
+        index = entry.whole("index", 0, 1, 255)
+        if index in evaluators:
+            raise entry.refuse("index", "each index once")
+        evaluators[index] = entry.text("target")
+        entry.done()
+    return evaluators
 
 
 def read_config(path: str | Path) -> ClientConfig:
@@ -44,53 +152,28 @@ def read_config(path: str | Path) -> ClientConfig:
     try:
         table = Table.parse(path, path.read_bytes())
     except OSError as error:
-        wanted = f"a readable file, got {type(error).__name__}"
-        raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, path.name, wanted) from None
-    member = table.text("member")
-    registry = table.table("registry")
-    targets = registry.texts("targets")
-    registry.done()
-    evaluators: dict[int, str] = {}
-    for entry in table.tables("evaluator"):
-        index = entry.whole("index", 0, 1, 255)
-        if index in evaluators:
-            raise entry.refuse("index", "each index once")
-        evaluators[index] = entry.text("target")
-        entry.done()
-    tls = table.table("tls")
-    ca, certificate, key = (_bytes(tls, name) for name in ("ca", "certificate", "key"))
-    tls.done()
-    prints = table.table("fingerprints")
+        raise _refuse(path.name, f"a readable file, got {type(error).__name__}") from None
+    registry, tls, prints = table.table("registry"), table.table("tls"), table.table("fingerprints")
+    ca, certificate, key = _tls(tls)
     try:
-        parameters = Parameters.from_json(_bytes(prints, "parameters").decode("utf-8", "replace"))
+        config = ClientConfig(
+            member=table.text("member"),
+            targets=registry.texts("targets"),
+            evaluators=_evaluators(table.tables("evaluator")),
+            parameters=_parameters(prints),
+            account_secret=_secret(prints),
+            ca=ca,
+            certificate=certificate,
+            key=key,
+            cache=prints.path("cache") if prints.has("cache") else None,
+            cursor=table.path("cursor") if table.has("cursor") else None,
+            allow_non_global_addresses=table.flag("allow_non_global_addresses", False),
+            deadline_seconds=table.number("deadline_seconds", 10.0, 0.1, 600.0),
+        )
     except ConfigurationError as error:
-        if error.code is not ErrorCode.INVALID_PARAMETERS:
+        if error.field.startswith(f"{path.name}: "):
             raise
-        raise prints.refuse("parameters", f"{error.field}: {error.expected}") from None
-    cache = prints.path("cache") if prints.has("cache") else None
-    try:
-        secret = bytes.fromhex(_bytes(prints, "account_secret").decode("ascii", "replace").strip())
-    except ValueError:
-        secret = b""
-    if len(secret) != SECRET_BYTES:
-        raise prints.refuse("account_secret", f"a file of {SECRET_BYTES} bytes in hexadecimal")
-    prints.done()
-    config = ClientConfig(
-        member=member,
-        targets=targets,
-        evaluators=evaluators,
-        parameters=parameters,
-        account_secret=secret,
-        ca=ca,
-        certificate=certificate,
-        key=key,
-        cache=cache,
-        cursor=table.path("cursor") if table.has("cursor") else None,
-        allow_non_global_addresses=table.flag("allow_non_global_addresses", False),
-        deadline_seconds=table.number("deadline_seconds", 10.0, 0.1, 600.0),
-    )
-    table.done()
-    if not set(evaluators) <= set(range(1, parameters.evaluators + 1)) or len(evaluators) < parameters.threshold:
-        wanted = f"{parameters.threshold} or more of the {parameters.evaluators} that the parameters name"
-        raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, f"{path.name}: evaluator", wanted)
+        raise _refuse(f"{path.name}: {error.field}", error.expected) from None
+    for part in (registry, tls, prints, table):
+        part.done()
     return config

@@ -1,164 +1,193 @@
 """From canonical bytes to fingerprints: the cache first, then any t evaluators at once, each answer verified.
 
-An evaluator that does not answer is passed over for a while, one whose proof is wrong for as long as the process lives; both are
-named in the log and in :meth:`Fingerprinter.health`. Nothing here logs an identifier.
+A batch is blinded once and sent to t evaluators together. An evaluator that is down, slow or wrong is replaced by another while
+the batch is under way, and named (see :mod:`._standing`); a fingerprint is made only of answers whose proof holds against the
+public share in the member's own parameters file. Nothing here logs an identifier.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
+import os
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 
 import grpc
 
 from daxa_api.v1 import evaluation_pb2, evaluation_pb2_grpc
-from daxa_core import dleq, oprf, suite, threshold
+from daxa_core import oprf, threshold
 from daxa_core.errors import CryptoError, DaxaError, ErrorCode, Unavailable
-from daxa_core.model import Kind
+from daxa_core.model import MAX_BLINDED_ELEMENTS, Kind
+from daxa_core.threshold import VerifiedPartial
 
 from ._cache import FingerprintCache
 from ._channel import open_channel
 from ._config import ClientConfig
-from ._errors import from_rpc
+from ._errors import closed, from_rpc, make_error
+from ._standing import FIRST_REST_SECONDS, Standing, name_of
 
-LOG = logging.getLogger("daxa_client")
 BATCH = 256
-PASSED_OVER_SECONDS = 30.0
-
-
-@dataclass(slots=True)
-class _Evaluator:
-    index: int
-    stub: evaluation_pb2_grpc.EvaluationServiceStub
-    channel: grpc.Channel
-    problem: str = ""
-    avoid_until: float = 0.0
-
-    @property
-    def name(self) -> str:
-        return f"evaluator {self.index}"
+assert BATCH <= MAX_BLINDED_ELEMENTS
+_MOST_BATCHES_AT_ONCE = 4
+_OWN_FAULT = frozenset({
+    ErrorCode.CERTIFICATE_MISSING, ErrorCode.CERTIFICATE_EXPIRED, ErrorCode.CERTIFICATE_FOREIGN,
+    ErrorCode.CERTIFICATE_IDENTITY, ErrorCode.PERMISSION_DENIED, ErrorCode.QUOTA_EXHAUSTED, ErrorCode.STALE_KEY_VERSION,
+})  # fmt: skip
 
 
 class Fingerprinter:
-    """Turns canonical bytes of one kind into fingerprints. Thread-safe."""
+    """Turns canonical bytes into fingerprints. Thread-safe."""
 
     def __init__(self, config: ClientConfig, cache: FingerprintCache) -> None:
         self._config = config
         self._cache = cache
-        self._lock = threading.Lock()
-        self._evaluators: list[_Evaluator] = []
-        for index, target in sorted(config.evaluators.items()):
-            channel = open_channel(config, (target,))
-            stub = evaluation_pb2_grpc.EvaluationServiceStub(channel)
-            self._evaluators.append(_Evaluator(index, stub, channel))
-        parameters = config.parameters
-        self._public = {
-            (kind, e.index): parameters.public_share(kind, e.index) for kind in Kind for e in self._evaluators
-        }
-        # Members start at different evaluators, so that none of them carries everybody.
-        self._first = sum(config.member.encode()) % len(self._evaluators)
-        self._pool = ThreadPoolExecutor(max_workers=2 * len(self._evaluators), thread_name_prefix="daxa-evaluate")
+        self._closed = False
+        self._parameters = config.parameters
+        self._slow_seconds = config.deadline_seconds / 4
+        indexes = sorted(config.evaluators)
+        self._channels = {index: open_channel(config, config.evaluators[index]) for index in indexes}
+        self._stubs = {i: evaluation_pb2_grpc.EvaluationServiceStub(c) for i, c in self._channels.items()}
+        self.standing = Standing(indexes, first=sum(config.member.encode()))
+        # libsodium is called outside the interpreter lock, so batches side by side use the cores there are.
+        at_once = min(os.cpu_count() or 1, _MOST_BATCHES_AT_ONCE)
+        self._batches = ThreadPoolExecutor(at_once, thread_name_prefix="daxa-fingerprint")
+        self._asking = ThreadPoolExecutor((at_once + 1) * len(indexes), thread_name_prefix="daxa-evaluate")
 
     def close(self) -> None:
-        """Closes the channels."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        for evaluator in self._evaluators:
-            evaluator.channel.close()
-
-    def health(self) -> dict[str, str]:
-        """Each evaluator by name: ``"ok"``, or what was wrong with it when it was last asked."""
-        with self._lock:
-            return {e.name: e.problem or "ok" for e in self._evaluators}
+        """Ends what is under way."""
+        self._closed = True
+        for channel in self._channels.values():
+            channel.close()
+        self._batches.shutdown(wait=True, cancel_futures=True)
+        self._asking.shutdown(wait=True, cancel_futures=True)
 
     def fingerprints(self, kind: Kind, canonicals: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The fingerprint of each, by its canonical bytes.
+        """The fingerprint of each, by its canonical bytes. Raises as :meth:`of_all`."""
+        return self.of_all({Kind(kind): canonicals})
 
-        Raises Unavailable NOT_ENOUGH_EVALUATORS naming each evaluator that did not serve, or Refused QUOTA_EXHAUSTED.
+    def of_all(self, wanted: Mapping[Kind, Sequence[bytes]]) -> dict[bytes, bytes]:
+        """The fingerprint of each, by its canonical bytes, which carry their kind.
+
+        Raises Unavailable NOT_ENOUGH_EVALUATORS naming each evaluator that did not serve and why; where they all refused this
+        member for one reason (its certificate, its quota, its key version), Refused with that. What was evaluated before is kept.
         """
-        distinct = list(dict.fromkeys(canonicals))
-        known = self._cache.get(distinct)
-        unknown = [canonical for canonical in distinct if canonical not in known]
-        for start in range(0, len(unknown), BATCH):
-            part = unknown[start : start + BATCH]
-            fresh = dict(zip(part, self._evaluate(kind, part), strict=True))
-            self._cache.put(fresh)
-            known.update(fresh)
+        known: dict[bytes, bytes] = {}
+        batches: list[tuple[Kind, list[bytes]]] = []
+        for kind, canonicals in wanted.items():
+            distinct = list(dict.fromkeys(canonicals))
+            known.update(self._cache.get(distinct))
+            unknown = [canonical for canonical in distinct if canonical not in known]
+            batches += [(kind, unknown[start : start + BATCH]) for start in range(0, len(unknown), BATCH)]
+        if len(batches) == 1:
+            known.update(self._evaluate(*batches[0]))
+        elif batches:
+            try:
+                running = [self._batches.submit(self._evaluate, kind, part) for kind, part in batches]
+            except RuntimeError:  # the pool's word for being shut down
+                raise closed() from None
+            try:
+                for future in running:
+                    known.update(future.result())
+            except CancelledError:
+                raise closed() from None
+            finally:
+                for future in running:
+                    future.cancel()
         return known
 
-    def _evaluate(self, kind: Kind, inputs: Sequence[bytes]) -> list[bytes]:
+    def _evaluate(self, kind: Kind, inputs: Sequence[bytes]) -> dict[bytes, bytes]:
         blinded = oprf.blind_batch(inputs)
-        elements = [one.element for one in blinded]
-        needed = self._config.parameters.threshold
-        partials: dict[int, list[bytes]] = {}
-        left = self._order()
-        refused: DaxaError | None = None
-        while len(partials) < needed and left:
-            asked, left = left[: needed - len(partials)], left[needed - len(partials) :]
-            answers = list(self._pool.map(lambda e: self._ask(e, kind, elements), asked))
-            for evaluator, answer in zip(asked, answers, strict=True):
-                if isinstance(answer, DaxaError):
-                    refused = answer if answer.code is ErrorCode.QUOTA_EXHAUSTED else refused
-                else:
-                    partials[evaluator.index] = answer
-        if len(partials) < needed:
-            if refused is not None:
-                raise refused
-            problems = "; ".join(f"{name}: {problem}" for name, problem in self.health().items() if problem != "ok")
-            wanted = f"{needed} evaluators that answer rightly, got {len(partials)} ({problems})"
-            raise Unavailable(ErrorCode.NOT_ENOUGH_EVALUATORS, "evaluators", wanted, retry_after=PASSED_OVER_SECONDS)
-        return threshold.combine_unblind_batch([one.blind for one in blinded], partials)
+        partials = self._collect(kind, [one.element for one in blinded])
+        combined = threshold.combine_verified([one.blind for one in blinded], partials)
+        fresh = dict(zip(inputs, combined, strict=True))
+        self._cache.put(fresh)
+        return fresh
 
-    def _order(self) -> list[_Evaluator]:
-        """Those in good standing first; one that was down is tried again after the others, one that lied never."""
-        now = time.monotonic()
-        with self._lock:
-            turned = self._evaluators[self._first :] + self._evaluators[: self._first]
-            usable = [e for e in turned if e.avoid_until != float("inf")]
-            return sorted(usable, key=lambda e: e.avoid_until > now)
+    def _collect(self, kind: Kind, elements: list[bytes]) -> list[VerifiedPartial]:
+        """The answers of t evaluators."""
+        needed = self._parameters.threshold
+        left = self.standing.order(kind)
+        failures: dict[int, DaxaError] = {}
+        partials: list[VerifiedPartial] = []
+        pending: dict[Future[VerifiedPartial], int] = {}
 
-    def _ask(self, evaluator: _Evaluator, kind: Kind, elements: list[bytes]) -> list[bytes] | DaxaError:
+        def ask_next() -> None:
+            index = left.pop(0)
+            try:
+                pending[self._asking.submit(self._ask, index, kind, elements)] = index
+            except RuntimeError:  # the pool's word for being shut down
+                raise closed() from None
+
+        while len(partials) < needed:
+            while left and len(partials) + len(pending) < needed:
+                ask_next()
+            if not pending:
+                raise self._not_enough(failures, len(partials))
+            done, _ = wait(pending, self._slow_seconds if left else None, FIRST_COMPLETED)
+            if not done:  # one is slow: another is asked beside it, and whoever is first counts
+                ask_next()
+            for future in done:
+                index = pending.pop(future)
+                try:
+                    partials.append(future.result())
+                except DaxaError as error:
+                    failures[index] = error
+        return partials
+
+    def _not_enough(self, failures: Mapping[int, DaxaError], good: int) -> DaxaError:
+        codes = {error.code for error in failures.values()}
+        if len(codes) == 1 and codes <= _OWN_FAULT:
+            error = next(iter(failures.values()))
+            return make_error(error.code, error.field, error.expected, error.retry_after)
+        # Those that lied earlier were not asked; the reader wants to know of them too.
+        why = {name: problem for name, problem in self.standing.health().items() if problem != "ok"}
+        why |= {name_of(index): str(error) for index, error in failures.items()}
+        told = "; ".join(f"{name}: {problem}" for name, problem in sorted(why.items()))
+        wanted = f"{self._parameters.threshold} evaluators that answer rightly, got {good} ({told})"
+        return Unavailable(ErrorCode.NOT_ENOUGH_EVALUATORS, "evaluators", wanted, retry_after=FIRST_REST_SECONDS)
+
+    def _ask(self, index: int, kind: Kind, elements: list[bytes]) -> VerifiedPartial:
+        """One evaluator's answer, verified. Raises DaxaError, having noted what was wrong."""
         config = self._config
         request = evaluation_pb2.EvaluateRequest(
             kind=int(kind),  # type: ignore[arg-type]
-            key_version=config.parameters.key_version,
+            key_version=self._parameters.key_version,
             blinded_elements=elements,
         )
+        asked = time.monotonic()
         try:
-            response = evaluator.stub.Evaluate(request, timeout=config.deadline_seconds)
+            response = self._stubs[index].Evaluate(request, timeout=config.deadline_seconds)
         except grpc.RpcError as error:
-            typed = from_rpc(error, evaluator.name, config.ca, config.certificate)
-            self._note(evaluator, str(typed), lying=False)
-            return typed
+            if self._closed:
+                raise closed() from None
+            typed = from_rpc(error, name_of(index), config.ca, config.certificate)
+            self.standing.failed(index, kind, typed)
+            raise typed from None
+        except ValueError:  # gRPC's word for a channel that was closed
+            raise closed() from None
+        took = time.monotonic() - asked
         try:
-            if response.index != evaluator.index:
-                raise CryptoError(ErrorCode.INVALID_PROOF, evaluator.name, f"the evaluator at index {evaluator.index}")
-            evaluated = list(response.evaluated_elements)
-            if len(evaluated) != len(elements):
-                raise CryptoError(ErrorCode.INVALID_PROOF, evaluator.name, "as many elements as were asked")
-            for element in evaluated:
-                if len(element) != suite.NE:
-                    raise CryptoError(ErrorCode.INVALID_LENGTH, evaluator.name, f"elements of {suite.NE} bytes")
-            dleq.check(suite.GENERATOR, self._public[kind, evaluator.index], elements, evaluated, response.proof)
+            partial = self._verified(index, kind, elements, response)
         except DaxaError as error:
-            wrong = Unavailable(ErrorCode.INVALID_PROOF, evaluator.name, error.expected)
-            self._note(evaluator, str(wrong), lying=True)
-            return wrong
-        self._note(evaluator, "", lying=False)
-        return evaluated
+            self.standing.lied(index, error)
+            raise
+        if took > self._slow_seconds:
+            late = f"an answer within {self._slow_seconds:g} seconds"
+            self.standing.failed(index, kind, Unavailable(ErrorCode.DEADLINE_EXCEEDED, name_of(index), late))
+        else:
+            self.standing.served(index, kind)
+        return partial
 
-    def _note(self, evaluator: _Evaluator, problem: str, *, lying: bool) -> None:
-        with self._lock:
-            changed = problem != evaluator.problem
-            evaluator.problem = problem
-            if lying:
-                evaluator.avoid_until = float("inf")
-            elif evaluator.avoid_until != float("inf"):
-                evaluator.avoid_until = time.monotonic() + PASSED_OVER_SECONDS if problem else 0.0
-        if changed and problem:
-            LOG.warning("%s is passed over: %s", evaluator.name, problem)
-        elif changed:
-            LOG.info("%s serves again", evaluator.name)
+    def _verified(
+        self, index: int, kind: Kind, elements: list[bytes], response: evaluation_pb2.EvaluateResponse
+    ) -> VerifiedPartial:
+        """The evaluated elements, if they are what this evaluator's public share says. Raises CryptoError."""
+        if response.index != index:
+            raise CryptoError(ErrorCode.INVALID_PROOF, name_of(index), "an answer with its own index")
+        if len(response.evaluated_elements) != len(elements):
+            raise CryptoError(ErrorCode.INVALID_PROOF, name_of(index), "as many elements as were asked")
+        try:
+            commitments = self._parameters.kinds[kind]
+            return threshold.verify_partial(index, commitments, elements, response.evaluated_elements, response.proof)
+        except DaxaError as error:
+            raise CryptoError(error.code, name_of(index), error.expected) from None

@@ -1,0 +1,130 @@
+"""Calls to the registry: within a deadline, again where that can help, at its next address where one cannot be reached.
+
+What goes in and comes out are the wire's messages; what is raised is a :class:`~daxa_core.errors.DaxaError`, always.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from daxa_api.v1 import sighting_pb2, sighting_pb2_grpc, verdict_pb2, verdict_pb2_grpc
+from daxa_core.errors import DaxaError, ErrorCode
+
+from ._channel import open_channel
+from ._config import ClientConfig
+from ._errors import ROLE, closed, from_rpc
+from ._retry import pause
+
+STREAM_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    channel: grpc.Channel
+    sightings: sighting_pb2_grpc.SightingServiceStub
+    verdicts: verdict_pb2_grpc.VerdictServiceStub
+
+
+class Registry:
+    """The registry, at any of its targets. Thread-safe."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._config = config
+        self._lines = []
+        for target in config.targets:
+            channel = open_channel(config, target)
+            sightings = sighting_pb2_grpc.SightingServiceStub(channel)
+            self._lines.append(_Line(channel, sightings, verdict_pb2_grpc.VerdictServiceStub(channel)))
+        self._current = 0
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Ends what is under way."""
+        self._closed.set()
+        for line in self._lines:
+            line.channel.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._closed.is_set()
+
+    def submit(self, request: sighting_pb2.SubmitSightingsRequest) -> sighting_pb2.SubmitSightingsResponse:
+        """The same batch id every time: a batch whose answer was lost is not counted twice."""
+        return self._call(lambda line: line.sightings.SubmitSightings, request)  # type: ignore[no-any-return]
+
+    def withdraw(self, request: sighting_pb2.WithdrawSightingsRequest) -> sighting_pb2.WithdrawSightingsResponse:
+        """Withdrawing twice is withdrawing once."""
+        return self._call(lambda line: line.sightings.WithdrawSightings, request)  # type: ignore[no-any-return]
+
+    def look_up(self, request: verdict_pb2.BatchGetVerdictsRequest) -> verdict_pb2.BatchGetVerdictsResponse:
+        """Current verdicts."""
+        return self._call(lambda line: line.verdicts.BatchGetVerdicts, request)  # type: ignore[no-any-return]
+
+    def stream(self, request: verdict_pb2.WatchVerdictsRequest) -> Iterator[verdict_pb2.WatchVerdictsResponse]:
+        """One stream of verdicts, until it breaks or its time is over; who wants more asks again from its cursor.
+
+        Its time is bounded, so that a stream that something between the peers holds open without news ends too.
+        """
+        turn, line = self._line()
+        call: Any = None
+        try:
+            call = line.verdicts.WatchVerdicts(request, timeout=STREAM_SECONDS)
+            yield from call
+        except grpc.RpcError as error:
+            if self.closed:
+                raise closed() from None
+            if _is_over(error):
+                return
+            raise self._typed(turn, error) from None
+        except ValueError:  # gRPC's word for a channel that was closed
+            raise closed() from None
+        finally:
+            if call is not None:
+                call.cancel()
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps, but not past :meth:`close`."""
+        self._closed.wait(seconds)
+
+    def _line(self) -> tuple[int, _Line]:
+        if self.closed:
+            raise closed()
+        with self._lock:
+            return self._current, self._lines[self._current % len(self._lines)]
+
+    def _typed(self, turn: int, error: grpc.RpcError) -> DaxaError:
+        typed = from_rpc(error, ROLE, self._config.ca, self._config.certificate)
+        if typed.code in (ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED):
+            with self._lock:
+                if self._current == turn:  # several calls that fail together move on once
+                    self._current += 1
+        return typed
+
+    def _call(self, method: Callable[[_Line], Callable[..., Any]], request: Any) -> Any:
+        attempt = 0
+        while True:
+            turn, line = self._line()
+            try:
+                return method(line)(request, timeout=self._config.deadline_seconds)
+            except grpc.RpcError as error:
+                typed = self._typed(turn, error)
+            except ValueError:  # gRPC's word for a channel that was closed
+                raise closed() from None
+            if self.closed:
+                raise closed()
+            seconds = pause(attempt, typed)
+            if seconds is None:
+                raise typed
+            self.wait(seconds)
+            attempt += 1
+
+
+def _is_over(error: grpc.RpcError) -> bool:
+    return isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED

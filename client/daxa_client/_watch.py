@@ -1,0 +1,104 @@
+"""Following a member's verdicts: from a cursor, without gaps, at least once, across broken streams and restarts.
+
+The cursor is the sequence of the last verdict that the consumer has taken; a verdict counts as taken when the next one is asked
+for. A sequence that is missing is an error and never skipped: a verdict that nobody saw is a key that nobody acted on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from daxa_api.v1 import verdict_pb2
+from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Unavailable
+from daxa_core.model import Verdict
+
+from ._errors import ROLE
+from ._registry import Registry
+from ._retry import RETRYABLE, backoff
+from ._submission import read_verdict
+
+LOG = logging.getLogger("daxa_client")
+LAST_SEQUENCE = 2**64 - 1
+
+
+class CursorFile:
+    """The last sequence that was taken, in a file of one line; a disk that fails costs repeats, never a verdict."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._complained = False
+
+    def read(self) -> int:
+        """0 where there is no file yet, or nothing that can be read in it."""
+        try:
+            text = self._path.read_text("ascii", "replace").strip()
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            LOG.warning("the cursor file cannot be read (%s); watching from the beginning", type(error).__name__)
+            return 0
+        if not (text.isascii() and text.isdecimal() and len(text) <= 20 and int(text) <= LAST_SEQUENCE):
+            LOG.warning("the cursor file holds no sequence; watching from the beginning")
+            return 0
+        return int(text)
+
+    def write(self, sequence: int) -> None:
+        """Replaces the file whole: a crash leaves the old sequence or the new one."""
+        scratch = self._path.with_name(self._path.name + ".new")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as out:
+                out.write(f"{sequence}\n")
+            os.replace(scratch, self._path)
+        except OSError as error:
+            if not self._complained:
+                LOG.warning("the cursor file cannot be written (%s); verdicts will come again", type(error).__name__)
+            self._complained = True
+        else:
+            self._complained = False
+
+
+def checked_sequence(sequence: object) -> int:
+    """Raises InvalidInput unless it is one."""
+    if isinstance(sequence, bool) or not isinstance(sequence, int) or not 0 <= sequence <= LAST_SEQUENCE:
+        raise InvalidInput(ErrorCode.INVALID_VALUE, "after_sequence", "a sequence, 0 for all")
+    return sequence
+
+
+def in_order(cursor: int, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
+    """Those after the cursor. Raises Unavailable CURSOR_OUT_OF_RANGE where one is missing before the next."""
+    for verdict in verdicts:
+        if verdict.sequence <= cursor:
+            continue
+        if verdict.sequence != cursor + 1:
+            wanted = f"verdicts without gaps: sequence {cursor + 1} next, got {verdict.sequence}"
+            raise Unavailable(ErrorCode.CURSOR_OUT_OF_RANGE, ROLE, wanted)
+        cursor = verdict.sequence
+        yield verdict
+
+
+def follow(registry: Registry, cursor: int, file: CursorFile | None) -> Iterator[Verdict]:
+    """Every verdict after the cursor, as it happens; ends when the client is closed, raises what waiting cannot mend."""
+    attempt = 0
+    while not registry.closed:
+        try:
+            for message in registry.stream(verdict_pb2.WatchVerdictsRequest(after_sequence=cursor)):
+                attempt = 0
+                for verdict in in_order(cursor, map(read_verdict, message.verdicts)):
+                    yield verdict
+                    cursor = verdict.sequence
+                    if file is not None:
+                        file.write(cursor)
+        except DaxaError as error:
+            if registry.closed:
+                return
+            if error.code not in RETRYABLE:
+                raise
+            if attempt == 0:
+                LOG.warning("watching is interrupted and goes on by itself: %s", error)
+            registry.wait(max(backoff(attempt), error.retry_after or 0.0))
+            attempt += 1
