@@ -183,6 +183,7 @@ class SqliteStore:
     # verdicts
 
     def append_verdict(self, verdict: StoredVerdict) -> None:
+        self._absorber.flush()
         updated = self._writer.execute(
             "UPDATE member SET head=? WHERE id=? AND head=?", (verdict.sequence, verdict.member, verdict.sequence - 1)
         ).rowcount

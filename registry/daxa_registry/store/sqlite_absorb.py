@@ -69,6 +69,7 @@ class Absorber:
         self._new_nodes: dict[int, list[object]] = {}
         self._node_counts: dict[int, list[int]] = {}
         self._new_subjects: dict[int, _Record] = {}
+        self._new_by_key: dict[int, list[int]] = {}
         self._dirty_subjects: dict[int, _Record] = {}
         self._new_edges: dict[Edge, list[int]] = {}
         self._new_hours: dict[int, list[int]] = {}
@@ -160,6 +161,7 @@ class Absorber:
             record = _Record(self._next["subject"], key, member, None, None)
             self._next["subject"] += 1
             self._new_subjects[record.id] = record
+            self._new_by_key.setdefault(key, []).append(record.id)
         else:
             record = _Record(row[0], key, member, row[1], row[2], row[3], row[4])
             for address, device, manner in self._db.execute(
@@ -239,10 +241,11 @@ class Absorber:
             moved.update(self._siblings(record))
 
     def _siblings(self, record: _Record) -> list[int]:
-        if record.key in self._new_nodes:
-            return []
-        rows = self._db.execute("SELECT id FROM subject WHERE key=? AND id<>?", (record.key, record.id))
-        return [row[0] for row in rows]
+        """The same key's subjects at other members, written or not yet."""
+        found = list(self._new_by_key.get(record.key, ()))
+        if record.key not in self._new_nodes:
+            found += [row[0] for row in self._db.execute("SELECT id FROM subject WHERE key=?", (record.key,))]
+        return found
 
     def _subjects_on_address(self, address: int) -> int:
         count = self._on_address.get(address)

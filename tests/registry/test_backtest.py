@@ -1,0 +1,98 @@
+"""``daxa-registry backtest``: its interface, its refusals, and that it finds what it is for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from daxa_registry.cli.backtest import backtest
+
+HOUR = 3_600
+START = 1_790_000_000 // HOUR * HOUR
+
+
+def line(key: str = "k1", ip: str = "211.234.10.7", hour: int = 0, **changed: Any) -> dict[str, Any]:
+    return {
+        "ts": START + hour * HOUR, "exchange": "upbit", "key": key, "account": f"a-{key}", "holder": f"h-{key}",
+        "ip": ip, "device": "t13d1516h2_8daaf6152771_02713d6af862|ccxt/4", "count": 3, "kind": "use",
+    } | changed  # fmt: skip
+
+
+def ring(keys: int = 6) -> list[dict[str, Any]]:
+    hours = [h for h in range(96) if h * 7 % 5 < 2]
+    return [line(f"ring{i}", hour=h, exchange=("upbit", "bithumb")[i % 2]) for h in hours for i in range(keys)]
+
+
+def run(
+    folder: Path, lines: list[Any], declared: Any = None, text: bytes = b""
+) -> tuple[Any, dict[tuple[str, str], dict[str, Any]]]:
+    sightings, verdicts = folder / "in.jsonl", folder / "out.jsonl"
+    sightings.write_bytes(b"".join(json.dumps(item).encode() + b"\n" for item in lines) + text)
+    arguments = ["--sightings", str(sightings), "--verdicts", str(verdicts)]
+    if declared is not None:
+        (folder / "declared.json").write_text(json.dumps(declared))
+        arguments += ["--declared", str(folder / "declared.json")]
+    result = CliRunner().invoke(backtest, arguments, catch_exceptions=False)
+    found = [json.loads(row) for row in verdicts.read_text().splitlines()]
+    return result, {(row["exchange"], row["key"]): row for row in found}
+
+
+def test_a_ring_rises_and_a_customer_alone_does_not(tmp_path: Path) -> None:
+    """One line for each key that was used or declared, with level, score and reasons; a key that only failed has none."""
+    lone = [line("lone", "121.130.9.9", h) for h in range(96)]
+    failed = line("failed", "121.130.9.8", kind="auth_fail", account=None, holder=None)
+    declared_key = line("declared", "121.130.9.7", kind="allowlist", device=None, count=1)
+    _, found = run(tmp_path, [*ring(), *lone, failed, declared_key])
+    assert {"lone", "declared", *(f"ring{i}" for i in range(6))} == {key for _, key in found}
+    assert all(row["level"] >= 2 for (_, key), row in found.items() if key.startswith("ring"))
+    assert found["upbit", "lone"]["level"] == 0
+    reasons = found["upbit", "ring0"]["reasons"]
+    assert reasons
+    assert all({"code", "contribution", "count"} == set(reason) for reason in reasons)
+
+
+def test_declared_infrastructure_clears_its_customers(tmp_path: Path) -> None:
+    """The same traffic from a licensed service's address is no ring."""
+    _, found = run(tmp_path, ring(), [{"name": "a licensed bot service", "ips": ["211.234.10.7"], "device": None}])
+    assert all(row["level"] < 2 for row in found.values())
+
+
+def test_bad_lines_are_refused_by_number_and_the_rest_goes_on(tmp_path: Path) -> None:
+    """Each is told with its field; not one value of a bad line is shown."""
+    bad = [
+        line(ip="not-an-address"), line(ts=-1), line(ts=None), line(count=0), line(count=True), line(kind="used"),
+        line(key="a b"), line(exchange=""), line(holder="x" * 129), line(device="a\nb"), [1], "text",
+    ]  # fmt: skip
+    result, found = run(tmp_path, [line("good"), *bad, line("good2")], text=b"{torn\n\xff\xfe\n\n")
+    assert {("upbit", "good"), ("upbit", "good2")} == set(found)
+    told = result.stderr
+    for number, field in enumerate(
+        ("ip", "ts", "ts", "count", "count", "kind", "key", "exchange", "holder", "device"), 2
+    ):
+        assert f"line {number}: " in told
+        assert f": {field}: " in told
+    assert "2 sightings taken, 14 lines refused, 2 verdicts" in told
+    assert "not-an-address" not in told
+    assert "a b" not in told
+
+
+def test_time_is_the_sightings_and_an_empty_file_is_an_empty_answer(tmp_path: Path) -> None:
+    """Traffic of the year 2001 is decided as of 2001, alike; nothing gives nothing."""
+    old = [item | {"ts": item["ts"] - START + 1_000_000_800} for item in ring()]
+    _, now = run(tmp_path, ring())
+    _, then = run(tmp_path, old)
+    assert {key: row["level"] for key, row in now.items()} == {key: row["level"] for key, row in then.items()}
+    assert run(tmp_path, [])[1] == {}
+
+
+@pytest.mark.parametrize(
+    "declared", [{"name": "x"}, [{"ips": []}], [{"name": "x", "ips": "1.1.1.1"}], [{"name": "x", "ips": ["?"]}]]
+)
+def test_wrong_declarations_are_refused(tmp_path: Path, declared: Any) -> None:
+    """A declaration that cannot be read stops the run: going on without it would accuse its customers."""
+    with pytest.raises(Exception, match=r"declared(\[0\]\.(name|ips|address))?: "):
+        run(tmp_path, ring(1), declared)

@@ -1,0 +1,238 @@
+"""The store's contract, run on every store."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daxa_core.errors import CryptoError, DaxaError, ErrorCode, Unavailable
+from daxa_core.model import Level, Manner, Refusal, Sighting
+from daxa_registry.store.hours import merge, pack, unpack, without
+from daxa_registry.store.interface import Store, StoredBatch, StoredVerdict
+from daxa_registry.store.sqlite import SqliteStore
+
+Open = Callable[[], Store]
+
+
+@pytest.fixture(params=["sqlite"])
+def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens the same database, again and again."""
+    opened: list[Store] = []
+
+    def open_again() -> Store:
+        for store in opened:
+            store.close()
+        opened[:] = [SqliteStore(tmp_path / "registry.sqlite", hub_size=8)]
+        return opened[0]
+
+    yield open_again
+    for store in opened:
+        store.close()
+
+
+def fp(name: str) -> bytes:
+    return name.encode().ljust(32, b".")
+
+
+def seen(
+    key: str, address: str, hour: int = 1_000, device: str | None = "d", count: int = 1, **more: object
+) -> Sighting:
+    manner = more.pop("manner", Manner.USED)
+    device_bytes = fp(device) if device else None
+    return Sighting(fp(key), fp(address), fp("n" + address), hour, manner, count, device_bytes, **more)  # type: ignore[arg-type]
+
+
+def fine(_: bytes) -> None:
+    """Takes every element."""
+
+
+def test_what_a_transaction_wrote_is_there_after_reopening(reopen: Open) -> None:
+    """Presences, hours and counts come back as they were; known edges add up, a known hour is one hour."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        store.absorb(member, [seen("k", "a", 1_000, count=2), seen("k", "a", 1_003), seen("k", "a", 1_000)], fine)
+    store = reopen()
+    with store.transaction():
+        store.absorb(store.member_id("upbit"), [seen("k", "a", 998, count=5)], fine)
+        [subject] = store.all_subjects()
+        [neighbourhood] = store.neighbourhoods([subject])
+    [presence] = neighbourhood.own
+    assert (presence.first, presence.hours, presence.count) == (998, 0b100101, 9)
+    assert neighbourhood.subject.addresses == 1
+    assert neighbourhood.subject.hours == 3
+
+
+def test_a_transaction_that_fails_leaves_nothing(reopen: Open) -> None:
+    """Not in the file, and not in what the writer remembers: the same sighting afterwards is new."""
+    store = reopen()
+    with pytest.raises(RuntimeError), store.transaction():  # noqa: PT012
+        store.absorb(store.member_id("upbit"), [seen("k", "a")], fine)
+        raise RuntimeError
+    assert store.counts()["presence"] == 0
+    with store.transaction():
+        member = store.member_id("upbit")
+        absorbed = store.absorb(member, [seen("k", "a")], fine)
+    assert len(absorbed.moved) == 1
+    assert tuple(store.counts()[name] for name in ("presence", "subject", "node_KEY")) == (1, 1, 1)
+
+
+def test_an_element_is_checked_before_it_is_stored_and_refuses_its_item_alone(reopen: Open) -> None:
+    """The item is told by index and field, nothing of it is stored, and the others are."""
+
+    def check(data: bytes) -> None:
+        if data == fp("bad"):
+            raise CryptoError(ErrorCode.INVALID_ELEMENT, "element", "an element")
+
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        absorbed = store.absorb(member, [seen("k", "a"), seen("k2", "bad"), seen("k3", "a")], check)
+    assert [(r.index, r.code, r.field) for r in absorbed.refusals] == [(1, "INVALID_ELEMENT", "address")]
+    assert absorbed.subjects[1] is None
+    assert store.counts()["node_KEY"] == 2
+
+
+def test_a_repeat_moves_nobody_and_a_new_hour_moves_its_subject(reopen: Open) -> None:
+    """Only what changes evidence is decided again."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        assert store.absorb(member, [seen("k", "a")], fine).moved
+        assert not store.absorb(member, [seen("k", "a")], fine).moved
+        assert len(store.absorb(member, [seen("k", "a", 1_001)], fine).moved) == 1
+
+
+def test_a_place_grows_by_steps_and_past_the_hub_size_nobody_is_visited(reopen: Open) -> None:
+    """A new subject makes its place grow at a step; a hub's subjects are not handed out, and a hub shows same devices alone."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        grown = [bool(store.absorb(member, [seen(f"k{i}", "a", device=f"d{i % 2}")], fine).grown) for i in range(7)]
+        assert grown == [False, True, True, True, True, True, False]
+        [address] = {p.address for p in next(store.neighbourhoods([1])).own}
+        assert len(store.subjects_on([address])) == 7
+        store.absorb(member, [seen(f"k{i}", "a", device=f"d{i % 2}") for i in range(7, 12)], fine)
+        assert store.subjects_on([address]) == frozenset()
+        [neighbourhood] = store.neighbourhoods([1])
+    place = neighbourhood.places[address]
+    assert place.crowded
+    assert place.subjects == 12
+    assert {p.device for p in place.presences} == {neighbourhood.own[0].device}
+    assert place.by_member == ((1, 12),)
+
+
+def test_the_same_key_at_another_member_is_seen_elsewhere(reopen: Open) -> None:
+    """A key that is presented at the wrong exchange moves its subject at the right one."""
+    store = reopen()
+    with store.transaction():
+        upbit, gopax = store.member_id("upbit"), store.member_id("gopax")
+        [own] = store.absorb(upbit, [seen("k", "a", account=b"x" * 16)], fine).moved
+        moved = store.absorb(gopax, [seen("k", "b", manner=Manner.REJECTED)], fine).moved
+        assert own in moved
+        [neighbourhood] = store.neighbourhoods([own])
+    assert [p.manner for p in neighbourhood.elsewhere] == [Manner.REJECTED]
+    assert neighbourhood.subject.account == b"x" * 16
+
+
+def test_batches_are_remembered_whole_and_dropped_by_age(reopen: Open) -> None:
+    """What was answered comes back as it was; a second batch of that id fails; old ones go, the newest stay."""
+    store = reopen()
+    batch = StoredBatch(b"d" * 32, 3, (Refusal(1, "X", "f", "e"),), (4, 7))
+    with store.transaction():
+        member = store.member_id("upbit")
+        store.save_batch(member, b"i" * 16, batch, 100)
+        store.save_batch(member, b"j" * 16, batch, 200)
+        assert store.find_batch(member, b"i" * 16) == batch
+        assert store.find_batch(member + 1, b"i" * 16) is None
+    with pytest.raises(DaxaError), store.transaction():
+        store.save_batch(member, b"i" * 16, batch, 300)
+    with store.transaction():
+        assert store.drop_batches(150, 10) == 1
+        assert store.find_batch(member, b"j" * 16) == batch
+
+
+def test_verdicts_come_in_sequence_by_member(reopen: Open) -> None:
+    """A sequence has no gaps, the newest is the subject's current one, and reading goes on from any cursor."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        [subject] = store.absorb(member, [seen("k", "a")], fine).moved
+        for n in (1, 2, 3):
+            store.append_verdict(StoredVerdict(subject, member, n, Level(n), 50 + n, b"body%d" % n, b"evidence"))
+    with pytest.raises(AssertionError), store.transaction():
+        store.append_verdict(StoredVerdict(subject, member, 5, Level.WARN, 60, b"", b""))
+    assert store.head(member) == 3
+    assert store.verdicts_after(member, 1, 10) == [(2, b"body2"), (3, b"body3")]
+    assert store.verdicts_after(member, 0, 1) == [(1, b"body1")]
+    assert store.current_verdicts(member, [fp("k"), fp("other")]) == {fp("k"): b"body3"}
+    assert store.verdicts_at(member, [3, 1]) == [b"body3", b"body1"]
+    assert (Level(3), 3) == (store.standings([subject])[subject].level, store.standings([subject])[subject].sequence)
+
+
+def test_withdrawing_is_as_if_it_had_never_been_sent(reopen: Open) -> None:
+    """Counters of the place and of the subject are those of what is left."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        store.absorb(member, [seen("k", "a", h) for h in (1_000, 1_001)] + [seen("k2", "a")], fine)
+        changed, touched = store.withdraw(member, fp("k"), 0, 2**32 - 1)
+        assert (changed, len(touched)) == (1, 2)
+        [other] = store.all_subjects()
+        [neighbourhood] = store.neighbourhoods([other])
+        assert [place.subjects for place in neighbourhood.places.values()] == [1]
+        assert store.withdraw(member, fp("k"), 0, 2**32 - 1)[0] == 0
+        assert store.withdraw(member + 1, fp("k2"), 0, 2**32 - 1)[0] == 0
+
+
+def test_a_database_that_somebody_else_holds_is_unavailable_not_lost(tmp_path: Path) -> None:
+    """A lock that does not go away answers UNAVAILABLE with a time to wait; afterwards the same transaction succeeds."""
+    path = tmp_path / "registry.sqlite"
+    store = SqliteStore(path)
+    store._writer.execute("PRAGMA busy_timeout=50")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match="^UNAVAILABLE: store") as caught, store.transaction():
+        raise AssertionError("not reached")
+    assert caught.value.retry_after is not None
+    other.execute("ROLLBACK")
+    other.close()
+    with store.transaction():
+        assert store.member_id("upbit") == 1
+    store.close()
+
+
+def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
+    """A schema that this program does not know is not touched."""
+    path = tmp_path / "registry.sqlite"
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version=99")
+    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 1, this one is 99"):
+        SqliteStore(path)
+
+
+HOURS = st.sets(st.integers(0, 300), min_size=1)
+
+
+def _bits(hours: set[int]) -> tuple[int, int]:
+    return min(hours), sum(1 << (h - min(hours)) for h in hours)
+
+
+@given(HOURS, HOURS)
+def test_merging_hours_is_the_union_of_sets(one: set[int], two: set[int]) -> None:
+    """Whatever the order, and packing loses nothing."""
+    first, bits = merge(*_bits(one), *_bits(two))
+    assert _bits(one | two) == (first, unpack(pack(bits)))
+
+
+@given(HOURS, st.integers(0, 300), st.integers(0, 300))
+def test_taking_hours_away_is_the_difference_of_sets(hours: set[int], low: int, high: int) -> None:
+    """Both ends of the span are included; bit 0 stays set while anything is left."""
+    left = {h for h in hours if not low <= h <= high}
+    first, bits = without(*_bits(hours), low, high)
+    assert (_bits(left) if left else (first, 0)) == (first, bits)
