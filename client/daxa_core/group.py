@@ -20,8 +20,9 @@ import ctypes
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -55,27 +56,26 @@ def _load() -> Any:
 _sodium = _load()
 
 
-def _raw(name: str, pointers: int, *more: Any) -> Any:
+def _raw(name: str, *inputs: Any, prototype: Any = ctypes.CFUNCTYPE) -> Any:
     """A function of the library with types of its own: rbcl's stay as rbcl set them."""
     address = ctypes.cast(getattr(_sodium, name), ctypes.c_void_p).value
     assert address is not None
-    inputs = [ctypes.c_char_p] * (pointers - 1)
-    return ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, *inputs, *more)(address)
+    return prototype(ctypes.c_int, *inputs)(address)
 
 
-_is_valid = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p)(
-    ctypes.cast(_sodium.crypto_core_ristretto255_is_valid_point, ctypes.c_void_p).value or 0
-)
-_from_hash = _raw("crypto_core_ristretto255_from_hash", 2)
-_scalarmult = _raw("crypto_scalarmult_ristretto255", 3)
-_scalarmult_base = _raw("crypto_scalarmult_ristretto255_base", 2)
-_add = _raw("crypto_core_ristretto255_add", 3)
-_scalar_random = _raw("crypto_core_ristretto255_scalar_random", 1)
-_scalar_reduce = _raw("crypto_core_ristretto255_scalar_reduce", 2)
-_scalar_invert = _raw("crypto_core_ristretto255_scalar_invert", 2)
-_scalar_mul = _raw("crypto_core_ristretto255_scalar_mul", 3)
-_scalar_add = _raw("crypto_core_ristretto255_scalar_add", 3)
-_scalar_sub = _raw("crypto_core_ristretto255_scalar_sub", 3)
+_Out, _In = ctypes.c_void_p, ctypes.c_char_p
+_is_valid = _raw("crypto_core_ristretto255_is_valid_point", _In)
+_from_hash = _raw("crypto_core_ristretto255_from_hash", _Out, _In)
+_scalarmult = _raw("crypto_scalarmult_ristretto255", _Out, _In, _In)
+_scalarmult_base = _raw("crypto_scalarmult_ristretto255_base", _Out, _In)
+_add = _raw("crypto_core_ristretto255_add", _Out, _In, _In)
+_scalar_invert = _raw("crypto_core_ristretto255_scalar_invert", _Out, _In)
+# These take a quarter of a microsecond and keep the interpreter's lock: handing it over would cost more than the call.
+_scalar_random = _raw("crypto_core_ristretto255_scalar_random", _Out, prototype=ctypes.PYFUNCTYPE)
+_scalar_reduce = _raw("crypto_core_ristretto255_scalar_reduce", _Out, _In, prototype=ctypes.PYFUNCTYPE)
+_scalar_mul = _raw("crypto_core_ristretto255_scalar_mul", _Out, _In, _In, prototype=ctypes.PYFUNCTYPE)
+_scalar_add = _raw("crypto_core_ristretto255_scalar_add", _Out, _In, _In, prototype=ctypes.PYFUNCTYPE)
+_scalar_sub = _raw("crypto_core_ristretto255_scalar_sub", _Out, _In, _In, prototype=ctypes.PYFUNCTYPE)
 _Buffer = ctypes.c_char * ELEMENT_BYTES
 
 
@@ -197,18 +197,44 @@ def weighted_sum(scalars: Sequence[bytes], points: Sequence[bytes], field: str =
     return total
 
 
+def _helpers() -> ThreadPoolExecutor:
+    """Threads that stay: one that is started anew for each batch finds no core of its own on a busy machine."""
+    global _pool
+    with _pool_lock:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="daxa-group")
+        return _pool
+
+
+def _forget_helpers() -> None:
+    """In a forked child the parent's threads do not run, and its lock may be held for ever."""
+    global _pool, _pool_lock
+    _pool, _pool_lock = None, threading.Lock()
+
+
+_pool: ThreadPoolExecutor | None = None
+_pool_lock = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_helpers)
+
+
 def in_threads(work: Callable[[int, int], _T], count: int, threads: int) -> list[_T]:
     """``work(start, stop)`` over up to ``threads`` adjoining parts of ``range(count)``, the results in order.
 
-    Threads live for one call: no state to lose in a fork, and starting one costs as much as two multiplications.
+    The caller's thread takes the first part, and afterwards any that no helper has begun: it never waits for others' work.
     """
     parts = max(1, min(threads, count // LEAST_PART))
-    if parts == 1:
-        return [work(0, count)]
     bounds = [count * i // parts for i in range(parts + 1)]
-    with ThreadPoolExecutor(parts - 1, thread_name_prefix="daxa-group") as pool:
-        others = [pool.submit(work, start, stop) for start, stop in pairwise(bounds[1:])]
-        return [work(0, bounds[1]), *(other.result() for other in others)]
+    waiting: list[tuple[int, int, Future[_T] | None]] = []
+    for start, stop in pairwise(bounds[1:]):
+        try:
+            waiting.append((start, stop, _helpers().submit(work, start, stop)))
+        except RuntimeError:  # the interpreter is going down and gives no more threads
+            waiting.append((start, stop, None))
+    results = [work(0, bounds[1])]
+    for start, stop, future in waiting:
+        results.append(work(start, stop) if future is None or future.cancel() else future.result())
+    return results
 
 
 def scalar_bytes(value: int) -> bytes:

@@ -178,6 +178,38 @@ def test_parts_cover_the_range_in_order() -> None:
     assert [threading.get_ident()] == group.in_threads(lambda *_: threading.get_ident(), 31, 8)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_has_threads_of_its_own() -> None:
+    """A gateway that forks its workers after the first batch does not wait for threads that only the parent has."""
+    code = (
+        "import os\nfrom daxa_core import group\n"
+        "two, point = group.scalar_bytes(2), group.base_multiply(group.scalar_bytes(3))\n"
+        "work = lambda: group.multiply_each([two] * 64, [point] * 64, 'x', 2)\n"
+        "expected = work()\n"
+        "child = os.fork()\n"
+        "if child == 0:\n    os._exit(0 if work() == expected else 1)\n"
+        "raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, timeout=30).returncode == 0
+
+
+def test_callers_share_the_helpers_without_waiting_for_each_other() -> None:
+    """Many batches at once all come out right, however few helper threads there are."""
+    points = [POINT] * 48
+    expected = group.multiply_each([TWO] * 48, points)
+    found: list[bool] = []
+    callers = [
+        threading.Thread(target=lambda: found.append(expected == group.multiply_each([TWO] * 48, points, "x", 3)))
+        for _ in range(12)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert found == [True] * 12
+
+
 def test_two_threads_at_once_compute_what_one_does() -> None:
     """Calls share no buffer: results under contention are those of a quiet run."""
     work = [(group.random_scalar(), group.base_multiply(group.random_scalar())) for _ in range(40)]
