@@ -5,12 +5,16 @@ The status's message is ``CODE: field: expected``. An exception that is not ours
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from daxa_core.errors import DaxaError, ErrorCode
+
+from .identity import Context
 
 DOMAIN = "daxa.registry"
 _S = grpc.StatusCode
@@ -68,7 +72,7 @@ def status_of(code: ErrorCode) -> grpc.StatusCode:
 def to_status(error: Exception) -> grpc.Status:
     """The status with its google.rpc details: ErrorInfo always, BadRequest where there is a field, RetryInfo where it helps."""
     if not isinstance(error, DaxaError):
-        error = DaxaError(ErrorCode.INTERNAL, "", "to succeed; the operators have been told")
+        error = DaxaError(ErrorCode.INTERNAL, "call", "to succeed; why it did not is in the server's log")
     details: list[object] = [error_details_pb2.ErrorInfo(reason=str(error.code), domain=DOMAIN)]
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.expected)
@@ -85,3 +89,10 @@ def to_status(error: Exception) -> grpc.Status:
     code = code_pb2.Code.Value(status_of(error.code).name)
     status: grpc.Status = rpc_status.to_status(status_pb2.Status(code=code, message=str(error), details=packed))
     return status
+
+
+async def abort(context: Context, error: Exception, request_id: str) -> NoReturn:
+    """Ends the call with the error's status; the trailing metadata tells the request id that the log has too."""
+    status = to_status(error)
+    await context.abort(status.code, status.details, (*status.trailing_metadata, ("x-request-id", request_id)))
+    raise AssertionError("abort always raises")

@@ -1,12 +1,18 @@
-"""EvaluationService: one share of the oblivious function, proved, within the member's quota."""
+"""EvaluationService: one share of the oblivious function, proved, within the caller's quota.
+
+Multiplying and counting happen in threads: libsodium works outside the interpreter lock, and a commit waits for the disk.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from daxa_api.v1 import evaluation_pb2, evaluation_pb2_grpc
 from daxa_core import group, oprf, suite
-from daxa_core.errors import CryptoError, ErrorCode, InvalidInput
+from daxa_core.errors import CryptoError, ErrorCode, InvalidInput, Refused
 from daxa_core.model import MAX_BLINDED_ELEMENTS, Kind
 from daxa_core.parameters import Parameters
 from daxa_registry.keys.shares import ShareFile
@@ -14,6 +20,9 @@ from daxa_registry.service.quota import Quota
 
 from .identity import Context, peer_of
 from .sightings import check_key_version
+
+MAX_WAITING = 128
+"""How many calls of one caller may wait at once: a flood of them would hold up everybody else's, and memory."""
 
 
 class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
@@ -25,12 +34,15 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
         self._quota = quota
         self._trust_domain = trust_domain
         self._public = {kind: parameters.public_share(kind, share.index) for kind in Kind}
+        self._waiting: Counter[str] = Counter()
 
     async def GetParameters(
         self, request: evaluation_pb2.GetParametersRequest, context: Context
     ) -> evaluation_pb2.GetParametersResponse:
-        name = peer_of(context, self._trust_domain).name
+        caller = str(peer_of(context, self._trust_domain))
         parameters = self._parameters
+        with self._place(caller):
+            remaining = await asyncio.to_thread(self._quota.remaining, caller)
         return evaluation_pb2.GetParametersResponse(
             suite=suite.IDENTIFIER,
             key_version=parameters.key_version,
@@ -42,7 +54,7 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
                 evaluation_pb2.KindParameters(
                     kind=int(kind),  # type: ignore[arg-type]
                     commitments=parameters.kinds[kind],
-                    quota_remaining=self._quota.remaining(name, kind),
+                    quota_remaining=remaining[kind],
                     quota_per_day=self._quota.per_day(kind),
                 )
                 for kind in Kind
@@ -53,7 +65,7 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
     async def Evaluate(
         self, request: evaluation_pb2.EvaluateRequest, context: Context
     ) -> evaluation_pb2.EvaluateResponse:
-        name = peer_of(context, self._trust_domain).name
+        caller = str(peer_of(context, self._trust_domain))
         try:
             kind = Kind(request.kind)
         except ValueError:
@@ -63,15 +75,26 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
         if not 1 <= len(blinded) <= MAX_BLINDED_ELEMENTS:
             code = ErrorCode.TOO_MANY_ITEMS if blinded else ErrorCode.EMPTY_BATCH
             raise InvalidInput(code, "blinded_elements", f"1 to {MAX_BLINDED_ELEMENTS}, got {len(blinded)}")
-        evaluated, proof = await asyncio.to_thread(self._evaluate, name, kind, blinded)
+        with self._place(caller):
+            evaluated, proof = await asyncio.to_thread(self._evaluate, caller, kind, blinded)
         return evaluation_pb2.EvaluateResponse(evaluated_elements=evaluated, proof=proof, index=self._share.index)
 
-    def _evaluate(self, member: str, kind: Kind, blinded: list[bytes]) -> tuple[list[bytes], bytes]:
+    @contextmanager
+    def _place(self, caller: str) -> Iterator[None]:
+        if self._waiting[caller] >= MAX_WAITING:
+            raise Refused(ErrorCode.OVERLOADED, "call", f"at most {MAX_WAITING} calls at once", retry_after=1.0)
+        self._waiting[caller] += 1
+        try:
+            yield
+        finally:
+            self._waiting[caller] -= 1
+
+    def _evaluate(self, caller: str, kind: Kind, blinded: list[bytes]) -> tuple[list[bytes], bytes]:
         """Checks every element, then charges, then evaluates: a bad element costs nothing, an answer never comes free."""
         for index, element in enumerate(blinded):
             try:
                 group.element(element)
             except CryptoError as error:
                 raise InvalidInput(error.code, f"blinded_elements[{index}]", error.expected) from None
-        self._quota.spend(member, kind, len(blinded))
+        self._quota.spend(caller, kind, len(blinded))
         return oprf.blind_evaluate(self._share.shares[kind], self._public[kind], blinded)

@@ -1,8 +1,12 @@
-"""Who calls, and who may call what: a SPIFFE id in the client certificate, and one table, deny by default."""
+"""Who calls, and who may call what: a SPIFFE id in the client certificate, and one table, deny by default.
+
+The handshake has verified the certificate before any of this runs. What the handshake cannot see is checked here with every
+call: that the certificate names one peer of this trust domain, and that it has not expired since the connection was made.
+"""
 
 from __future__ import annotations
 
-import re
+import contextlib
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -12,6 +16,7 @@ import grpc
 from cryptography import x509
 
 from daxa_core.errors import ErrorCode, Refused
+from daxa_registry.keys.pki import PEER_NAME
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -28,15 +33,20 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A verified peer: its role and its name, which is empty for the registry itself."""
+    """A verified peer: its role and its name, which is empty for the registry itself. ``str()`` is ``role/name``."""
 
     role: Role
     name: str
 
+    def __str__(self) -> str:
+        return f"{self.role}/{self.name}" if self.name else str(self.role)
+
 
 EVERYBODY = frozenset(Role)
 MEMBERS = frozenset({Role.MEMBER})
+_NAMED_ROLES = EVERYBODY - {Role.REGISTRY}
 
+# Operators evaluate too: declared infrastructure and leaked sets reach the registry as fingerprints like everything else.
 RIGHTS: dict[str, frozenset[Role]] = {
     "/daxa_api.v1.EvaluationService/GetParameters": frozenset({Role.MEMBER, Role.OPERATOR, Role.AUDITOR}),
     "/daxa_api.v1.EvaluationService/Evaluate": frozenset({Role.MEMBER, Role.OPERATOR}),
@@ -49,36 +59,52 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "/grpc.health.v1.Health/Watch": EVERYBODY,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": EVERYBODY,
 }
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 @lru_cache(4_096)
-def peer_of_certificate(pem: bytes, trust_domain: str) -> Peer:
-    """The peer that a certificate names. Raises Refused CERTIFICATE_IDENTITY unless it has exactly one SPIFFE id of ours."""
-    try:
-        names = (
-            x509.load_pem_x509_certificate(pem).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        )
+def _identify(pem: bytes, trust_domain: str) -> tuple[Peer, float]:
+    """The peer that a certificate names, and until when (seconds since the epoch). Parsed once for many calls."""
+    uris: list[str] = []
+    until = 0.0
+    with contextlib.suppress(
+        ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType
+    ):
+        certificate = x509.load_pem_x509_certificate(pem)
+        until = certificate.not_valid_after_utc.timestamp()
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    except (ValueError, x509.ExtensionNotFound):
-        uris = []
     # Two ids in one certificate would let its holder choose who to be.
     prefix = f"spiffe://{trust_domain}/"
     if len(uris) == 1 and uris[0].startswith(prefix):
         role, slash, name = uris[0][len(prefix) :].partition("/")
         if role == Role.REGISTRY and not slash:
-            return Peer(Role.REGISTRY, "")
-        if role in set(Role) - {Role.REGISTRY} and _NAME.fullmatch(name):
-            return Peer(Role(role), name)
+            return Peer(Role.REGISTRY, ""), until
+        if role in _NAMED_ROLES and PEER_NAME.fullmatch(name):
+            return Peer(Role(role), name), until
     raise Refused(ErrorCode.CERTIFICATE_IDENTITY, "certificate", f"exactly one URI name, {prefix}ROLE/NAME")
 
 
-def peer_of(context: Context, trust_domain: str) -> Peer:
-    """The caller, from the certificate that the handshake verified. Raises Refused where there is none or it names nobody."""
+def peer_of_certificate(pem: bytes, trust_domain: str, now: float | None = None) -> Peer:
+    """The peer that a certificate names.
+
+    Raises Refused CERTIFICATE_IDENTITY unless it has exactly one SPIFFE id of this trust domain, and CERTIFICATE_EXPIRED where
+    it ended before ``now`` (seconds since the epoch): a handshake looks at that once, a connection lasts.
+    """
+    peer, until = _identify(pem, trust_domain)
+    if now is not None and now > until:
+        raise Refused(ErrorCode.CERTIFICATE_EXPIRED, "certificate", "one that has not expired since it connected")
+    return peer
+
+
+def peer_of(context: Context, trust_domain: str, now: float | None = None) -> Peer:
+    """The caller, from the certificate that the handshake verified.
+
+    Raises Refused CERTIFICATE_MISSING where there is none, and as :func:`peer_of_certificate`.
+    """
     pem = list(context.auth_context().get("x509_pem_cert", ()))
     if not pem:
         raise Refused(ErrorCode.CERTIFICATE_MISSING, "certificate", "a client certificate")
-    return peer_of_certificate(pem[0], trust_domain)
+    return peer_of_certificate(pem[0], trust_domain, now)
 
 
 def check_right(method: str, peer: Peer) -> None:

@@ -1,7 +1,9 @@
 """A gRPC server with mutual TLS, rights checked before any handler, and typed errors turned into statuses.
 
-There is no insecure mode. One line is logged for each call that fails: method, role, name, code, request id, and nothing
-of what the call carried.
+There is no insecure mode. One line is logged for each call that fails: method, role and name, code, request id, and nothing
+of what the call carried; where a bug failed it, the exception's class and the line that raised it, but never its text. The
+request id is the caller's (metadata ``x-request-id``, 1 to 64 of A-Z, a-z, 0-9, ``.``, ``_`` and ``-``) or one made here, and
+goes back in the trailing metadata.
 """
 
 from __future__ import annotations
@@ -9,10 +11,12 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -21,9 +25,10 @@ from grpc_reflection.v1alpha import reflection
 
 from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode
 
-from .errors import to_status
+from .errors import abort
 from .identity import Context, check_right, peer_of
 
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 LOG = logging.getLogger("daxa_registry.rpc")
 MAX_REQUEST_BYTES = 1 << 20
 MAX_RESPONSE_BYTES = 4 << 20
@@ -74,34 +79,43 @@ class Service:
 class _Guard(grpc.aio.ServerInterceptor):
     """Before each handler: the peer and its right; after it: typed errors as statuses."""
 
-    def __init__(self, trust_domain: str) -> None:
+    def __init__(self, trust_domain: str, clock: Callable[[], float]) -> None:
         self._trust_domain = trust_domain
+        self._clock = clock
+        self._guarded: dict[str, tuple[Handler, Handler]] = {}
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    ) -> Handler | None:
         handler = await continuation(details)
-        if handler is None:
-            return handler
-        method = details.method
-        if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(
-                self._unary(method, handler.unary_unary), handler.request_deserializer, handler.response_serializer
-            )
-        if handler.unary_stream is not None:
-            return grpc.unary_stream_rpc_method_handler(
-                self._stream(method, handler.unary_stream), handler.request_deserializer, handler.response_serializer
-            )
-        return grpc.stream_stream_rpc_method_handler(
-            self._stream(method, handler.stream_stream), handler.request_deserializer, handler.response_serializer
-        )
+        if handler is None:  # no such call: UNIMPLEMENTED
+            return None
+        known = self._guarded.get(details.method)
+        if known is None or known[0] is not handler:
+            known = self._guarded[details.method] = (handler, self._guard(details.method, handler))
+        return known[1]
 
-    def _unary(self, method: str, inner: Any) -> Any:
+    def _guard(self, method: str, handler: Handler) -> Handler:
+        codec = (handler.request_deserializer, handler.response_serializer)
+        match (bool(handler.request_streaming), bool(handler.response_streaming)):
+            case (False, False):
+                return grpc.unary_unary_rpc_method_handler(self._one(method, handler.unary_unary), *codec)
+            case (False, True):
+                return grpc.unary_stream_rpc_method_handler(self._many(method, handler.unary_stream), *codec)
+            case (True, False):
+                return grpc.stream_unary_rpc_method_handler(self._one(method, handler.stream_unary), *codec)
+            case _:
+                return grpc.stream_stream_rpc_method_handler(self._many(method, handler.stream_stream), *codec)
+
+    def _check(self, method: str, context: Context) -> None:
+        check_right(method, peer_of(context, self._trust_domain, self._clock()))
+
+    def _one(self, method: str, inner: Any) -> Any:
         async def call(request: Any, context: Context) -> Any:
             try:
-                check_right(method, peer_of(context, self._trust_domain))
+                self._check(method, context)
                 result = inner(request, context)
                 return await result if hasattr(result, "__await__") else result
             except Exception as error:  # noqa: BLE001 - the boundary: whatever is raised becomes a status
@@ -109,10 +123,10 @@ class _Guard(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _stream(self, method: str, inner: Any) -> Any:
+    def _many(self, method: str, inner: Any) -> Any:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
             try:
-                check_right(method, peer_of(context, self._trust_domain))
+                self._check(method, context)
                 result = inner(request, context)
                 if hasattr(result, "__aiter__"):
                     async for item in result:
@@ -131,28 +145,41 @@ class _Guard(grpc.aio.ServerInterceptor):
         if isinstance(error, grpc.aio.AbortError):
             raise error
         try:
-            peer = peer_of(context, self._trust_domain)
-            who = f"{peer.role}/{peer.name}"
+            who = str(peer_of(context, self._trust_domain))
         except DaxaError:
             who = "unknown"
-        metadata = dict(context.invocation_metadata() or ())
-        given = metadata.get("x-request-id", "")
-        request_id = given if isinstance(given, str) and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        typed = isinstance(error, DaxaError)
-        code = error.code if isinstance(error, DaxaError) else f"INTERNAL ({type(error).__name__})"
-        LOG.log(logging.INFO if typed else logging.ERROR, "%s %s %s %s", method, who, code, request_id)
-        status = to_status(error)
-        await context.abort(status.code, status.details, (*status.trailing_metadata, ("x-request-id", request_id)))
+        request_id = _request_id(context)
+        if isinstance(error, DaxaError):
+            LOG.info("%s %s %s %s", method, who, error.code, request_id)
+        else:
+            LOG.error("%s %s %s %s: %s", method, who, ErrorCode.INTERNAL, request_id, _where(error))
+        await abort(context, error, request_id)
+
+
+def _request_id(context: Context) -> str:
+    """The caller's, if it is one that may stand in a log, or a fresh one."""
+    given = dict(context.invocation_metadata() or ()).get("x-request-id")
+    if isinstance(given, str) and _REQUEST_ID.fullmatch(given):
+        return given
+    return secrets.token_hex(8)
+
+
+def _where(error: Exception) -> str:
+    """The class and the line of an exception that should not have been. Its text may hold what the call carried."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"
 
 
 async def build_server(
-    listen: str, tls: Tls, services: Iterable[Service], trust_domain: str
+    listen: str, tls: Tls, services: Iterable[Service], trust_domain: str, clock: Callable[[], float] = time.time
 ) -> tuple[grpc.aio.Server, int]:
     """A server bound to ``listen`` (host:port; port 0 picks one), not started, and its port.
 
-    Raises ConfigurationError where the address cannot be bound or a file cannot be read.
+    ``clock`` (seconds since the epoch) tells whether a certificate has expired since its handshake. Raises ConfigurationError
+    where a file cannot be read, or where gRPC will not bind: it says no more, so check the files' content when reading them.
     """
-    server = grpc.aio.server(interceptors=[_Guard(trust_domain)], options=_OPTIONS)
+    server = grpc.aio.server(interceptors=[_Guard(trust_domain, clock)], options=_OPTIONS)
     names = [health.SERVICE_NAME, reflection.SERVICE_NAME]
     status = health.aio.HealthServicer()
     for service in services:
