@@ -1,7 +1,11 @@
-"""The configuration files of an evaluator and of the registry; refuses what it does not know, naming file and key."""
+"""The configuration files of an evaluator and of the registry; refuses what it does not know, naming file and key.
+
+Paths in a file are relative to the file. What the files under ``[tls]`` hold is checked here too, when they are read.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +13,8 @@ from pathlib import Path
 from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_core.model import Kind
 from daxa_core.settings import Table
+
+from .keys.pki import PEER_NAME, TRUST_DOMAIN, check_credentials
 
 DEFAULT_QUOTA = {
     Kind.KEY: 1_000_000,
@@ -18,6 +24,7 @@ DEFAULT_QUOTA = {
     Kind.HOLDER: 500_000,
 }
 DEFAULT_TRUST_DOMAIN = "daxa.kr"
+_LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +73,41 @@ def _read(path: Path) -> Table:
 
 
 def _tls(table: Table) -> TlsFiles:
-    files = TlsFiles(table.path("ca"), table.path("certificate"), table.path("key"))
+    paths = {name: table.path(name) for name in ("ca", "certificate", "key")}
     table.done()
-    return files
+    read: dict[str, bytes] = {}
+    for name, path in paths.items():
+        try:
+            read[name] = path.read_bytes()
+        except OSError as error:
+            raise table.refuse(name, f"a readable PEM file, got {type(error).__name__}") from None
+    try:
+        check_credentials(read["ca"], read["certificate"], read["key"])
+    except ConfigurationError as error:
+        raise table.refuse(error.field, error.expected) from None
+    return TlsFiles(**paths)
+
+
+def _listen(table: Table) -> str:
+    listen = table.text("listen")
+    found = _LISTEN.fullmatch(listen)
+    if not found or int(found[2]) > 65_535:
+        raise table.refuse("listen", "host:port, such as 127.0.0.1:7400; an IPv6 address in brackets; port 0 picks one")
+    return listen
+
+
+def _trust_domain(table: Table) -> str:
+    domain = table.text("trust_domain", DEFAULT_TRUST_DOMAIN)
+    if not TRUST_DOMAIN.fullmatch(domain):
+        raise table.refuse("trust_domain", "1 to 255 of a-z, 0-9, ., _ and -")
+    return domain
+
+
+def _members(table: Table) -> tuple[str, ...]:
+    members = table.texts("members")
+    if len(set(members)) != len(members) or not all(PEER_NAME.fullmatch(member) for member in members):
+        raise table.refuse("members", "names of 1 to 63 of a-z, 0-9, _ and -, each once")
+    return members
 
 
 def read_evaluator(path: Path) -> EvaluatorConfig:
@@ -76,11 +115,11 @@ def read_evaluator(path: Path) -> EvaluatorConfig:
     table = _read(path)
     quota = table.table("quota")
     config = EvaluatorConfig(
-        listen=table.text("listen"),
+        listen=_listen(table),
         share=table.path("share"),
         parameters=table.path("parameters"),
         data=table.path("data"),
-        trust_domain=table.text("trust_domain", DEFAULT_TRUST_DOMAIN),
+        trust_domain=_trust_domain(table),
         tls=_tls(table.table("tls")),
         quota={kind: quota.whole(kind.name, default, 0, 10**12) for kind, default in DEFAULT_QUOTA.items()},
     )
@@ -95,11 +134,11 @@ def read_registry(path: Path) -> RegistryConfig:
     retention = table.table("retention")
     database = table.text("database")
     config = RegistryConfig(
-        listen=table.text("listen"),
+        listen=_listen(table),
         database=database if "://" in database or database == ":memory:" else str(path.absolute().parent / database),
         parameters=table.path("parameters"),
-        trust_domain=table.text("trust_domain", DEFAULT_TRUST_DOMAIN),
-        members=table.texts("members"),
+        trust_domain=_trust_domain(table),
+        members=_members(table),
         tls=_tls(table.table("tls")),
         policy=table.path("policy") if table.has("policy") else None,
         retention_hours=retention.whole("hours", 720, 24, 8_760),

@@ -1,10 +1,12 @@
 """``daxa-registry init``: a working deployment in one folder, one subfolder for each host that will run a part of it.
 
-Made beside its final place and renamed, so that a run that is stopped leaves nothing half made. Refuses a folder that is there.
+Made beside its final place and moved there when it is whole, so that a run that is stopped leaves nothing half made. Refuses
+a folder that has something in it.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import secrets
@@ -18,14 +20,16 @@ from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_core.model import Kind
 from daxa_core.parameters import Parameters
 from daxa_core.pseudonym import SECRET_BYTES
+from daxa_core.threshold import MAX_EVALUATORS
 
 from .config import DEFAULT_QUOTA, DEFAULT_TRUST_DOMAIN
-from .keys.files import write_public, write_secret
-from .keys.pki import Authority
+from .keys.files import make_private_folder, write_public, write_secret
+from .keys.pki import PEER_NAME, TRUST_DOMAIN, Authority
 from .keys.shares import ShareFile, deal
 
 MEMBERS = ("upbit", "bithumb", "coinone", "korbit", "gopax")
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+OPERATOR = "daxa"
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,62})(\.[a-z0-9]([a-z0-9-]{0,62}))*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,71 +44,123 @@ class Plan:
     trust_domain: str = DEFAULT_TRUST_DOMAIN
     ports: Sequence[int] | None = None
     """The registry's port and then each evaluator's, where they are not base_port and those after it."""
+    registry_host: str | None = None
+    evaluator_hosts: Sequence[str] = ()
+    """Where they are not all at ``host``: one for each evaluator, in order."""
 
     def port(self, place: int) -> int:
         """The port of the registry (0) or of an evaluator (its index)."""
         return self.ports[place] if self.ports else self.base_port + place
 
+    def host_of(self, place: int) -> str:
+        """The host of the registry (0) or of an evaluator (its index)."""
+        if place == 0:
+            return self.registry_host or self.host
+        return self.evaluator_hosts[place - 1] if self.evaluator_hosts else self.host
+
+    def target(self, place: int) -> str:
+        """host:port of the registry (0) or of an evaluator (its index); an IPv6 address stands in brackets."""
+        host = self.host_of(place)
+        return f"[{host}]:{self.port(place)}" if ":" in host else f"{host}:{self.port(place)}"
+
     def check(self) -> None:
         """Raises ConfigurationError naming the argument that is wrong."""
-
-        def refuse(name: str, expected: str) -> ConfigurationError:
-            return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, name, expected)
-
         if not self.members or len(set(self.members)) != len(self.members):
-            raise refuse("member", "one or more, each once")
-        for member in self.members:
-            if not _NAME.fullmatch(member):
-                raise refuse("member", "1 to 63 of a-z, 0-9, _ and -")
-        if not 1 <= self.threshold <= self.evaluators <= 255:
-            raise refuse("threshold", "1 <= threshold <= evaluators <= 255")
+            raise _refuse("member", "one or more, each once")
+        if not all(PEER_NAME.fullmatch(member) for member in self.members):
+            raise _refuse("member", "1 to 63 of a-z, 0-9, _ and -, a letter or digit first")
+        if not 1 <= self.evaluators <= MAX_EVALUATORS:
+            raise _refuse("evaluators", f"1 to {MAX_EVALUATORS}")
+        if not 1 <= self.threshold <= self.evaluators:
+            raise _refuse("threshold", "1 to as many as there are evaluators")
+        if len(self.evaluator_hosts) not in (0, self.evaluators):
+            raise _refuse("evaluator-host", f"none, or one for each of the {self.evaluators} evaluators")
+        hosts = [("host", self.host), ("registry-host", self.host_of(0))]
+        for name, host in (*hosts, *(("evaluator-host", host) for host in self.evaluator_hosts)):
+            if not _is_host(host):
+                raise _refuse(name, "an IP address or a host name that members can reach; not a wildcard")
         if not 1 <= self.port(0) <= 65_535 or not 1 <= self.port(self.evaluators) <= 65_535:
-            raise refuse("base-port", "a port with as many after it as there are evaluators")
+            raise _refuse("base-port", "a port with as many after it as there are evaluators")
+        if not TRUST_DOMAIN.fullmatch(self.trust_domain):
+            raise _refuse("trust-domain", "1 to 255 of a-z, 0-9, ., _ and -")
+
+
+def _refuse(name: str, expected: str) -> ConfigurationError:
+    return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, name, expected)
+
+
+def _is_host(host: str) -> bool:
+    try:
+        # Members are given this address too, and nobody can connect to 0.0.0.0.
+        return not ipaddress.ip_address(host).is_unspecified and "%" not in host
+    except ValueError:
+        return bool(_HOST.fullmatch(host))
 
 
 def make_deployment(folder: Path, plan: Plan) -> None:
-    """Makes the folder. Raises ConfigurationError where it exists or the plan is wrong."""
+    """Makes the folder, for its owner alone. Raises ConfigurationError where something is there or the plan is wrong."""
     plan.check()
-    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
-        raise ConfigurationError(ErrorCode.INVALID_FILE, str(folder.name), "a folder that is not there yet, or empty")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        _make(folder.absolute(), plan)
+    except OSError as error:
+        wanted = f"a folder that can be made and written to, got {type(error).__name__}"
+        raise ConfigurationError(ErrorCode.INVALID_FILE, str(folder), wanted) from None
+
+
+def _make(folder: Path, plan: Plan) -> None:
+    if folder.is_symlink() or folder.exists():
+        if not folder.is_dir() or any(folder.iterdir()):
+            raise ConfigurationError(ErrorCode.INVALID_FILE, str(folder), "a folder that is empty or not there yet")
+        # It may be somebody's working folder or a mounted volume, so it stays what it is and is filled from within.
+        scratch = Path(tempfile.mkdtemp(dir=folder, prefix=".init-"))
+    else:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    made = [scratch]
     try:
         _fill(scratch, plan)
-        if folder.exists():
-            folder.rmdir()
-        os.rename(scratch, folder)
+        if scratch.parent != folder:
+            os.rename(scratch, folder)
+            return
+        parts = sorted(scratch.iterdir())
+        made += [folder / part.name for part in parts]
+        for part in parts:
+            part.rename(folder / part.name)
+        scratch.rmdir()
     except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
+        for part in made:
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
         raise
 
 
 def _fill(root: Path, plan: Plan) -> None:
     authority = Authority.create(plan.trust_domain)
     parameters, shares = deal(plan.threshold, plan.evaluators)
-    write_public(root / "README.md", _readme(plan).encode())
-    ca = _folder(root / "ca")
+    write_public(root / "README.md", _readme(plan, parameters).encode())
+    ca = make_private_folder(root / "ca")
     write_public(ca / "ca.pem", authority.certificate)
     write_secret(ca / "ca.key", authority.key)
-    hosts = sorted({"localhost", plan.host})
-    _registry(_peer(root / "registry", authority, "registry", hosts), plan, parameters)
+    _registry(_peer(root / "registry", authority, "registry", _names(plan, 0)), plan, parameters)
     for share in shares:
-        _evaluator(_peer(root / "evaluators" / str(share.index), authority, f"evaluator/{share.index}", hosts), plan,
-                   parameters, share)  # fmt: skip
+        peer = _peer(
+            root / "evaluators" / str(share.index), authority, f"evaluator/{share.index}", _names(plan, share.index)
+        )
+        _evaluator(peer, plan, parameters, share)
     for member in plan.members:
         _member(_peer(root / "members" / member, authority, f"member/{member}", []), plan, parameters, member)
-    operator = _peer(root / "operators" / "daxa", authority, "operator/daxa", [])
-    write_public(operator / "operator.toml", _toml(operator=("daxa",), registry=f"{plan.host}:{plan.port(0)}").encode())
+    _operator(_peer(root / "operators" / OPERATOR, authority, f"operator/{OPERATOR}", []), plan)
 
 
-def _folder(path: Path) -> Path:
-    path.mkdir(parents=True, mode=0o700)
-    return path
+def _names(plan: Plan, place: int) -> list[str]:
+    return sorted({"localhost", plan.host_of(place)})
 
 
 def _peer(folder: Path, authority: Authority, path: str, hosts: Sequence[str]) -> Path:
     """A folder for one peer, with its certificate, its key and the authority's certificate."""
-    _folder(folder)
+    make_private_folder(folder)
     issued = authority.issue(path, hosts)
     write_public(folder / "ca.pem", authority.certificate)
     write_public(folder / "cert.pem", issued.certificate)
@@ -115,16 +171,12 @@ def _peer(folder: Path, authority: Authority, path: str, hosts: Sequence[str]) -
 _TLS = '[tls]\nca = "ca.pem"\ncertificate = "cert.pem"\nkey = "key.pem"\n'
 
 
-def _toml(operator: tuple[str, ...], registry: str) -> str:
-    return f'operator = "{operator[0]}"\n\n[registry]\ntargets = ["{registry}"]\n\n{_TLS}'
-
-
 def _registry(folder: Path, plan: Plan, parameters: Parameters) -> None:
     members = ", ".join(f'"{member}"' for member in plan.members)
     write_public(folder / "parameters.json", parameters.to_json().encode())
-    _folder(folder / "data")
+    make_private_folder(folder / "data")
     text = (
-        f'listen = "{plan.host}:{plan.port(0)}"\ndatabase = "data/registry.sqlite"\nparameters = "parameters.json"\n'
+        f'listen = "{plan.target(0)}"\ndatabase = "data/registry.sqlite"\nparameters = "parameters.json"\n'
         f'trust_domain = "{plan.trust_domain}"\nmembers = [{members}]\n\n{_TLS}\n'
         "[retention]\nhours = 720        # how long a sighting counts\nbatch_hours = 48   # how long a batch id is remembered\n"
     )
@@ -134,12 +186,12 @@ def _registry(folder: Path, plan: Plan, parameters: Parameters) -> None:
 def _evaluator(folder: Path, plan: Plan, parameters: Parameters, share: ShareFile) -> None:
     write_public(folder / "parameters.json", parameters.to_json().encode())
     write_secret(folder / "share.json", share.to_json().encode())
-    _folder(folder / "data")
+    make_private_folder(folder / "data")
     quota = "".join(f"{kind.name} = {DEFAULT_QUOTA[kind]}\n" for kind in Kind)
     text = (
-        f'listen = "{plan.host}:{plan.port(share.index)}"\nshare = "share.json"\nparameters = "parameters.json"\n'
+        f'listen = "{plan.target(share.index)}"\nshare = "share.json"\nparameters = "parameters.json"\n'
         f'data = "data"\ntrust_domain = "{plan.trust_domain}"\n\n{_TLS}\n'
-        f"# Elements of each kind that one member may have evaluated in a UTC day.\n[quota]\n{quota}"
+        f"# Elements of each kind that one caller may have evaluated in a UTC day.\n[quota]\n{quota}"
     )
     write_public(folder / "evaluator.toml", text.encode())
 
@@ -147,39 +199,56 @@ def _evaluator(folder: Path, plan: Plan, parameters: Parameters, share: ShareFil
 def _member(folder: Path, plan: Plan, parameters: Parameters, member: str) -> None:
     write_public(folder / "parameters.json", parameters.to_json().encode())
     write_secret(folder / "account.secret", secrets.token_bytes(SECRET_BYTES).hex().encode() + b"\n")
-    _folder(folder / "data")
+    make_private_folder(folder / "data")
     evaluators = "".join(
-        f'[[evaluator]]\nindex = {index}\ntarget = "{plan.host}:{plan.port(index)}"\n\n'
+        f'[[evaluator]]\nindex = {index}\ntarget = "{plan.target(index)}"\n\n'
         for index in range(1, plan.evaluators + 1)
     )
     text = (
-        f'member = "{member}"\n\n[registry]\ntargets = ["{plan.host}:{plan.port(0)}"]\n\n{evaluators}{_TLS}\n'
+        f'member = "{member}"\n\n[registry]\ntargets = ["{plan.target(0)}"]\n\n{evaluators}{_TLS}\n'
         '[fingerprints]\nparameters = "parameters.json"\ncache = "data/fingerprints.sqlite"\naccount_secret = "account.secret"\n'
     )
     write_public(folder / "client.toml", text.encode())
 
 
-def _readme(plan: Plan) -> str:
+def _operator(folder: Path, plan: Plan) -> None:
+    text = f'operator = "{OPERATOR}"\n\n[registry]\ntargets = ["{plan.target(0)}"]\n\n{_TLS}'
+    write_public(folder / "operator.toml", text.encode())
+
+
+def _readme(plan: Plan, parameters: Parameters) -> str:
     starts = "\n".join(
-        f"    daxa-registry evaluator evaluators/{i}/evaluator.toml" for i in range(1, plan.evaluators + 1)
+        f"    daxa-registry evaluator evaluators/{index}/evaluator.toml" for index in range(1, plan.evaluators + 1)
     )
     return f"""# A deployment of the shared-key registry
 
-{plan.threshold} of {plan.evaluators} evaluators are needed; the registry listens on {plan.host}:{plan.port(0)}.
-Start each in a terminal of its own:
+{plan.threshold} of {plan.evaluators} evaluators are needed to make a fingerprint; the registry listens on `{plan.target(0)}`.
+Start each of these in a terminal of its own, here:
 
 {starts}
     daxa-registry serve registry/registry.toml
 
-Each subfolder stands alone and belongs on one host: copy it there and change `listen` and the targets in `client.toml`.
+A member's engineer then writes `RegistryClient.from_file("members/{plan.members[0]}/client.toml")`.
+
+## What goes where
+
+Each subfolder stands alone: paths in its configuration are relative to it. Copy it to its host, then delete it here.
 
 | folder | goes to | secret in it |
 |---|---|---|
-| `ca/` | nobody: keep it offline, it can make anybody | `ca.key` |
-| `registry/` | the host that DAXA runs | `key.pem` |
-| `evaluators/<i>/` | a party of its own each: {plan.threshold} together can test guesses | `share.json`, `key.pem` |
-| `members/<name>/` | that exchange's gateway | `account.secret`, `key.pem` |
-| `operators/daxa/` | DAXA's operator | `key.pem` |
+| `ca/` | nobody: keep it offline, its key can make anybody's certificate | `ca.key` |
+| `registry/` | the host that DAXA runs | `key.pem`; `data/` holds what members sent |
+| `evaluators/<i>/` | a party of its own each: {plan.threshold} of them together can test guesses | `share.json`, `key.pem` |
+| `members/<name>/` | that exchange's gateway | `account.secret`, `key.pem`; `data/` holds its cache |
+| `operators/{OPERATOR}/` | DAXA's operator | `key.pem` |
 
-`parameters.json` is public and must be the same everywhere. Server certificates are good for `localhost` and `{plan.host}`.
+A server's certificate is good for `localhost` and for the host that `init` was told; `init --registry-host` and
+`--evaluator-host` (once for each) tell several. Where a server must listen on another address than members connect to, change
+`listen` in its configuration.
+
+`parameters.json` is public and must be the same everywhere: key version {parameters.key_version}, digest
+`{parameters.digest.hex()}`.
+`account.secret` is its member's alone, and must not change: with another, every customer of that member looks new.
+Certificates are good for a year. An evaluator's `data/quota.sqlite` counts what it has evaluated for whom; without it, today's
+quota is forgiven.
 """

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+from pathlib import Path
 
 import click
 
-from daxa_core.errors import DaxaError
+from daxa_core.errors import DaxaError, ErrorCode
 
 COMMANDS = {
     "backtest": "decide raw sightings from a file",
@@ -41,10 +42,19 @@ def cli() -> None:
 
 
 def main() -> None:
-    """The entry point: a refusal is one line on standard error and exit code 2, never a traceback."""
+    """The entry point: a refusal is one line on standard error and exit code 2, never a traceback.
+
+    A file or folder that the system will not give is refused the same way, named by the last part of its path.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     try:
         cli(prog_name="daxa-registry")
     except DaxaError as error:
         click.echo(f"daxa-registry: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        name = Path(str(error.filename)).name if error.filename else "file"
+        click.echo(
+            f"daxa-registry: {ErrorCode.INVALID_FILE}: {name}: {error.strerror or type(error).__name__}", err=True
+        )
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""Writing files that hold secrets: 0600, never over something that is there."""
+"""Writing the files of a ceremony and of a deployment: secrets 0600, folders with them 0700, never over what is there."""
 
 from __future__ import annotations
 
@@ -9,21 +9,43 @@ from daxa_core.errors import ConfigurationError, ErrorCode
 
 
 def write_secret(path: Path, data: bytes) -> None:
-    """Makes the file, readable by its owner alone. Raises ConfigurationError INVALID_FILE where it exists."""
+    """Makes the file, readable by its owner alone. Raises ConfigurationError INVALID_FILE where it cannot be made or exists."""
     _write(path, data, 0o600)
 
 
 def write_public(path: Path, data: bytes) -> None:
-    """Makes the file, readable by all. Raises ConfigurationError INVALID_FILE where it exists."""
+    """Makes the file, readable by all. Raises ConfigurationError INVALID_FILE where it cannot be made or exists."""
     _write(path, data, 0o644)
+
+
+def make_private_folder(path: Path) -> Path:
+    """Makes the folder, and those above it, for its owner alone; one that is there stays as it is.
+
+    Raises ConfigurationError INVALID_FILE where it cannot be made.
+    """
+    try:
+        for folder in (*reversed(path.parents), path):
+            if not folder.exists():
+                folder.mkdir(mode=0o700)
+        if not path.is_dir():
+            raise FileExistsError
+    except OSError as error:
+        raise _refuse(path, f"a folder that can be made, got {type(error).__name__}") from None
+    return path
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
     except FileExistsError:
-        raise ConfigurationError(ErrorCode.INVALID_FILE, path.name, "a file that is not there yet") from None
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
+        raise _refuse(path, "a file that is not there yet") from None
+    except OSError as error:
+        raise _refuse(path, f"a file that can be written, got {type(error).__name__}") from None
+
+
+def _refuse(path: Path, expected: str) -> ConfigurationError:
+    return ConfigurationError(ErrorCode.INVALID_FILE, path.name, expected)

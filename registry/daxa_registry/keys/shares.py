@@ -16,7 +16,7 @@ from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode
 from daxa_core.model import Kind
 from daxa_core.parameters import Parameters
 
-from .files import write_public, write_secret
+from .files import make_private_folder, write_public, write_secret
 
 FORMAT = 1
 
@@ -56,16 +56,25 @@ def deal(needed: int, evaluators: int, key_version: int = 1) -> tuple[Parameters
 
 
 def ceremony(folder: Path, needed: int, evaluators: int) -> tuple[Parameters, list[Path]]:
-    """Deals and writes ``parameters.json`` and ``share-<i>.json`` (0600). Raises ConfigurationError where one exists."""
+    """Deals and writes ``parameters.json`` and ``share-<i>.json`` (0600): the paths in that order.
+
+    Raises InvalidInput for odd numbers, ConfigurationError naming the file that exists already: then none is written.
+    """
     parameters, shares = deal(needed, evaluators)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     paths = [folder / "parameters.json", *(folder / f"share-{share.index}.json" for share in shares)]
     for path in paths:
         if path.exists():
             raise ConfigurationError(ErrorCode.INVALID_FILE, path.name, "a file that is not there yet")
-    write_public(paths[0], parameters.to_json().encode())
-    for path, share in zip(paths[1:], shares, strict=True):
-        write_secret(path, share.to_json().encode())
+    try:
+        write_public(paths[0], parameters.to_json().encode())
+        for path, share in zip(paths[1:], shares, strict=True):
+            write_secret(path, share.to_json().encode())
+    except BaseException:
+        # Some shares of a key that nobody will use are still shares: none stays behind.
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise
     return parameters, paths
 
 
