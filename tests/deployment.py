@@ -1,4 +1,11 @@
-"""Deployments for tests: folders made by ``init`` on free ports, servers in process or as processes of their own."""
+"""Deployments for tests: folders made by ``init`` on free ports, servers in process or as processes of their own.
+
+folder = deploy(tmp_path / "deployment", ["upbit"], threshold=1, evaluators=1)
+configuration = folder / "evaluators/1/evaluator.toml"
+with Process("evaluator", configuration) as process, channel(folder / "members/upbit", configuration) as open_channel:
+    ...
+    process.kill()
+"""
 
 from __future__ import annotations
 
@@ -9,10 +16,17 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
 from daxa_registry.deployment import Plan, make_deployment
 
@@ -40,11 +54,14 @@ class Process:
     """A ``daxa-registry`` command that runs until it is stopped or killed."""
 
     def __init__(self, *arguments: str | Path) -> None:
-        """Starts it and waits for its line that says it listens."""
+        """Starts it and waits for its line that says it listens; ``ready`` is empty where it ended instead."""
+        # A file, because a pipe that nobody reads would one day stop the process that writes to it.
+        self._log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed where the process ends
+        self._ended: tuple[int, str] | None = None
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from daxa_registry.cli import main; main()", *map(str, arguments)],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._log,
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
@@ -53,21 +70,75 @@ class Process:
 
     def kill(self) -> None:
         """SIGKILL: nothing is flushed or told."""
-        self._process.send_signal(signal.SIGKILL)
-        self._process.communicate(timeout=WAIT_SECONDS)
+        self._end(signal.SIGKILL)
 
-    def stop(self) -> tuple[int, str]:
-        """SIGTERM: its exit code and what it wrote on standard error."""
-        self._process.send_signal(signal.SIGTERM)
-        _, log = self._process.communicate(timeout=WAIT_SECONDS)
-        return self._process.returncode, log
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        """SIGTERM, or another signal: its exit code and what it wrote on standard error."""
+        return self._end(number)
+
+    def wait(self) -> tuple[int, str]:
+        """For a process that ends by itself: its exit code and what it wrote on standard error."""
+        return self._end(None)
+
+    def _end(self, number: signal.Signals | None) -> tuple[int, str]:
+        if self._ended is None:
+            if number is not None:
+                self._process.send_signal(number)
+            self._process.communicate(timeout=WAIT_SECONDS)
+            self._log.seek(0)
+            self._ended = (self._process.returncode, self._log.read())
+            self._log.close()
+        return self._ended
 
     def __enter__(self) -> Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self.kill()
+        self.kill()
+
+
+def target_of(configuration: Path) -> str:
+    """Where the server of an evaluator.toml or registry.toml listens."""
+    listen = tomllib.loads(configuration.read_text("utf-8"))["listen"]
+    assert isinstance(listen, str)
+    return listen
+
+
+def channel(peer: Path, server: Path | str, **tls: bytes | None) -> grpc.Channel:
+    """A channel with the certificate in a peer's folder, or with the parts given (``ca``, ``key``, ``cert``) instead.
+
+    ``server``: a configuration file, or host:port.
+    """
+    target = server if isinstance(server, str) else target_of(server)
+    files = {name: (peer / f"{name}.pem").read_bytes() for name in ("ca", "key", "cert")} | tls
+    return grpc.secure_channel(target, grpc.ssl_channel_credentials(files["ca"], files["key"], files["cert"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a refused call tells: status, the catalogue's code, field, seconds to wait, and the request id."""
+
+    status: grpc.StatusCode
+    code: str
+    field: str
+    retry_after: float | None
+    request_id: str
+
+
+def told(error: grpc.RpcError) -> Told:
+    """Reads the google.rpc details of a refused call; empty where there are none."""
+    assert isinstance(error, grpc.Call)
+    status = rpc_status.from_call(error)
+    info, bad, wait = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+    retry = None
+    for detail in status.details if status else ():
+        detail.Unpack(info)
+        detail.Unpack(bad)
+        if detail.Unpack(wait):
+            retry = wait.retry_delay.ToMilliseconds() / 1_000
+    field = bad.field_violations[0].field if bad.field_violations else ""
+    request_id = dict(error.trailing_metadata() or ()).get("x-request-id", "")
+    return Told(error.code(), info.reason, field, retry, str(request_id))
 
 
 @contextlib.contextmanager
