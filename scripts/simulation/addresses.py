@@ -138,12 +138,21 @@ class AddressBook:
             blocks.append(block)
         return self._text4(block[0] + block.pop(), pool)
 
-    def take_together(self, pool: str, count: int) -> list[int]:
-        """``count`` fresh addresses of one /24 (of as many as it takes past 254)."""
+    def take_together(self, pool: str, count: int, reuse: float = 0.0) -> list[int]:
+        """``count`` fresh addresses of one /24 (of as many as it takes past 254); with chance ``reuse`` one that
+        already has other customers. What is left of it goes to customers who come later.
+        """
+        blocks = self._blocks.setdefault(pool, [])
+        roomy = [b for b in blocks if len(b) > count] if reuse and self._rng.random() < reuse else []
         out: list[int] = []
         while len(out) < count:
-            block = self.block(pool)
-            out.extend(self._text4(block[0] + host, pool) for host in block[1 : 1 + count - len(out)])
+            if roomy:
+                block = roomy.pop(int(self._rng.integers(len(roomy))))
+            else:
+                block = self.block(pool)
+                blocks.append(block)
+            while len(block) > 1 and len(out) < count:
+                out.append(self._text4(block[0] + block.pop(), pool))
         return out
 
     def take6(self, pool: str) -> int:

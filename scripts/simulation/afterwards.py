@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .places import Place
 from .spec import ALLOWLIST_MANDATORY, ALLOWLIST_ROOM, EXCHANGES
-from .traffic import ALLOWLIST, AUTH_FAIL, USE, Table, Traffic
-from .world import Key, World
+from .traffic import ALLOWLIST, AUTH_FAIL, USE, Ints, Table, Traffic
+from .world import Client, Key, World
 
 
 def befall(world: World) -> Table:
@@ -25,47 +26,51 @@ def befall(world: World) -> Table:
 
 
 def _mistakes(world: World) -> None:
-    """Keys pasted at the wrong exchange, keys mistyped, clocks that are off: failures from the holder's own place and
-    client."""
+    """Keys pasted at the wrong exchange or mistyped, first tries by hand, clocks that are off: all of them the holder's."""
     rng, rates, clock = world.rng, world.rates, world.clock
-    scale = min(1.0, 0.3 + 0.7 * clock.days / 14)
-    for number in np.flatnonzero(rng.random(len(world.keys)) < rates.wrong_exchange * scale):
-        if not world.habits[number]:
-            continue
-        place, client = world.habits[number][int(rng.integers(len(world.habits[number])))]
+    for number in _some_keys(world, rates.wrong_exchange):
         entry = world.keys[number]
         first = int(np.argmax(entry.life)) if entry.life is not None else int(rng.integers(clock.hours))
-        wrong = [e for e in range(len(EXCHANGES)) if e != entry.exchange]
+        wrong = int(rng.choice([e for e in range(len(EXCHANGES)) if e != entry.exchange]))
         hours = np.arange(first, min(first + int(rng.geometric(0.5)), clock.hours))
-        reporter = int(rng.choice(wrong))
-        world.traffic.add(
-            int(number),
-            hours,
-            place[hours],
-            client[hours],
-            1 + rng.poisson(3, len(hours)),
-            reporter=reporter,
-            kind=AUTH_FAIL,
-        )
-    for number in np.flatnonzero(rng.random(len(world.keys)) < rates.wrong_exchange * scale / 3):
-        if world.habits[number]:
-            _mistype(world, int(number))
-    for number in np.flatnonzero(rng.random(len(world.keys)) < rates.clock_error * scale):
-        if not world.habits[number]:
-            continue
-        place, client = world.habits[number][0]
-        first, last = int(rng.integers(clock.hours)), int(rng.geometric(0.1))
-        hours = np.arange(first, min(first + last, clock.hours))
+        _fail(world, number, wrong, hours, _where_tried(world, number), 3)
+    for number in _some_keys(world, rates.wrong_exchange / 3):
+        _mistype(world, number)
+    for number in _some_keys(world, rates.wrong_exchange / 2):  # from a machine that is not on the list
+        hours = np.array([int(rng.integers(clock.hours))])
+        _fail(world, number, world.keys[number].exchange, hours, _where_tried(world, number, strange=0.9), 2)
+    for number in _some_keys(world, rates.clock_error):
+        first = int(rng.integers(clock.hours))
+        hours = np.arange(first, min(first + int(rng.geometric(0.1)), clock.hours))
         hours = hours[rng.random(len(hours)) < 0.5]
-        world.traffic.add(
-            int(number),
-            hours,
-            place[hours],
-            client[hours],
-            1 + rng.poisson(20, len(hours)),
-            reporter=world.keys[number].exchange,
-            kind=AUTH_FAIL,
-        )
+        _fail(world, number, world.keys[number].exchange, hours, world.habits[number][0], 20)
+
+
+def _some_keys(world: World, share: float) -> list[int]:
+    """A share of the keys that somebody runs; fewer in a shorter world."""
+    scale = min(1.0, 0.3 + 0.7 * world.clock.days / 14)
+    chosen: list[int] = np.flatnonzero(world.rng.random(len(world.keys)) < share * scale).tolist()
+    return [number for number in chosen if world.habits[number]]
+
+
+def _fail(world: World, number: int, reporter: int, hours: Ints, habit: tuple[Place, Client], tries: float) -> None:
+    """The key is refused in these hours, ``tries`` times or so in each."""
+    place, client = habit
+    counts = 1 + world.rng.poisson(tries, len(hours))
+    world.traffic.add(number, hours, place[hours], client[hours], counts, reporter=reporter, kind=AUTH_FAIL)
+
+
+def _where_tried(world: World, number: int, strange: float = 0.35) -> tuple[Place, Client]:
+    """Where somebody tries a key: usually where it runs; else by hand at home, or in a notebook on shared egress."""
+    rng = world.rng
+    if rng.random() >= strange:
+        return world.habits[number][int(rng.integers(len(world.habits[number])))]
+    shared = [h for h in world.hubs if h.kind in ("faas", "nat", "vpn") and h.devices]
+    if shared and rng.random() < 0.25:
+        hub = shared[int(rng.integers(len(shared)))]
+        device = hub.devices[int(rng.integers(len(hub.devices)))]
+        return world.places.rotating(hub.addresses, 2.0), world.client(device, upgrade=0.0)
+    return world.home_of(world.people[world.keys[number].person]), world.client(world.stacks.stock(), upgrade=0.0)
 
 
 def _mistype(world: World, number: int) -> None:
@@ -76,19 +81,10 @@ def _mistype(world: World, number: int) -> None:
     text = entry.text[:spot] + letter + entry.text[spot + 1 :]
     if text == entry.text:
         return
-    place, client = world.habits[number][0]
     world.keys.append(Key(-1, text, -1, entry.person, "mistyped", "nobody", False, None, None))
     world.habits.append([])
     hour = np.array([int(rng.integers(world.clock.hours))])
-    world.traffic.add(
-        len(world.keys) - 1,
-        hour,
-        place[hour],
-        client[hour],
-        1 + int(rng.poisson(1)),
-        reporter=entry.exchange,
-        kind=AUTH_FAIL,
-    )
+    _fail(world, len(world.keys) - 1, entry.exchange, hour, world.habits[number][0], 1)
 
 
 def _outages(world: World, table: Table) -> Table:
@@ -122,9 +118,10 @@ def _expiry(world: World, table: Table) -> Table:
         if entry.expires is not None:  # replaced: a straggler may fail for some hours more
             expires[number], patience[number] = entry.expires, int(rng.geometric(0.3)) - 1
     for number, entry in enumerate(world.keys):
-        if not chosen[number] or entry.role != "innocent" or entry.expires is not None:
+        if not chosen[number] or entry.role in ("leaked", "nobody") or entry.expires is not None:
             continue
-        expires[number] = 0 if rng.random() < 0.25 else int(rng.integers(clock.hours))
+        before = entry.role == "innocent" and rng.random() < 0.25
+        expires[number] = 0 if before else int(rng.integers(clock.hours))
         patience[number] = int(rng.geometric(0.02)) if rng.random() < 0.6 else clock.hours
         entry.expires = int(expires[number])
     over = (table.hour >= expires[table.key]) & (table.kind == USE)
@@ -150,7 +147,7 @@ def _allowlists(world: World, table: Table) -> Table:
         mandatory = ALLOWLIST_MANDATORY[entry.exchange]
         lists = entry.lists
         if lists is None:
-            lists = bool(rng.random() < (by_exchange[entry.exchange] if mandatory else 0.2 * rates.allowlist_report))
+            lists = bool(rng.random() < (by_exchange[entry.exchange] if mandatory else 0.35 * rates.allowlist_report))
         if not lists:
             continue
         rows = order[bounds[number] : bounds[number + 1]]

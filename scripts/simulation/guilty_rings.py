@@ -49,6 +49,8 @@ TRAITS: dict[str, Trait] = {
 
 def ring(world: World, pattern: str, quota: int) -> None:
     """Rings of the named pattern, until ``quota`` keys are made; no ring is smaller than three holders."""
+    if quota < 3:
+        raise ValueError(f"keys: {quota} guilty keys are too few for {pattern}, which takes three holders")
     trait = TRAITS[pattern]
     while quota > 0:
         size = int(np.clip(np.exp(world.rng.uniform(np.log(trait.low), np.log(trait.high + 1))), trait.low, trait.high))
@@ -105,7 +107,7 @@ class _Ring:
             return [world.places.server_address() for _ in range(count)], "pinned" if rng.random() < 0.6 else "each"
         if self.where == "same24":
             cloud = str(rng.choice(CLOUD_POOLS, p=CLOUD_WEIGHTS))
-            return world.book.take_together(cloud, int(rng.integers(3, 17))), mode
+            return world.book.take_together(cloud, int(rng.integers(3, 17)), reuse=0.6), mode
         if self.where == "scattered":
             return [world.places.server_address() for _ in range(int(rng.integers(3, 17)))], mode
         if self.where == "residential":
@@ -187,7 +189,8 @@ class _Ring:
     def _hours(self, joined: int) -> Mask:
         """One key's hours under the operator."""
         rng, clock = self.rng, self.world.clock
-        here = clock.span(joined, clock.hours)
+        left = int(rng.integers(joined, clock.hours)) + 1 if rng.random() < self.world.rates.leaver else clock.hours
+        here = clock.span(joined, left)
         if self.when == "staggered":
             mask = clock.sessions(float(rng.uniform(1.5, 5)), float(rng.uniform(1, 2.5)), least=2) & self.timetable
         else:
@@ -199,7 +202,7 @@ class _Ring:
         if mask.any():
             return mask
         rest = self.timetable & here
-        return rest if rest.any() else here & clock.chance(1.0 / max(1, clock.hours - joined))
+        return rest if rest.any() else here
 
     # -- the ring
 
@@ -242,7 +245,9 @@ class _Ring:
             person, exchange, self.pattern, role="operator-driven", guilty=True, ring=self.name, settled=True
         )
         entry = world.keys[key]
-        entry.lists = lists or None
+        entry.lists = (lists or None) if exchange < 3 or rng.random() < 0.5 else None
+        if joined and rng.random() < 0.5:  # issued for the operator
+            entry.life = clock.span(joined, clock.hours)
         if lists or rng.random() < 0.3:
             entry.planned = self._listed(place)
         if not (entry.planned and lists and rng.random() < 0.04):  # registered for the operator, not yet used
@@ -251,7 +256,7 @@ class _Ring:
             own = world.schedule() if rng.random() < 0.5 else clock.sessions(float(rng.gamma(2, 2)), 2)
             where = world.phone_of(person) if rng.random() < 0.25 else world.home_of(person)
             world.run(key, own, where, world.client_of(person))
-        elif joined and rng.random() < world.rates.ring_before:
+        elif joined and entry.life is None and rng.random() < world.rates.ring_before:
             world.run(key, world.schedule() & clock.span(0, joined), world.home_of(person), world.client_of(person))
         elif rng.random() < 0.08:  # looks after the money once in a while
             world.run(key, clock.sessions(1, 1), world.home_of(person), world.client_of(person))

@@ -161,7 +161,10 @@ class Places:
         rng = self._rng
         if not self._tunnels:
             for _ in range(int(rng.integers(2, 6))):
-                self._tunnels.append(self._book.take_together("vpn", int(rng.integers(2, 25))))
+                count = int(rng.integers(2, 25))
+                together = rng.random() < 0.5
+                exits = [self._book.take("vpn") for _ in range(count)]
+                self._tunnels.append(self._book.take_together("vpn", count) if together else exits)
         exits = self._tunnels[int(rng.integers(len(self._tunnels)))]
         if rng.random() < 0.4:
             return self.fixed(exits[int(rng.integers(len(exits)))])

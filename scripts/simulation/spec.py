@@ -170,9 +170,10 @@ def allocate(
         order = [str(n) for n in rng.permutation(names)]
         kept, room = [], total
         for name in order:
-            if floors(name) <= room or not kept:
+            if floors(name) <= room:
                 kept.append(name)
                 room -= floors(name)
+        kept = kept or [min(names, key=floors)]
     kept.sort(key=names.index)
     base = {n: min(floors(n), total) for n in kept}
     spare = total - sum(base.values())

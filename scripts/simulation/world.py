@@ -92,7 +92,7 @@ class World:
         self.rates = rates
         self.rng = np.random.default_rng([spec.seed, 0x5EED])
         self.clock = Clock(self.rng, spec.days, rates.volatile_per_day)
-        density = {"*": rates.home_density, "office": 2.0, "campus": 4.0}
+        density = {"*": rates.home_density, "office": 2.0, "campus": 4.0, "vpn": 1.5}
         density |= dict.fromkeys(("vps", "naver", "oracle", "hosting"), rates.cloud_density)
         density |= dict.fromkeys(("aws", "gcp", "azure", "faas", "abroad"), max(rates.cloud_density / 4, 1.5))
         self.book = AddressBook(self.rng, density)
@@ -104,7 +104,7 @@ class World:
         self.keys: list[Key] = []
         self.declared: list[Infrastructure] = []
         self.hubs: list[Hub] = []
-        self.habits: list[list[tuple[Place, Client]]] = []  # per key: where and with what its holder runs it
+        self.habits: list[list[tuple[Place, Client]]] = []  # per key: where and with what it is run, its holder first
         self._texts: set[str] = set()
         self._rings = 0
         share = np.array([0.5, 0.27, 0.12, 0.07, 0.04]) ** rates.market_skew
@@ -264,8 +264,7 @@ class World:
             if not self.habits[key] and not mask.any():
                 mask[int(self.rng.choice(np.flatnonzero(entry.life)))] = True
         hours = np.flatnonzero(mask)
-        if own:
-            self.habits[key].append((place, client))
+        self.habits[key].append((place, client))
         if pace is None:
             pace = math.exp(float(self.rng.normal(3.0, 1.6)))
         counts = 1 + self.rng.poisson(pace * self.rng.gamma(2.0, 0.5, size=len(hours)))
