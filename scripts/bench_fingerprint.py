@@ -2,7 +2,8 @@
 """What fingerprinting costs, beside its floor (the libsodium calls it cannot do without) and its peer (the voprf wheel).
 
 Everything is measured in one run, in rounds: each round measures floor, ours and peer one after the other, each ratio is
-taken within its round, and the median over the rounds is reported, so that a busy machine disturbs both sides alike. The
+taken within its round, and the median over the rounds is reported, so that a busy machine disturbs both sides alike. What
+needs two cores is taken from the rounds in which bare libsodium calls had two as well, where there are such rounds. The
 peer is the wheel's client and evaluator from bytes to bytes, as over a wire. :func:`run` gives rows for ``scripts/bench``:
 ``name``, ``value``, ``unit``, ``target`` (text, or None where the row only informs), ``ok`` and ``detail``.
 """
@@ -12,9 +13,9 @@ from __future__ import annotations
 import os
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from daxa_core import dleq, group, oprf, suite
 
 BATCH = 256
 ROUNDS = 15
+TWO_CORES = 1.8
+"""The speedup of bare calls in two threads from which a round counts as having had two cores to itself."""
 _INPUTS = [b"daxa\x01\x01" + os.urandom(20).hex().encode() for _ in range(BATCH)]
 _SECRET, _PUBLIC = suite.generate_key_pair()
 _PEER = ristretto.Evaluator(os.urandom(32))
@@ -96,14 +99,22 @@ def _peers() -> tuple[float, float]:
     return blind_seconds + _seconds(finish)[0], evaluator
 
 
-_PAIR = ThreadPoolExecutor(2)
-
-
 def _speedup(work: Callable[[], Any]) -> float:
-    """How many times one thread's throughput two threads have."""
-    before = _seconds(work)[0]
-    two = _seconds(lambda: [done.result() for done in [_PAIR.submit(work) for _ in range(4)]])[0] / 2
-    return (before + _seconds(work)[0]) / two
+    """How many times one thread's throughput two threads have. Fresh threads: the system gives those a core each."""
+
+    def twice() -> None:
+        work()
+        work()
+
+    before = _seconds(twice)[0]
+    threads = [threading.Thread(target=twice) for _ in range(2)]
+    start = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    two = time.perf_counter() - start
+    return (before + _seconds(twice)[0]) / two
 
 
 def _client_work() -> Callable[[], None]:
@@ -155,21 +166,25 @@ def run(rounds: int = ROUNDS) -> list[dict[str, Any]]:
         note("client speedup", _speedup(work))
         note("evaluator speedup", _speedup(lambda: oprf.blind_evaluate(_SECRET, _PUBLIC, elements)))
         note("bare speedup", _speedup(lambda: _client_floor(group._Buffer())))
-    ceiling = (
-        f"two threads of bare libsodium calls on this machine just now: {statistics.median(table['bare speedup']):.2f}"
+    bare = table["bare speedup"]
+    free = [i for i, speedup in enumerate(bare) if speedup >= TWO_CORES]
+    chosen = free or range(rounds)
+    cores = (
+        f"{len(free)} of {rounds} rounds had two cores to themselves (bare calls: median {statistics.median(bare):.2f})"
     )
     rows = []
     for side in ("client", "evaluator"):
         share = (
             f"the libsodium calls alone take {statistics.median(table[f'{side} floor peer']):.2f} of the peer's time"
         )
+        wide, speedup = ([table[f"{side} {name}"][i] for i in chosen] for name in ("peer wide", "speedup"))
         rows += [
             _row(f"fingerprint.{side}", table[side], "µs/item", None, f"batches of {BATCH}, one thread"),
             _row(f"fingerprint.{side}.floor", table[f"{side} floor"], "x", "<= 1.25", "against its libsodium calls alone"),
             _row(f"fingerprint.{side}.voprf.1_thread", table[f"{side} peer"], "x", "<= 1.0", share),
-            _row(f"fingerprint.{side}.voprf.2_threads", table[f"{side} peer wide"], "x", "<= 1.0",
+            _row(f"fingerprint.{side}.voprf.2_threads", wide, "x", "<= 1.0",
                  "wall time, one batch over two threads; the wheel has one"),
-            _row(f"fingerprint.{side}.speedup", table[f"{side} speedup"], "x", ">= 1.7", ceiling),
+            _row(f"fingerprint.{side}.speedup", speedup, "x", ">= 1.7", cores),
         ]  # fmt: skip
     return rows
 

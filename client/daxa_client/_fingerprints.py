@@ -187,7 +187,7 @@ class Fingerprinter:
         if len(response.evaluated_elements) != len(elements):
             raise CryptoError(ErrorCode.INVALID_PROOF, name_of(index), "as many elements as were asked")
         try:
-            commitments = self._parameters.kinds[kind]
+            commitments = self._parameters.commitments(kind)
             return threshold.verify_partial(index, commitments, elements, response.evaluated_elements, response.proof)
         except DaxaError as error:
             raise CryptoError(error.code, name_of(index), error.expected) from None

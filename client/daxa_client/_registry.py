@@ -6,7 +6,7 @@ What goes in and comes out are the wire's messages; what is raised is a :class:`
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,9 @@ class Registry:
         """Current verdicts."""
         return self._call(lambda line: line.verdicts.BatchGetVerdicts, request)  # type: ignore[no-any-return]
 
-    def stream(self, request: verdict_pb2.WatchVerdictsRequest) -> Iterator[verdict_pb2.WatchVerdictsResponse]:
+    def stream(
+        self, request: verdict_pb2.WatchVerdictsRequest
+    ) -> Generator[verdict_pb2.WatchVerdictsResponse, None, None]:
         """One stream of verdicts, until it breaks or its time is over; who wants more asks again from its cursor.
 
         Its time is bounded, so that a stream that something between the peers holds open without news ends too.

@@ -6,6 +6,7 @@ for. A sequence that is missing is an error and never skipped: a verdict that no
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterator
@@ -86,13 +87,15 @@ def follow(registry: Registry, cursor: int, file: CursorFile | None) -> Iterator
     attempt = 0
     while not registry.closed:
         try:
-            for message in registry.stream(verdict_pb2.WatchVerdictsRequest(after_sequence=cursor)):
-                attempt = 0
-                for verdict in in_order(cursor, map(read_verdict, message.verdicts)):
-                    yield verdict
-                    cursor = verdict.sequence
-                    if file is not None:
-                        file.write(cursor)
+            stream = registry.stream(verdict_pb2.WatchVerdictsRequest(after_sequence=cursor))
+            with contextlib.closing(stream):
+                for message in stream:
+                    attempt = 0
+                    for verdict in in_order(cursor, map(read_verdict, message.verdicts)):
+                        yield verdict
+                        cursor = verdict.sequence
+                        if file is not None:
+                            file.write(cursor)
         except DaxaError as error:
             if registry.closed:
                 return

@@ -23,7 +23,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any, TypeVar
 
 from rbcl import rbcl as _rbcl
@@ -63,20 +63,44 @@ def _raw(name: str, *inputs: Any, prototype: Any = ctypes.CFUNCTYPE) -> Any:
     return prototype(ctypes.c_int, *inputs)(address)
 
 
-_Out, _In = ctypes.c_void_p, ctypes.c_char_p
-_is_valid = _raw("crypto_core_ristretto255_is_valid_point", _In)
-_from_hash = _raw("crypto_core_ristretto255_from_hash", _Out, _In)
-_scalarmult = _raw("crypto_scalarmult_ristretto255", _Out, _In, _In)
-_scalarmult_base = _raw("crypto_scalarmult_ristretto255_base", _Out, _In)
-_add = _raw("crypto_core_ristretto255_add", _Out, _In, _In)
-_scalar_invert = _raw("crypto_core_ristretto255_scalar_invert", _Out, _In)
+# Every pointer is c_void_p, which takes bytes and addresses alike; what is passed was checked to be one of them.
+_P = ctypes.c_void_p
+_is_valid = _raw("crypto_core_ristretto255_is_valid_point", _P)
+_from_hash = _raw("crypto_core_ristretto255_from_hash", _P, _P)
+_scalarmult = _raw("crypto_scalarmult_ristretto255", _P, _P, _P)
+_scalarmult_base = _raw("crypto_scalarmult_ristretto255_base", _P, _P)
+_add = _raw("crypto_core_ristretto255_add", _P, _P, _P)
+_scalar_invert = _raw("crypto_core_ristretto255_scalar_invert", _P, _P)
 # These take a quarter of a microsecond and keep the interpreter's lock: handing it over would cost more than the call.
-_scalar_random = _raw("crypto_core_ristretto255_scalar_random", _Out, prototype=ctypes.PYFUNCTYPE)
-_scalar_reduce = _raw("crypto_core_ristretto255_scalar_reduce", _Out, _In, prototype=ctypes.PYFUNCTYPE)
-_scalar_mul = _raw("crypto_core_ristretto255_scalar_mul", _Out, _In, _In, prototype=ctypes.PYFUNCTYPE)
-_scalar_add = _raw("crypto_core_ristretto255_scalar_add", _Out, _In, _In, prototype=ctypes.PYFUNCTYPE)
-_scalar_sub = _raw("crypto_core_ristretto255_scalar_sub", _Out, _In, _In, prototype=ctypes.PYFUNCTYPE)
+_scalar_random = _raw("crypto_core_ristretto255_scalar_random", _P, prototype=ctypes.PYFUNCTYPE)
+_scalar_reduce = _raw("crypto_core_ristretto255_scalar_reduce", _P, _P, prototype=ctypes.PYFUNCTYPE)
+_scalar_mul = _raw("crypto_core_ristretto255_scalar_mul", _P, _P, _P, prototype=ctypes.PYFUNCTYPE)
+_scalar_add = _raw("crypto_core_ristretto255_scalar_add", _P, _P, _P, prototype=ctypes.PYFUNCTYPE)
+_scalar_sub = _raw("crypto_core_ristretto255_scalar_sub", _P, _P, _P, prototype=ctypes.PYFUNCTYPE)
 _Buffer = ctypes.c_char * ELEMENT_BYTES
+
+
+class _Row:
+    """Room for many elements, filled by one call each and read out at once.
+
+    The calls are made by ``map`` with nothing between them: a thread that came back to Python after each would find the
+    lock taken by the other and fall asleep, and two threads would be hardly faster than one.
+    """
+
+    __slots__ = ("addresses", "buffer")
+
+    def __init__(self, count: int) -> None:
+        self.buffer = ctypes.create_string_buffer(ELEMENT_BYTES * count)
+        start = ctypes.addressof(self.buffer)
+        self.addresses = range(start, start + ELEMENT_BYTES * count, ELEMENT_BYTES)
+
+    def elements(self) -> list[bytes]:
+        raw = self.buffer.raw
+        return [raw[i : i + ELEMENT_BYTES] for i in range(0, ELEMENT_BYTES * len(self.addresses), ELEMENT_BYTES)]
+
+
+def _all_right(values: Sequence[object], length: int = ELEMENT_BYTES) -> bool:
+    return all(isinstance(value, bytes) and len(value) == length for value in values)
 
 
 def _check_length(data: object, field: str, length: int = ELEMENT_BYTES) -> None:
@@ -109,6 +133,15 @@ def from_uniform(data: bytes) -> bytes:
     return out.raw
 
 
+def from_uniform_each(uniforms: Sequence[bytes]) -> list[bytes]:
+    """As :func:`from_uniform` for many."""
+    if not _all_right(uniforms, UNIFORM_BYTES):
+        raise CryptoError(ErrorCode.INVALID_LENGTH, "uniform", f"{UNIFORM_BYTES} bytes each")
+    row = _Row(len(uniforms))
+    any(map(_from_hash, row.addresses, uniforms))
+    return row.elements()
+
+
 def _explain(scalar: bytes, point: bytes, field: str) -> CryptoError:
     """Why the library gave no product. The group's order is prime, so one of the two must be wrong."""
     try:
@@ -122,13 +155,7 @@ def _explain(scalar: bytes, point: bytes, field: str) -> CryptoError:
 def multiply(scalar: bytes, point: bytes, field: str = "element") -> bytes:
     """scalar · point. Raises CryptoError where the point is no element, is the identity, or the scalar is zero."""
     out = _Buffer()
-    if (
-        not isinstance(scalar, bytes)
-        or not isinstance(point, bytes)
-        or len(scalar) != SCALAR_BYTES
-        or len(point) != ELEMENT_BYTES
-        or _scalarmult(out, scalar, point) != 0
-    ):
+    if not _all_right((scalar, point)) or _scalarmult(out, scalar, point) != 0:
         raise _explain(scalar, point, field)
     return out.raw
 
@@ -141,13 +168,14 @@ def multiply_each(
         raise CryptoError(ErrorCode.INVALID_LENGTH, field, f"{len(scalars)} elements, got {len(points)}")
 
     def part(start: int, stop: int) -> list[bytes]:
-        out = []
-        for i in range(start, stop):
-            try:
-                out.append(multiply(scalars[i], points[i]))
-            except CryptoError as error:
-                raise CryptoError(error.code, f"{field}[{i}]", error.expected) from None
-        return out
+        some, at = scalars[start:stop], points[start:stop]
+        row = _Row(len(at))
+        if _all_right(some) and _all_right(at) and not any(map(_scalarmult, row.addresses, some, at)):
+            return row.elements()
+        return [
+            multiply(scalar, point, f"{field}[{i}]")
+            for i, (scalar, point) in enumerate(zip(some, at, strict=True), start)
+        ]
 
     return [product for some in in_threads(part, len(points), threads) for product in some]
 
@@ -171,30 +199,37 @@ def add(left: bytes, right: bytes) -> bytes:
     return out.raw
 
 
+def add_each(left: Sequence[bytes], right: Sequence[bytes], field: str = "elements", threads: int = 1) -> list[bytes]:
+    """left[i] + right[i]. Raises CryptoError where one is no element."""
+    if len(left) != len(right) or not (_all_right(left) and _all_right(right)):
+        raise CryptoError(ErrorCode.INVALID_LENGTH, field, f"as many left as right, {ELEMENT_BYTES} bytes each")
+
+    def part(start: int, stop: int) -> list[bytes]:
+        row = _Row(stop - start)
+        if any(map(_add, row.addresses, left[start:stop], right[start:stop])):
+            raise CryptoError(ErrorCode.INVALID_ELEMENT, field, "canonical ristretto255 encodings")
+        return row.elements()
+
+    return [total for some in in_threads(part, len(left), threads) for total in some]
+
+
 def weighted_sum(scalars: Sequence[bytes], points: Sequence[bytes], field: str = "elements", first: int = 0) -> bytes:
     """The sum of scalars[i] · points[i], the identity among the possible results; a zero scalar adds nothing.
 
     Raises CryptoError naming ``field[first + i]`` where a point is no element or is the identity.
     """
-    total, product = IDENTITY, _Buffer()
-    sum_ = _Buffer()
-    for i, (scalar, point) in enumerate(zip(scalars, points, strict=True)):
-        if (
-            not isinstance(point, bytes)
-            or len(point) != ELEMENT_BYTES
-            or len(scalar) != SCALAR_BYTES
-            or _scalarmult(product, scalar, point) != 0
-        ):
-            error = _explain(scalar, point, f"{field}[{first + i}]")
-            if error.field == "scalar" and error.code is ErrorCode.INVALID_SCALAR:
-                continue
-            raise error
-        if total is IDENTITY:
-            total = product.raw
-            continue
-        _add(sum_, total, product)
-        total = sum_.raw
-    return total
+    if len(scalars) != len(points):
+        raise CryptoError(ErrorCode.INVALID_LENGTH, field, f"{len(scalars)} elements, got {len(points)}")
+    row, total = _Row(len(points)), _Buffer()  # zeros: the identity
+    if not (_all_right(scalars) and _all_right(points)) or any(map(_scalarmult, row.addresses, scalars, points)):
+        for i, (address, scalar, point) in enumerate(zip(row.addresses, scalars, points, strict=True)):
+            if not _all_right((scalar, point)) or _scalarmult(address, scalar, point) != 0:
+                error = _explain(scalar, point, f"{field}[{first + i}]")
+                if error.code is not ErrorCode.INVALID_SCALAR:
+                    raise error
+                # A zero scalar: the library has written zeros, the identity.
+    any(map(_add, repeat(total), repeat(total), row.addresses))
+    return total.raw
 
 
 def _helpers() -> ThreadPoolExecutor:

@@ -16,7 +16,7 @@ Blinds are always fresh: blinding with a chosen scalar is not public. What many 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from . import dleq, group, suite
@@ -34,12 +34,18 @@ class Blinded:
 
 def hash_input(input: bytes, mode: Mode = Mode.VOPRF) -> bytes:
     """The element that stands for the input. Raises InvalidInput where it is too long or maps to the identity."""
-    if not isinstance(input, bytes) or len(input) > MAX_INPUT_BYTES:
-        raise InvalidInput(ErrorCode.INVALID_LENGTH, "input", f"bytes, at most {MAX_INPUT_BYTES}")
-    point = suite.hash_to_group(input, mode)
-    if point == group.IDENTITY:  # RFC 9497 section 3.3: InvalidInputError; its evaluation would not depend on the key
-        raise InvalidInput(ErrorCode.IDENTITY_ELEMENT, "input", "one that maps to another element than the identity")
-    return point
+    return _hash_inputs([input], mode, lambda _: "input")[0]
+
+
+def _hash_inputs(inputs: Sequence[bytes], mode: Mode, name: Callable[[int], str]) -> list[bytes]:
+    for i, input in enumerate(inputs):
+        if not isinstance(input, bytes) or len(input) > MAX_INPUT_BYTES:
+            raise InvalidInput(ErrorCode.INVALID_LENGTH, name(i), f"bytes, at most {MAX_INPUT_BYTES}")
+    points = suite.hash_to_group_each(inputs, mode)
+    if group.IDENTITY in points:  # RFC 9497 section 3.3: InvalidInputError; no key would change its evaluation
+        expected = "one that maps to another element than the identity"
+        raise InvalidInput(ErrorCode.IDENTITY_ELEMENT, name(points.index(group.IDENTITY)), expected)
+    return points
 
 
 def blind(input: bytes, mode: Mode = Mode.VOPRF) -> tuple[bytes, bytes]:
@@ -59,14 +65,9 @@ def blind_batch(inputs: Sequence[bytes], mode: Mode = Mode.VOPRF, threads: int =
     """Blinds each input with a blind of its own. Raises InvalidInput naming ``inputs[i]``."""
 
     def part(start: int, stop: int) -> list[Blinded]:
-        out = []
-        for i in range(start, stop):
-            try:
-                scalar, element = blind(inputs[i], mode)
-            except InvalidInput as error:
-                raise InvalidInput(error.code, f"inputs[{i}]", error.expected) from None
-            out.append(Blinded(element, scalar))
-        return out
+        points = _hash_inputs(inputs[start:stop], mode, lambda i: f"inputs[{start + i}]")
+        blinds = [group.random_scalar() for _ in points]
+        return [Blinded(e, b) for e, b in zip(group.multiply_each(blinds, points), blinds, strict=True)]
 
     return [one for some in group.in_threads(part, len(inputs), threads) for one in some]
 

@@ -23,6 +23,7 @@ from .pseudonym import digest
 
 FORMAT = 1
 _CONTEXT = "daxa parameters v1"
+_FIELDS = frozenset({"format", "suite", "key_version", "canonical_version", "threshold", "evaluators", "kinds"})
 
 
 def _refuse(field: str, expected: str) -> ConfigurationError:
@@ -51,12 +52,15 @@ class Parameters:
         """Reads and checks the file's text. Raises ConfigurationError INVALID_PARAMETERS naming the field."""
         try:
             raw = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _refuse("", "a JSON object") from None
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             raise _refuse("format", f"{FORMAT}")
         if raw.get("suite") != suite.IDENTIFIER:
             raise _refuse("suite", suite.IDENTIFIER)
+        for name in raw:
+            if name not in _FIELDS:
+                raise _refuse(str(name)[:64], "no such field")
         key_version = _whole(raw, "key_version", 1, 2**31)
         canonical = _whole(raw, "canonical_version", CANONICAL_VERSION, CANONICAL_VERSION)
         evaluators = _whole(raw, "evaluators", 1, threshold.MAX_EVALUATORS)
@@ -87,6 +91,10 @@ class Parameters:
     def digest(self) -> bytes:
         """32 bytes over the canonical JSON: equal for equal parameters."""
         return digest(_CONTEXT, json.dumps(self._table(), sort_keys=True, separators=(",", ":")).encode())
+
+    def commitments(self, kind: Kind) -> tuple[bytes, ...]:
+        """The commitments to a kind's polynomial, ``threshold`` of them, 32 bytes each."""
+        return self.kinds[kind]
 
     def public_key(self, kind: Kind) -> bytes:
         """The group's public key of a kind."""

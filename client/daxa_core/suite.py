@@ -15,6 +15,7 @@ separates the two variants of the protocol; this project's fingerprints use VOPR
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -78,6 +79,12 @@ _SCALAR_DST = {mode: b"HashToScalar-" + context for mode, context in _CONTEXT.it
 def hash_to_group(input: bytes, mode: Mode = Mode.VOPRF) -> bytes:
     """RFC 9497 section 4.1, HashToGroup: an element, possibly (with negligible chance) the identity."""
     return group.from_uniform(expand_message_xmd(input, _GROUP_DST[mode]))
+
+
+def hash_to_group_each(inputs: Sequence[bytes], mode: Mode = Mode.VOPRF) -> list[bytes]:
+    """As :func:`hash_to_group` for many."""
+    dst = _GROUP_DST[mode]
+    return group.from_uniform_each([expand_message_xmd(input, dst) for input in inputs])
 
 
 def hash_to_scalar(input: bytes, mode: Mode = Mode.VOPRF, dst: bytes | None = None) -> bytes:
@@ -144,6 +151,6 @@ GENERATOR = group.base_multiply(group.scalar_bytes(1))
 __all__ = [
     "GENERATOR", "IDENTIFIER", "MAX_INPUT_BYTES", "NE", "NH", "NS", "ORDER", "SEED_BYTES", "KeyPair", "Mode",
     "create_context_string", "derive_key_pair", "deserialize_element", "deserialize_scalar", "expand_message_xmd",
-    "generate_key_pair", "hash_to_group", "hash_to_scalar", "random_scalar", "scalar_inverse", "serialize_element",
-    "serialize_scalar",
+    "generate_key_pair", "hash_to_group", "hash_to_group_each", "hash_to_scalar", "random_scalar", "scalar_inverse",
+    "serialize_element", "serialize_scalar",
 ]  # fmt: skip

@@ -186,22 +186,18 @@ def combine_unblind_batch(
     ``partials`` has one list by index, each as long as ``blinds``. Verify each list's proof first.
     """
     weights = lagrange_coefficients(partials)
-    lists = [(group.scalar_bytes(weights[index]), elements) for index, elements in partials.items()]
-    if any(len(elements) != len(blinds) for _, elements in lists):
+    if any(len(elements) != len(blinds) for elements in partials.values()):
         raise InvalidInput(ErrorCode.INVALID_LENGTH, "partials", f"{len(blinds)} elements of each evaluator")
     inverses = group.scalar_inverses(blinds, "blinds")
-
-    def part(start: int, stop: int) -> list[bytes]:
-        out = []
-        for position in range(start, stop):
-            scalars = [group.scalar_product(weight, inverses[position]) for weight, _ in lists]
-            total = group.weighted_sum(scalars, [elements[position] for _, elements in lists], "partials")
-            if total == group.IDENTITY:
-                raise CryptoError(ErrorCode.IDENTITY_ELEMENT, "partials", "a combination other than the identity")
-            out.append(total)
-        return out
-
-    return [element for some in group.in_threads(part, len(blinds), threads) for element in some]
+    totals: list[bytes] = []
+    for index, elements in partials.items():
+        weight = group.scalar_bytes(weights[index])
+        scalars = [group.scalar_product(weight, inverse) for inverse in inverses]
+        products = group.multiply_each(scalars, elements, f"partials[{index}]", threads)
+        totals = group.add_each(totals, products, "partials", threads) if totals else products
+    if group.IDENTITY in totals:  # shares chosen to cancel: everybody's fingerprint would be the same
+        raise CryptoError(ErrorCode.IDENTITY_ELEMENT, "partials", "a combination other than the identity")
+    return totals
 
 
 def _check_index(index: int) -> None:

@@ -40,6 +40,8 @@ def test_an_encoding_that_is_not_canonical_is_refused(data: bytes) -> None:
         lambda: suite.deserialize_element(data),
         lambda: group.multiply(TWO, data),
         lambda: group.add(POINT, data),
+        lambda: group.add_each([POINT], [data]),
+        lambda: group.multiply_each([TWO], [data]),
         lambda: group.weighted_sum([TWO], [data]),
     ):
         with pytest.raises(CryptoError) as caught:
@@ -73,6 +75,9 @@ def test_no_call_reads_past_a_short_value(length: int) -> None:
         lambda: group.weighted_sum([TWO], [data]),
         lambda: group.weighted_sum([data], [POINT]),
         lambda: group.multiply_each([TWO], [data]),
+        lambda: group.multiply_each([data], [POINT]),
+        lambda: group.add_each([POINT], [data]),
+        lambda: group.from_uniform_each([b"\x01" * (length + 1)]),
         lambda: group.scalar_int(data),
         lambda: group.secret_scalar(data),
         lambda: group.scalar_product(TWO, data),
@@ -151,6 +156,25 @@ def test_the_field_is_that_of_the_group(a: bytes, b: bytes) -> None:
     assert group.weighted_sum([a, b], [generator, generator]) == group.weighted_sum(
         [group.scalar_sum(a, b)], [generator]
     )
+
+
+def test_many_at_once_are_as_one_by_one() -> None:
+    """The calls that fill a row of results give what single calls give, for no items too."""
+    uniforms = [os.urandom(64) for _ in range(20)]
+    points = [group.from_uniform(uniform) for uniform in uniforms]
+    weights = [group.random_scalar() for _ in points]
+    assert group.from_uniform_each(uniforms) == points
+    products = [group.multiply(w, p) for w, p in zip(weights, points, strict=True)]
+    assert group.multiply_each(weights, points) == products
+    assert group.add_each(points, products) == [group.add(a, b) for a, b in zip(points, products, strict=True)]
+    total = group.IDENTITY
+    for product in products:
+        total = group.add(total, product)
+    assert group.weighted_sum(weights, points) == total
+    assert group.multiply_each([], []) == group.add_each([], []) == group.from_uniform_each([]) == []
+    for uneven in (group.multiply_each, group.add_each, group.weighted_sum):
+        with pytest.raises(CryptoError, match="INVALID_LENGTH"):
+            uneven([TWO], [])
 
 
 def test_a_sum_may_be_the_identity_and_a_zero_weight_adds_nothing() -> None:

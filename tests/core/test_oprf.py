@@ -120,7 +120,7 @@ def test_inputs_are_bounded() -> None:
 
 def test_an_input_that_maps_to_the_identity_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """RFC 9497's InvalidInputError: its evaluation would be the same under every key."""
-    monkeypatch.setattr(suite, "hash_to_group", lambda *_: group.IDENTITY)
+    monkeypatch.setattr(suite, "hash_to_group_each", lambda inputs, _: [group.IDENTITY for _ in inputs])
     with pytest.raises(InvalidInput, match="IDENTITY_ELEMENT"):
         oprf.blind(b"x")
 

@@ -3,7 +3,7 @@
 Two suspects belong together if they meet on an address in the same hours beyond the daily rhythm, or with the same client
 stack, and are different people there. Suspects are who stands at ``MONITOR`` or above as one operator's. Hubs join nobody.
 
->>> cases_of([], {}, hub_persons=64)
+>>> cases_of([], {})
 ()
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from daxa_core.model import Level
 from daxa_registry.decision.assess import Assessment
 from daxa_registry.decision.features import Hypothesis
-from daxa_registry.decision.places import PlaceFacts
+from daxa_registry.decision.places import HUB_PERSONS, PlaceFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def suspects_of(assessments: Mapping[int, Assessment]) -> frozenset[int]:
     )
 
 
-def cases_of(suspects: Iterable[int], places: Mapping[int, PlaceFacts], *, hub_persons: int) -> tuple[Case, ...]:
+def cases_of(suspects: Iterable[int], places: Mapping[int, PlaceFacts]) -> tuple[Case, ...]:
     """Groups the suspects over the places where they meet. Pure union-find: the order of arguments does not matter."""
     parent = {subject: subject for subject in suspects}
 
@@ -50,7 +50,7 @@ def cases_of(suspects: Iterable[int], places: Mapping[int, PlaceFacts], *, hub_p
     for address in sorted(places):
         place = places[address]
         present = sorted(parent.keys() & place.tenants.keys())
-        if len(present) < 2 or place.infrastructure or place.crowded or place.subjects > hub_persons:
+        if len(present) < 2 or place.infrastructure or place.crowded or place.subjects > HUB_PERSONS:
             continue
         here: dict[tuple[int, int], list[int]] = {}
         for subject in present:

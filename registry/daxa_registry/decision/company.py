@@ -14,22 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from daxa_registry.decision.graph import Population, Presence, Subject
-from daxa_registry.decision.places import PlaceFacts, Share, Tenancy, persons, spread
+from daxa_registry.decision.places import HUB_PERSONS, NO_SUMS, PlaceFacts, Sums, Tenancy, persons, spread
+from daxa_registry.decision.travel import NOBODY, Travels, travels_of
 
 SMOOTH = 3.0
-MAX_PLACES = 24
-NOTHING = (1.0, 1.0, *(0.0,) * 11, 1.0, *(0.0,) * 4)
-
-
-@dataclass(frozen=True, slots=True)
-class Travel:
-    """What one member's people are to the key over all its addresses; bit sets are over the people met."""
-
-    member: int
-    weight: float
-    away: float
-    met: int
-    again: int  # met near in time on two addresses or more
+MAX_PLACES = 12
+NOTHING = (1.0, 1.0, *(0.0,) * 11, 1.0, *(0.0,) * 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +30,7 @@ class Company:
     hours: int
     alone: int
     stops: tuple[tuple[PlaceFacts, Tenancy, float], ...]
-    travels: tuple[Travel, ...]
-    known: int
+    travels: Travels
     members: frozenset[int]
     last_hour: int
     hub_subjects: int
@@ -58,7 +47,12 @@ def company_of(
     used: Sequence[Presence], subject: Subject, facts: Mapping[int, PlaceFacts], population: Population
 ) -> Company:
     """Where the key was used in company."""
-    addresses = dict.fromkeys(presence.address for presence in used)
+    there: dict[int, int] = {}
+    for presence in used:
+        there[presence.address] = there.get(presence.address, 0) + presence.hours.bit_count()
+    addresses = list(there)
+    if len(addresses) > MAX_PLACES:
+        addresses = sorted(addresses, key=lambda address: (-there[address], address))[:MAX_PLACES]
     stops: list[tuple[PlaceFacts, Tenancy, float]] = []
     members: set[int] = set()
     hours = alone = last = infrastructure = 0
@@ -71,7 +65,7 @@ def company_of(
         if place.infrastructure:
             infrastructure = max(infrastructure, place.subjects)
             continue
-        if not tenancy.shares:
+        if not tenancy.shares and len(place.roster) < 2 and not place.by_device:
             if not place.crowded:
                 alone += tenancy.hours
             continue
@@ -80,12 +74,14 @@ def company_of(
         members.update(share.member for share in tenancy.shares)
         members.update(member for member, _ in place.everyone)
     if not stops:
-        return Company(subject, hours, alone, (), (), 0, frozenset(), 0, 0, infrastructure)
-    stops.sort(key=lambda stop: (-stop[1].hours, stop[0].address))
-    del stops[MAX_PLACES:]
-    hub = max((place.subjects for place, _, _ in stops if place.crowded), default=0)
-    travels, known = _travels(stops)
-    return Company(subject, hours, alone, tuple(stops), travels, known, frozenset(members), last, hub, infrastructure)
+        return Company(subject, hours, alone, (), NOBODY, frozenset(), 0, 0, infrastructure)
+    hub = max((place.subjects for place, _, _ in stops if _is_hub(place)), default=0)
+    travels = travels_of([(place, tenancy) for place, tenancy, _ in stops], subject.holder, subject.member)
+    return Company(subject, hours, alone, tuple(stops), travels, frozenset(members), last, hub, infrastructure)
+
+
+def _is_hub(place: PlaceFacts) -> bool:
+    return place.crowded or persons(place.known, [bits for _, bits in place.everyone]) > HUB_PERSONS
 
 
 def _rarity(devices: frozenset[int], population: Population) -> float:
@@ -97,55 +93,20 @@ def _rarity(devices: frozenset[int], population: Population) -> float:
     return best
 
 
-def _travels(stops: list[tuple[PlaceFacts, Tenancy, float]]) -> tuple[tuple[Travel, ...], int]:
-    """Who was met where, by person: [hours of the key there, hours of theirs there, theirs anywhere, near, met]."""
-    people: dict[tuple[int, int | tuple[int, bytes]], list[int]] = {}
-    for place, tenancy, _ in stops:
-        shares = {share.member: share for share in tenancy.shares}
-        for entry in place.roster:
-            share = shares.get(entry.member)
-            if share is None or not share.others & entry.person:
-                continue
-            found = people.get((entry.member, entry.identity))
-            if found is None:
-                found = people[(entry.member, entry.identity)] = [0, 0, 0, 0]
-            found[0] += tenancy.hours
-            found[1] += entry.here
-            found[2] = max(found[2], entry.anywhere)
-            found[3] += share.near & entry.person != 0
-    numbers: dict[int | tuple[int, bytes], int] = {}
-    known = 0
-    sums: dict[int, list[float]] = {}
-    bits: dict[int, list[int]] = {}
-    for (member, identity), (mine, here, anywhere, near) in people.items():
-        number = numbers.setdefault(identity, len(numbers))
-        if isinstance(identity, int):
-            known |= 1 << number
-        total = sums.setdefault(member, [0.0, 0.0])
-        sets = bits.setdefault(member, [0, 0])
-        total[0] += mine
-        total[1] += mine * max(1.0 - here / max(anywhere, 1), 0.0)
-        sets[0] |= 1 << number
-        if near >= 2:
-            sets[1] |= 1 << number
-    return tuple(Travel(m, sums[m][0], sums[m][1], *bits[m]) for m in sorted(sums)), known
-
-
 def _pooled(company: Company, gone: frozenset[int]) -> tuple[float, ...]:
     rows = []
     total = 0.0
     alone = company.alone
+    group = _group(company.travels, gone)
     home = company.subject.member
     for place, tenancy, rare in company.stops:
-        shares = [share for share in tenancy.shares if share.member not in gone] if gone else tenancy.shares
-        if not shares:
-            alone += tenancy.hours
+        row = _row(place, tenancy, gone, home, rare)
+        people, crowd = row[0], row[1]
+        if people < 2 and (crowd < 2 or crowd > HUB_PERSONS or not group.shadows):
+            if crowd <= HUB_PERSONS:
+                alone += tenancy.hours
             continue
-        row = _row(place, tenancy, shares, gone, home, rare)
-        if row[0] < 2:
-            alone += tenancy.hours
-            continue
-        attention = tenancy.hours * math.exp(min(max(row[2], -1.0), 3.0)) / max(row[1], 4.0) ** 0.7
+        attention = tenancy.hours * math.exp(min(max(row[2], -1.0), 3.0)) / max(crowd, 4.0) ** 0.7
         total += attention
         rows.append((attention, row))
     if not rows:
@@ -157,122 +118,140 @@ def _pooled(company: Company, gone: frozenset[int]) -> tuple[float, ...]:
         for attention, row in rows:
             portion = attention / total
             sums = [a + portion * b for a, b in zip(sums, row, strict=True)]
-    (
-        people,
-        crowd,
-        _,
-        c0,
-        q0,
-        c24,
-        q24,
-        n0,
-        n24,
-        weight,
-        same,
-        partners,
-        lh,
-        lh2,
-        away,
-        declared,
-        before,
-        rare,
-        stack_people,
-        hours,
-        days,
-    ) = sums
-    lockstep = math.log((c0 + SMOOTH) / (q0 + SMOOTH)) - math.log((c24 + SMOOTH) / (q24 + SMOOTH))
-    focal = sum(row[-2] for attention, row in rows if attention >= 0.25 * total / len(rows))
+    people, crowd, _, partners, alike, declared, rare, hours, days = sums[:9]
+    weight, c0, q0, c24, q24, n0, n24, same, lh, lh2, away, before = sums[9:]
+    focal = sum(row[7] for attention, row in rows if attention >= 0.25 * total / len(rows))
     mine = max(company.hours, 1)
-    travel_weight = travel_away = 0.0
-    again = []
-    for travel in company.travels:
-        if travel.member not in gone:
-            travel_weight += travel.weight
-            travel_away += travel.away
-            again.append(travel.again)
-    elsewhere = travel_away / travel_weight if travel_weight else away / weight if weight else 0.0
+    lockstep = _lockstep(c0, q0, c24, q24)
+    nearness = math.log((n0 + SMOOTH) / (n24 + SMOOTH))
+    concord = c0 / (c0 + q0 + SMOOTH)
+    uneven = spread(weight, lh, lh2)
+    if group.shadows >= 2:
+        people = max(people, group.shadows + 1.0)
+        lockstep, nearness = max(lockstep, group.lockstep), max(nearness, group.nearness)
+        concord, partners = max(concord, group.concord), max(partners, group.partners)
+        uneven = min(uneven, group.uneven)
+    elsewhere = group.elsewhere if group.elsewhere is not None else away / weight if weight else 0.0
     return (
         people,
         max(crowd, people),
         lockstep,
-        math.log((n0 + SMOOTH) / (n24 + SMOOTH)),
-        c0 / (c0 + q0 + SMOOTH),
+        nearness,
+        concord,
         partners,
-        partners / max(people - 1.0, 1.0),
-        spread(weight, lh, lh2),
+        min(partners / max(people - 1.0, 1.0), 1.0),
+        uneven,
         same / weight if weight else 0.0,
-        stack_people,
+        alike,
         rare,
         elsewhere,
         declared,
         alone / mine,
         focal / mine,
-        float(persons(company.known, again)) if again else 0.0,
+        group.again,
+        group.shadows,
         hours / max(days, 1.0),
         before / weight if weight else 0.0,
     )
 
 
-def _row(
-    place: PlaceFacts, tenancy: Tenancy, shares: Sequence[Share], gone: frozenset[int], home: int, rare: float
-) -> list[float]:
-    others, alike, partners = [], [], []
-    own_others = own_same = own_partners = tenancy.person
-    weight = c0 = q0 = c24 = q24 = n0 = n24 = same = lh = lh2 = away = before = 0.0
-    for s in shares:
-        if s.member == home:
-            own_others |= s.others
-            own_same |= s.same
-            own_partners |= s.partners
-        else:
-            others.append(s.others)
-            alike.append(s.same)
-            partners.append(s.partners)
-        weight += s.weight
-        c0 += s.c0
-        q0 += s.q0
-        c24 += s.c24
-        q24 += s.q24
-        n0 += s.n0
-        n24 += s.n24
-        same += s.same_weight
-        lh += s.log_hours
-        lh2 += s.log_hours2
-        away += s.away
-        before += s.before
-    others.append(own_others)
-    alike.append(own_same)
-    partners.append(own_partners)
+def _lockstep(c0: float, q0: float, c24: float, q24: float) -> float:
+    return math.log((c0 + SMOOTH) / (q0 + SMOOTH)) - math.log((c24 + SMOOTH) / (q24 + SMOOTH))
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    again: float
+    shadows: float
+    partners: float
+    lockstep: float
+    nearness: float
+    concord: float
+    uneven: float
+    elsewhere: float | None
+
+
+def _group(travels: Travels, gone: frozenset[int]) -> _Group:
+    hours = away = weight = lh = lh2 = 0.0
+    again, shadows, partners = [], [], []
+    sums = [0.0] * 6
+    for one in travels.by_member:
+        if one.member in gone:
+            continue
+        hours += one.hours
+        away += one.away
+        again.append(one.again)
+        if one.shadows:
+            shadows.append(one.shadows)
+            partners.append(one.partners)
+            weight += one.weight
+            sums = [a + b for a, b in zip(sums, one.counts, strict=True)]
+            lh += one.log_hours
+            lh2 += one.log_hours2
+    elsewhere = away / hours if hours else None
+    met = float(travels.persons(again)) if again else 0.0
+    if not shadows:
+        return _Group(met, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, elsewhere)
+    c0, q0, c24, q24, n0, n24 = (value / max(weight, 1.0) for value in sums)
+    return _Group(
+        met,
+        float(travels.persons(shadows)),
+        float(travels.persons(partners)),
+        _lockstep(c0, q0, c24, q24),
+        math.log((n0 + SMOOTH) / (n24 + SMOOTH)),
+        c0 / (c0 + q0 + SMOOTH),
+        spread(weight, lh, lh2),
+        elsewhere,
+    )
+
+
+def _row(place: PlaceFacts, tenancy: Tenancy, gone: frozenset[int], home: int, rare: float) -> list[float]:
+    """One address: people, crowd, lockstep, partners, people with the stack, declarers, rarity, hours, days; then the sums,
+    those of pairs per party. In a hub only kin counts."""
     known = place.known
-    people = persons(known, others)
-    crowd = persons(known, [bits for member, bits in place.everyone if member not in gone])
+    everyone = place.everyone
+    crowd = persons(
+        known, [bits for member, bits in everyone if member not in gone] if gone else [b for _, b in everyone]
+    )
     if place.crowded:
         crowd = max(crowd, place.subjects - sum(count for member, count in place.by_member if member in gone))
+    hub = crowd > HUB_PERSONS
+    others, alike, partners = [], [], []
+    own_others = own_same = own_partners = tenancy.person
+    sums: Sums | list[float] = NO_SUMS
+    for share in tenancy.shares:
+        if share.member in gone:
+            continue
+        company = share.same | share.partners if hub else share.others
+        if share.member == home:
+            own_others |= company
+            own_same |= share.same
+            own_partners |= share.partners
+        else:
+            others.append(company)
+            alike.append(share.same)
+            partners.append(share.partners)
+        more = share.kin if hub else share.company
+        sums = more if sums is NO_SUMS else [a + b for a, b in zip(sums, more, strict=True)]
+    others.append(own_others)
+    people = persons(known, others)
+    if people < 2 and (hub or crowd < 2):
+        return [people, crowd]
+    alike.append(own_same)
+    partners.append(own_partners)
     declarers = [bits & ~tenancy.person for member, bits in place.declarers if member not in gone]
-    declared = persons(known, declarers) if declarers else 0
+    weight, c0, q0, c24, q24, n0, n24, same, lh, lh2, away, before = sums
     per = max(weight, 1.0)
     c0, q0, c24, q24 = c0 / per, q0 / per, c24 / per, q24 / per
-    lockstep = math.log((c0 + SMOOTH) / (q0 + SMOOTH)) - math.log((c24 + SMOOTH) / (q24 + SMOOTH))
     return [
         people,
         crowd,
-        lockstep,
-        c0,
-        q0,
-        c24,
-        q24,
-        n0 / per,
-        n24 / per,
-        weight,
-        same,
+        _lockstep(c0, q0, c24, q24),
         persons(known, partners) - 1,
-        lh,
-        lh2,
-        away,
-        declared,
-        before,
-        rare if same else 0.0,
         persons(known, alike) - 1,
+        persons(known, declarers) if declarers else 0,
+        rare if same else 0.0,
         tenancy.hours,
         (tenancy.last - tenancy.first + 1) / 24.0,
+        *(weight, c0, q0, c24, q24, n0 / per, n24 / per, same, lh, lh2, away, before),
     ]

@@ -65,7 +65,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("declared", _OP, _FREE, "other persons whose allow-lists name the focal addresses"),
     Feature("alone", _OP, _DOWN, "share of the key's hours on addresses that its holder has alone"),
     Feature("share", _OP, _UP, "share of the key's hours on the focal addresses"),
-    Feature("travel", _OP, _UP, "persons met near in time on two of the key's addresses or more"),
+    Feature("travel", _OP, _UP, "persons met on two of the key's addresses or more"),
+    Feature("shadows", _OP, _UP, "persons on three or more of its addresses, that hold half of its hours in company"),
     Feature("regularity", _OP, _FREE, "hours of use per day of presence on the focal addresses"),
     Feature(
         "before", _OP, _FREE, "share of the co-tenants who were on the focal address a day or more before this key"
@@ -82,7 +83,7 @@ FEATURES: tuple[Feature, ...] = (
         "breadth",
         _LK,
         _UP,
-        "foreign keys refused at the prober's address and client stack within two days, this one included",
+        "keys refused at the prober's address with its client stack within two days, this one included",
     ),
     Feature("prober_stack", _LK, _UP, "keys refused with the prober's client stack anywhere, per key that uses it"),
     Feature("foreign_networks", _LK, _UP, "networks from which strangers failed with this key"),

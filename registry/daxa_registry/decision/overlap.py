@@ -1,8 +1,8 @@
 """Hours kept together: for every two parties on an address, whether their times overlap and how alike their hours are.
 
 All pairwise work of a decision happens here, once per address. A party is one person at one member with the hours of all
-its keys there. Two parties overlap if their [first, last] intervals share 12 h: one who took over a renumbered address
-from another never met it. Counts are whole hours:
+its keys there. Two parties overlap if their [first, last] intervals share 12 h, or if both were active in the same hour twice:
+one who took over a renumbered address from another never met it. Counts are whole hours:
 
 - ``c0``, hours in which both are active; ``q0``, hours of the shared interval in which exactly one is;
 - ``c24``, ``q24``, the same with one of the two moved by a day, both ways, averaged: what the daily rhythm alone gives;
@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 SHARED_HOURS = 12
+TOGETHER_HOURS = 2
 DAY = 24
 NEAR = 3
 WINDOW_HOURS = 60 * DAY
@@ -97,48 +98,68 @@ def _dilated(hours: int) -> int:
     return out
 
 
+def meet(a: Span, b: Span, unusual: Span | None = None) -> tuple[float, float, float, float, float, float] | None:
+    """``(c0, q0, c24, q24, n0, n24)`` of two spans, None where their intervals do not overlap."""
+    base = min(a.first, b.first)
+    left_out = 0
+    if unusual is not None:
+        shift = unusual.first - base
+        left_out = unusual.hours << shift if shift >= 0 else unusual.hours >> -shift
+    inside_a = ((1 << a.hours.bit_length()) - 1) << (a.first - base)
+    inside_b = ((1 << b.hours.bit_length()) - 1) << (b.first - base)
+    whole_a, whole_b = a.hours << (a.first - base), b.hours << (b.first - base)
+    if (inside_a & inside_b).bit_count() < SHARED_HOURS and not _together(whole_a, whole_b):
+        return None
+    active_a, active_b = whole_a & ~left_out, whole_b & ~left_out
+    near = (_dilated(active_a), _dilated(active_b))
+    return _counts(active_a, active_b, inside_a & ~left_out, inside_b & ~left_out, near)
+
+
+def _together(a: int, b: int) -> bool:
+    return (a & b).bit_count() >= TOGETHER_HOURS
+
+
+def _counts(a: int, b: int, ia: int, ib: int, near: tuple[int, int]) -> tuple[float, float, float, float, float, float]:
+    both = (a & b).bit_count()
+    q0 = (a & ib).bit_count() + (b & ia).bit_count() - 2 * both
+    later, ilater = b << DAY, ib << DAY
+    ahead, iahead = a << DAY, ia << DAY
+    moved = (a & later).bit_count() + (ahead & b).bit_count()
+    q24 = (a & ilater).bit_count() + (later & ia).bit_count() + (ahead & ib).bit_count() + (b & iahead).bit_count()
+    wide_a, wide_b = near
+    a, b = a << NEAR, b << NEAR
+    n0 = (a & wide_b).bit_count() + (b & wide_a).bit_count()
+    far = 0
+    for x, wide in ((a, wide_b), (b, wide_a)):
+        far += (x & wide << DAY).bit_count() + (x << DAY & wide).bit_count()
+    return float(both), float(q0), moved / 2, q24 / 2 - moved, n0 / 2, far / 4
+
+
 def _by_bits(spans: Sequence[Span], base: int, left_out: int) -> Pairs:
     n = len(spans)
     inside = [((1 << span.hours.bit_length()) - 1) << (span.first - base) for span in spans]
-    active = [span.hours << (span.first - base) & ~left_out for span in spans]
-    counted = [bits & ~left_out for bits in inside]
+    whole = [span.hours << (span.first - base) for span in spans]
+    active = [hours & ~left_out for hours in whole]
     near = [_dilated(bits) for bits in active]
-    c0, q0, c24, q24, n0, n24 = (np.zeros((n, n)) for _ in range(6))
+    tables = np.zeros((6, n, n))
     overlap = np.zeros((n, n), dtype=np.bool_)
     for i in range(n):
         for j in range(i):
-            if (inside[i] & inside[j]).bit_count() < SHARED_HOURS:
+            if (inside[i] & inside[j]).bit_count() < SHARED_HOURS and not _together(whole[i], whole[j]):
                 continue
             overlap[i, j] = overlap[j, i] = True
-            a, b, ia, ib = active[i], active[j], counted[i], counted[j]
-            both = (a & b).bit_count()
-            c0[i, j] = c0[j, i] = both
-            q0[i, j] = q0[j, i] = (a & ib).bit_count() + (b & ia).bit_count() - 2 * both
-            later, ilater = b << DAY, ib << DAY
-            ahead, iahead = a << DAY, ia << DAY
-            fore, back = (a & later).bit_count(), (ahead & b).bit_count()
-            c24[i, j] = c24[j, i] = (fore + back) / 2
-            q = (
-                (a & ilater).bit_count()
-                + (later & ia).bit_count()
-                + (ahead & ib).bit_count()
-                + (b & iahead).bit_count()
-            )
-            q24[i, j] = q24[j, i] = q / 2 - fore - back
-            wide_a, wide_b, a, b = near[i], near[j], a << NEAR, b << NEAR
-            n0[i, j] = n0[j, i] = ((a & wide_b).bit_count() + (b & wide_a).bit_count()) / 2
-            far = 0
-            for x, wide in ((a, wide_b), (b, wide_a)):
-                far += (x & wide << DAY).bit_count() + (x << DAY & wide).bit_count()
-            n24[i, j] = n24[j, i] = far / 4
-    return Pairs(overlap, c0, q0, c24, q24, n0, n24)
+            ia, ib = inside[i] & ~left_out, inside[j] & ~left_out
+            counts = _counts(active[i], active[j], ia, ib, (near[i], near[j]))
+            tables[:, i, j] = tables[:, j, i] = counts
+    return Pairs(overlap, *tables)
 
 
 def _by_words(spans: Sequence[Span], base: int, left_out: int) -> Pairs:
     width = max(span.last for span in spans) - base + 1
     kept = ((1 << width) - 1) & ~left_out
     inside_all = [((1 << span.hours.bit_length()) - 1) << (span.first - base) for span in spans]
-    active_all = [span.hours << (span.first - base) & kept for span in spans]
+    whole_all = [span.hours << (span.first - base) for span in spans]
+    active_all = [row & kept for row in whole_all]
     words = (width + DAY + 2 * NEAR) // 64 + 1
 
     def pack(rows: list[int], shift: int = 0) -> Words:
@@ -152,6 +173,8 @@ def _by_words(spans: Sequence[Span], base: int, left_out: int) -> Pairs:
     first = np.array([span.first for span in spans])[:, None]
     last = np.array([span.last for span in spans])[:, None]
     overlap = np.minimum(last, last.T) - np.maximum(first, first.T) + 1 >= SHARED_HOURS
+    whole = pack(whole_all)
+    overlap |= _meet(whole, whole) >= TOGETHER_HOURS
     np.fill_diagonal(overlap, False)
     zero = overlap.astype(np.float64)
     both = _meet(active, active)

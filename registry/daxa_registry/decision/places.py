@@ -24,38 +24,38 @@ import numpy as np
 import numpy.typing as npt
 
 from daxa_core.model import Manner
-from daxa_registry.decision.graph import Place, Population, Presence
-from daxa_registry.decision.overlap import Pairs, Span, join, pairs_of
+from daxa_registry.decision.graph import UNKNOWN_DEVICE, Place, Population, Presence
+from daxa_registry.decision.overlap import Span, join, pairs_of
 
-REFUSED_TOGETHER_HOURS = 48
+HOME_SHARE = 0.2
 PARTNER_HOURS = 4
 PARTNER_RATIO = 0.7
 NEWCOMER_HOURS = 24
-NEAR_HOURS = 2
-ROSTER = 40
+HUB_PERSONS = 64
+SMALL_PLACE = 40
+
+
+# Sums over parties, each weighted by how surely it is another person: the weights; c0, q0, c24, q24, n0, n24 of ``overlap``;
+# the weights of those with one of the subject's devices; ln(hours there) and its square; the share of their hours that they
+# spend elsewhere; the weights of those who were there a day or more before the subject.
+Sums = tuple[float, float, float, float, float, float, float, float, float, float, float, float]
+NO_SUMS: Sums = (0.0,) * 12
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one member's parties are to one subject on one address. Bit sets are over the address's persons."""
+    """What one member's parties are to one subject on one address. Bit sets are over the address's persons.
+
+    ``company`` are sums over all who were there at the same time, ``kin`` over those of them who have one of the subject's
+    devices or keep its hours: all that counts in a hub.
+    """
 
     member: int
     others: int  # persons there at the same time
     same: int  # those of them with one of the subject's devices
     partners: int  # those of them who keep the subject's hours beyond the daily rhythm
-    near: int  # those of them who were there within NEAR hours of the subject, twice at least
-    weight: float  # parties, weighted by how surely they are other people
-    c0: float
-    q0: float
-    c24: float
-    q24: float
-    n0: float
-    n24: float
-    same_weight: float
-    log_hours: float  # sum of ln(hours there), and of its square
-    log_hours2: float
-    away: float  # sum of the shares of their hours that the co-tenants spend elsewhere
-    before: float  # parties that were there a day or more before the subject
+    company: Sums
+    kin: Sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +74,20 @@ class Tenancy:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A key that failed on this address with one device: which other strange keys failed so within two days."""
+    """Keys that failed on this address with one device though it is not theirs, by member, as (key, first, last)."""
 
-    first: int
-    last: int
-    by_member: tuple[tuple[int, int], ...]  # member, bit set over the address's refused keys, this one's included
+    by_member: tuple[tuple[int, tuple[tuple[int, int, int], ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A party on an address: the person's bit here, who it is everywhere, and its hours here and anywhere."""
+    """A party on an address: the person's bit here, who it is everywhere, its hours here and how many anywhere."""
 
     member: int
     person: int
     identity: int | tuple[int, bytes]
-    here: int
+    devices: frozenset[int]
+    span: Span
     anywhere: int
 
 
@@ -106,8 +105,10 @@ class PlaceFacts:
     everyone: tuple[tuple[int, int], ...]
     declarers: tuple[tuple[int, int], ...]
     tenants: Mapping[int, Tenancy]
-    roster: tuple[Entry, ...]  # empty where there are more than ROSTER parties
-    refused: Mapping[tuple[int, int], Refused]  # by (key, device)
+    roster: tuple[Entry, ...]  # the parties, if there are more than one and not more than SMALL_PLACE
+    by_device: Mapping[int, tuple[Entry, ...]]  # the parties by device, where there are more
+    unusual: Span | None  # hours that were left out of all comparisons
+    refused: Mapping[int, Refused]  # by device
 
 
 class _Party:
@@ -129,10 +130,12 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
     parties: dict[tuple[int, object], _Party] = {}
     declared: list[_Party] = []
     refusals: list[Presence] = []
-    used_keys: set[int] = set()
+    use: dict[int, float] = {}
+    declared_keys: set[int] = set()
     spans: dict[int, Span] = {}
     devices: dict[int, set[int]] = {}
     of_subject: dict[int, _Party] = {}
+    keys: dict[int, int] = {}
     for presence in place.presences:
         subject = presence.subject
         if presence.manner is Manner.REJECTED:
@@ -148,33 +151,39 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
             party = parties[(subject.member, identity)] = _Party(subject.member, subject.holder, identity)
         if presence.manner is Manner.DECLARED:
             declared.append(party)
+            declared_keys.add(subject.key)
             continue
-        used_keys.add(subject.key)
         party.span = join(party.span, presence.first, presence.hours)
         party.devices.add(presence.device)
         party.subjects[subject.id] = subject.hours
         spans[subject.id] = join(spans.get(subject.id), presence.first, presence.hours)
         devices.setdefault(subject.id, set()).add(presence.device)
         of_subject[subject.id] = party
+        keys[subject.id] = subject.key
     known = _number_persons(list(parties.values()))
     present = [party for party in parties.values() if party.span is not None]
-    shares = _shares(present, Span(population.unusual_first, population.unusual) if population.unusual else None)
+    unusual = Span(population.unusual_first, population.unusual) if population.unusual else None
+    shares = _shares(present, unusual)
     roster: tuple[Entry, ...] = ()
-    if 1 < len(present) <= ROSTER:
+    if len(present) > 1:
         roster = tuple(
-            Entry(p.member, 1 << p.person, p.identity, p.span.hours.bit_count(), p.anywhere)
+            Entry(p.member, 1 << p.person, p.identity, frozenset(p.devices - {UNKNOWN_DEVICE}), p.span, p.anywhere)
             for p in present
             if p.span is not None
         )
     tenants: dict[int, Tenancy] = {}
     for subject_id, party in of_subject.items():
         span = spans[subject_id]
+        mine = span.hours.bit_count()
+        portion = mine / max(party.subjects[subject_id], mine)
+        key = keys[subject_id]
+        use[key] = max(use.get(key, 0.0), portion)
         tenants[subject_id] = Tenancy(
             party.member,
             1 << party.person,
             span.first,
             span.last,
-            span.hours.bit_count(),
+            mine,
             span.hours,
             frozenset(devices[subject_id]),
             shares.get(id(party), ()),
@@ -190,9 +199,19 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
         _members_bits(present),
         _members_bits(declared),
         tenants,
-        roster,
-        _refused(refusals, used_keys),
+        roster if len(roster) <= SMALL_PLACE else (),
+        _grouped(roster) if len(roster) > SMALL_PLACE else {},
+        unusual,
+        _refused(refusals, use, declared_keys),
     )
+
+
+def _grouped(roster: tuple[Entry, ...]) -> dict[int, tuple[Entry, ...]]:
+    groups: dict[int, list[Entry]] = {}
+    for entry in roster:
+        for device in entry.devices:
+            groups.setdefault(device, []).append(entry)
+    return {device: tuple(entries) for device, entries in groups.items()}
 
 
 def _number_persons(parties: list[_Party]) -> int:
@@ -230,34 +249,51 @@ def _shares(parties: list[_Party], unusual: Span | None) -> dict[int, tuple[Shar
     same = _same_device([party.devices for party in parties]) & apart
     ratio = np.log((pairs.c0 + 1) / (pairs.q0 + 1)) - np.log((pairs.c24 + 1) / (pairs.q24 + 1))
     partner = apart & (pairs.c0 >= PARTNER_HOURS) & (ratio >= PARTNER_RATIO)
-    near = apart & (pairs.n0 >= NEAR_HOURS)
     hours = np.array([span.hours.bit_count() for span in spans], dtype=np.float64)
     away = np.array([1 - h / max(p.anywhere, h) for p, h in zip(parties, hours, strict=True)], dtype=np.float64)
     log_hours = np.log(hours)
     first = np.array([span.first for span in spans])
-    before = first[None, :] <= first[:, None] - NEWCOMER_HOURS
-    members = sorted(set(member.tolist()))
+    before = (first[None, :] <= first[:, None] - NEWCOMER_HOURS).astype(np.float64)
+    one = np.ones((n, n))
+    layers = np.stack(
+        [
+            *(one, pairs.c0, pairs.q0, pairs.c24, pairs.q24, pairs.n0, pairs.n24, same.astype(np.float64)),
+            *(one * log_hours, one * log_hours**2, one * away, before),
+        ]
+    )
+    person = [party.person for party in parties]
     collected: list[list[Share]] = [[] for _ in range(n)]
-    for m in members:
-        column = member == m
-        open_count = (unsure & column).sum(axis=1, keepdims=True)
-        weight = (apart & column) * np.where(unsure, (open_count - 1) / np.maximum(open_count, 1), 1.0)
-        sums = _sums(weight, pairs, same, log_hours, away, before)
-        bit_columns = [(1 << parties[j].person, j) for j in np.flatnonzero(column)]
-        for i in np.flatnonzero((apart & column).any(axis=1)):
-            others = alike = partners = close = 0
-            row_apart, row_same, row_partner, row_near = apart[i], same[i], partner[i], near[i]
-            for bit, j in bit_columns:
-                if row_apart[j]:
-                    others |= bit
-                    if row_same[j]:
-                        alike |= bit
-                    if row_partner[j]:
-                        partners |= bit
-                    if row_near[j]:
-                        close |= bit
-            collected[i].append(Share(m, others, alike, partners, close, *sums[i]))
+    for m in sorted(set(member.tolist())):
+        columns = np.flatnonzero(member == m)
+        there = apart[:, columns]
+        rows = np.flatnonzero(there.any(axis=1))
+        if not len(rows):
+            continue
+        part = np.ix_(rows, columns)
+        doubt = unsure[part]
+        open_count = doubt.sum(axis=1, keepdims=True)
+        weight = apart[part] * np.where(doubt, (open_count - 1) / np.maximum(open_count, 1), 1.0)
+        block = layers[:, rows[:, None], columns[None, :]]
+        company = (block * weight).sum(axis=2).T.tolist()
+        related = same[part] | partner[part]
+        kin = (block * (weight * related)).sum(axis=2).T.tolist() if related.any() else None
+        who = [person[j] for j in columns]
+        bits = [_bit_sets(table[part], who) for table in (apart, same, partner)]
+        for at, i in enumerate(rows.tolist()):
+            sums = tuple(kin[at]) if kin is not None else NO_SUMS
+            collected[i].append(Share(m, bits[0][at], bits[1][at], bits[2][at], tuple(company[at]), sums))
     return {id(party): tuple(collected[i]) for i, party in enumerate(parties)}
+
+
+def _bit_sets(table: npt.NDArray[np.bool_], persons: list[int]) -> list[int]:
+    """Each row of flags as a bit set over persons."""
+    if not table.any():
+        return [0] * len(table)
+    width = max(persons) + 1
+    wide = np.zeros((len(table), width), dtype=np.bool_)
+    wide[:, persons] = table
+    packed = np.packbits(wide, axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in packed]
 
 
 def _same_device(devices: list[set[int]]) -> npt.NDArray[np.bool_]:
@@ -274,61 +310,18 @@ def _same_device(devices: list[set[int]]) -> npt.NDArray[np.bool_]:
     return same
 
 
-def _sums(
-    weight: npt.NDArray[np.float64],
-    pairs: Pairs,
-    same: npt.NDArray[np.bool_],
-    log_hours: npt.NDArray[np.float64],
-    away: npt.NDArray[np.float64],
-    before: npt.NDArray[np.bool_],
-) -> list[list[float]]:
-    columns = np.stack(
-        [
-            weight.sum(axis=1),
-            (weight * pairs.c0).sum(axis=1),
-            (weight * pairs.q0).sum(axis=1),
-            (weight * pairs.c24).sum(axis=1),
-            (weight * pairs.q24).sum(axis=1),
-            (weight * pairs.n0).sum(axis=1),
-            (weight * pairs.n24).sum(axis=1),
-            (weight * same).sum(axis=1),
-            (weight * log_hours).sum(axis=1),
-            (weight * log_hours**2).sum(axis=1),
-            (weight * away).sum(axis=1),
-            (weight * before).sum(axis=1),
-        ],
-        axis=1,
-    )
-    rows: list[list[float]] = columns.tolist()
-    return rows
-
-
-def _refused(refusals: list[Presence], used_keys: set[int]) -> dict[tuple[int, int], Refused]:
-    """Per key and device that failed here: the strange keys that failed so within two days, by member."""
-    by_device: dict[int, list[Presence]] = {}
+def _refused(refusals: list[Presence], use: Mapping[int, float], declared_keys: set[int]) -> dict[int, Refused]:
+    """By device: the keys that failed here and are strangers here. ``use`` is each key's largest share of hours here."""
+    by_device: dict[int, dict[int, list[tuple[int, int, int]]]] = {}
     for presence in refusals:
-        if presence.subject.key not in used_keys:
-            by_device.setdefault(presence.device, []).append(presence)
-    out: dict[tuple[int, int], Refused] = {}
-    for device, group in by_device.items():
-        number: dict[int, int] = {}
-        for presence in group:
-            number.setdefault(presence.subject.key, len(number))
-        for presence in group:
-            near: dict[int, int] = {}
-            for other in group:
-                gap = max(other.first - presence.last, presence.first - other.last)
-                if gap <= REFUSED_TOGETHER_HOURS:
-                    near[other.subject.member] = near.get(other.subject.member, 0) | 1 << number[other.subject.key]
-            key = (presence.subject.key, device)
-            earlier = out.get(key)
-            if earlier is not None:
-                for member, bits in earlier.by_member:
-                    near[member] = near.get(member, 0) | bits
-            first = presence.first if earlier is None else min(presence.first, earlier.first)
-            last = presence.last if earlier is None else max(presence.last, earlier.last)
-            out[key] = Refused(first, last, tuple(sorted(near.items())))
-    return out
+        subject = presence.subject
+        if use.get(subject.key, 0.0) < HOME_SHARE and subject.key not in declared_keys:
+            rows = by_device.setdefault(presence.device, {}).setdefault(subject.member, [])
+            rows.append((subject.key, presence.first, presence.last))
+    return {
+        device: Refused(tuple((member, tuple(sorted(rows))) for member, rows in sorted(members.items())))
+        for device, members in by_device.items()
+    }
 
 
 def persons(known: int, bits: tuple[int, ...] | list[int]) -> int:

@@ -96,7 +96,6 @@ class Policy:
     version: str
     digest: bytes
     levels: Levels
-    hub_persons: int
     leak_confirmed: float
     weights: Mapping[Hypothesis, Weights]
     ladder: LadderPolicy
@@ -115,7 +114,6 @@ def load_policy(text: str) -> Policy:
     version = top.text("version")
     levels = _levels(top.table("levels"))
     bounds = top.table("bounds")
-    hub_persons = int(bounds.number("hub_persons", 8, 100_000))
     leak_confirmed = bounds.number("leak_confirmed", -MAX_NATS, 2 * MAX_NATS)
     bounds.done()
     ladder = _ladder(top.table("ladder"))
@@ -123,7 +121,7 @@ def load_policy(text: str) -> Policy:
     top.done()
     canonical = json.dumps(_canonical(table), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     digest = blake3(canonical.encode(), derive_key_context=DIGEST_CONTEXT).digest()
-    return Policy(version, digest, levels, hub_persons, leak_confirmed, weights, ladder)
+    return Policy(version, digest, levels, leak_confirmed, weights, ladder)
 
 
 def default_policy_text() -> str:

@@ -1,7 +1,9 @@
 """Leaked and being tried: refusals that came from strangers, with how many other keys, and at whose doors.
 
-A refusal from an address that the key was used from, or with a client stack of its own, is its holder's mistake: an expired
-key, a wrong clock, an allow-list forgotten, a key pasted into the wrong exchange. Only what is foreign in both counts.
+A refusal from an address that is the key's own (it spends a good part of its hours there, or its allow-list names it), or at
+its own exchange with a client stack that it uses elsewhere, is its holder's mistake: an expired key, a wrong clock, an
+allow-list forgotten. So is one at the wrong exchange from one of its networks. Only what is foreign counts; and a short use
+from an address where many foreign keys failed is the prober's success.
 """
 
 from __future__ import annotations
@@ -12,93 +14,118 @@ from dataclasses import dataclass
 
 from daxa_core.model import Manner
 from daxa_registry.decision.graph import Neighbourhood, Population, Presence
-from daxa_registry.decision.places import PlaceFacts, Refused
+from daxa_registry.decision.places import HOME_SHARE, PlaceFacts, Refused
 
+TOGETHER_HOURS = 48
+PROBER_KEYS = 3
 NOTHING = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One strange refusal: who reported it, where, and with which other keys."""
+    """One strange presentation: who reported it, where, and with which other keys."""
 
     member: int
     network: int
-    together: Refused
+    together: tuple[tuple[int, frozenset[int]], ...]  # member, keys that failed there so within two days
     prober: float
     accepted: bool
+
+    def breadth(self, gone: frozenset[int]) -> int:
+        """How many keys, this one included, as far as the members not ``gone`` reported."""
+        keys: set[int] = set()
+        for member, failed in self.together:
+            if member not in gone:
+                keys |= failed
+        return len(keys)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """All strange refusals of a key."""
+    """All strange presentations of a key."""
 
     home: int
+    key: int
     attempts: tuple[Attempt, ...]
     members: frozenset[int]
     last_hour: int
 
     def without(self, gone: frozenset[int]) -> tuple[float, ...]:
         """The features of a leak, in the order of ``FEATURES``."""
-        if not self.attempts:
-            return NOTHING
-        attempts = [attempt for attempt in self.attempts if attempt.member not in gone]
-        if not attempts:
-            return NOTHING
         breadth = 0
-        for attempt in attempts:
-            keys = 0
-            for member, bits in attempt.together.by_member:
-                if member not in gone:
-                    keys |= bits
-            breadth = max(breadth, keys.bit_count())
-        return (
-            float(breadth),
-            max(attempt.prober for attempt in attempts),
-            float(len({attempt.network for attempt in attempts})),
-            float(len({attempt.member for attempt in attempts} - {self.home})),
-            float(any(attempt.accepted for attempt in attempts)),
-        )
+        prober = 0.0
+        networks: set[int] = set()
+        doors: set[int] = set()
+        accepted = False
+        for attempt in self.attempts:
+            if attempt.member in gone:
+                continue
+            wide = attempt.breadth(gone)
+            if attempt.accepted and wide < PROBER_KEYS:
+                continue
+            accepted |= attempt.accepted
+            breadth = max(breadth, wide)
+            prober = max(prober, attempt.prober)
+            networks.add(attempt.network)
+            if attempt.member != self.home:
+                doors.add(attempt.member)
+        if not breadth:
+            return NOTHING
+        return float(breadth), prober, float(len(networks)), float(len(doors)), float(accepted)
 
 
 def refusals_of(
     neighbourhood: Neighbourhood, used: Sequence[Presence], facts: Mapping[int, PlaceFacts], population: Population
 ) -> Refusals:
-    """The strange refusals of the subject's key, at its own exchange and at others."""
-    home = neighbourhood.subject.member
+    """The strange presentations of the subject's key, at its own exchange and at others."""
+    subject = neighbourhood.subject
+    home, key = subject.member, subject.key
     failed = [p for p in (*neighbourhood.own, *neighbourhood.elsewhere) if p.manner is Manner.REJECTED]
-    if not failed:
-        return Refusals(home, (), frozenset(), 0)
-    since: dict[int, int] = {}
-    stacks: set[int] = set()
+    tried = [p for p in used if p.device in facts[p.address].refused]
+    if not failed and not tried:
+        return Refusals(home, key, (), frozenset(), 0)
+    hours: dict[int, int] = {}
+    stacks: dict[int, set[int]] = {}
+    networks: dict[int, set[int]] = {}
     for presence in used:
-        stacks.add(presence.device)
-        earliest = since.get(presence.address)
-        since[presence.address] = presence.first if earliest is None else min(earliest, presence.first)
-    networks = {presence.network for presence in used}
-    declared = {p.address for p in neighbourhood.own if p.manner is Manner.DECLARED}
-    key = neighbourhood.subject.key
+        hours[presence.address] = hours.get(presence.address, 0) + presence.hours.bit_count()
+        stacks.setdefault(presence.device, set()).add(presence.address)
+        networks.setdefault(presence.network, set()).add(presence.address)
+    total = max(sum(hours.values()), 1)
+    own = {address for address, there in hours.items() if there / total >= HOME_SHARE}
+    own.update(p.address for p in neighbourhood.own if p.manner is Manner.DECLARED)
     attempts: list[Attempt] = []
     members: set[int] = set()
     last = 0
-    for presence in failed:
-        first_use = since.get(presence.address)
-        accepted = first_use is not None and first_use >= presence.first
-        if presence.address in declared or (first_use is not None and not accepted):
+    for presence in (*failed, *tried):
+        address = presence.address
+        accepted = presence.manner is Manner.USED
+        if address in own or networks.get(presence.network, set()) - {address}:
             continue
-        if presence.device and presence.device in stacks and not accepted:
+        familiar = presence.device != 0 and bool(stacks.get(presence.device, set()) - {address})
+        if familiar and presence.subject.member == home:
             continue
-        if presence.network in networks and not accepted:
-            continue
-        place = facts.get(presence.address)
-        together = place.refused.get((key, presence.device)) if place is not None else None
-        if together is None:
-            if accepted:
-                continue
-            together = Refused(presence.first, presence.last, ((presence.subject.member, 1),))
+        place = facts.get(address)
+        refused = place.refused.get(presence.device) if place is not None else None
+        together = _together(presence, refused)
         common = population.devices.get(presence.device) if presence.device else None
         prober = math.log((common.rejected + 1.0) / (common.subjects + 1.0)) if common is not None else 0.0
         attempts.append(Attempt(presence.subject.member, presence.network, together, max(prober, 0.0), accepted))
         members.add(presence.subject.member)
-        members.update(member for member, _ in together.by_member)
+        members.update(member for member, _ in together)
         last = max(last, presence.last)
-    return Refusals(home, tuple(attempts), frozenset(members), last)
+    return Refusals(home, key, tuple(attempts), frozenset(members), last)
+
+
+def _together(presence: Presence, refused: Refused | None) -> tuple[tuple[int, frozenset[int]], ...]:
+    """Which keys failed there within two days of this presentation, by member; a failure counts itself."""
+    out: dict[int, set[int]] = {}
+    if presence.manner is Manner.REJECTED:
+        out[presence.subject.member] = {presence.subject.key}
+    if refused is not None:
+        first, last = presence.first - TOGETHER_HOURS, presence.last + TOGETHER_HOURS
+        for member, rows in refused.by_member:
+            near = {key for key, start, end in rows if start <= last and end >= first}
+            if near:
+                out.setdefault(member, set()).update(near)
+    return tuple((member, frozenset(keys)) for member, keys in sorted(out.items()))

@@ -1,0 +1,165 @@
+"""Whom a key meets again: the people of its addresses, counted by person over all of them.
+
+An operator who rotates over a pool takes the same people along; on each address alone there is too little to see. So the
+hours of each person met on two addresses or more are joined and compared with the key's own hours on all of them. A *shadow*
+is a person found on three of the key's addresses or more (two, with the same client stack) that hold half of its hours in
+company. Nobody is asked for being there
+at the same time here: a pool is where one comes when another has left; that strangers on a renumbered line do so too is why
+it takes three addresses and half of the hours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from daxa_registry.decision.overlap import Span, join, meet
+from daxa_registry.decision.places import PARTNER_HOURS, PARTNER_RATIO, Entry, PlaceFacts, Tenancy, persons
+
+MAX_MET = 64
+SHADOW_ADDRESSES = 3
+SHADOW_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Travel:
+    """What one member's people are to the key over all its addresses; bit sets are over the people met."""
+
+    member: int
+    hours: float  # hours of the key in the company of each, summed
+    away: float  # the same, times the share of their time that they spend where the key is never
+    again: int  # met on two addresses or more
+    shadows: int
+    partners: int  # shadows that keep the key's hours
+    weight: float  # shadows, weighted by how surely they are other people; then sums over them
+    counts: tuple[float, float, float, float, float, float]
+    log_hours: float
+    log_hours2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Travels:
+    """All members' people; ``known`` are the bits of known holders."""
+
+    by_member: tuple[Travel, ...]
+    known: int
+
+    def persons(self, bits: list[int]) -> int:
+        """How many people at least."""
+        return persons(self.known, bits)
+
+
+NOBODY = Travels((), 0)
+
+
+class _Met:
+    __slots__ = ("addresses", "alike", "anywhere", "mine", "span")
+
+    def __init__(self) -> None:
+        self.addresses = 0
+        self.alike = 0
+        self.mine = 0
+        self.anywhere = 0
+        self.span: Span | None = None
+
+
+class _Member:
+    """One member's people, and the key's own hours on the addresses where that member has people."""
+
+    __slots__ = ("met", "mine", "total")
+
+    def __init__(self) -> None:
+        self.met: dict[int | tuple[int, bytes], _Met] = {}
+        self.mine: Span | None = None
+        self.total = 0
+
+
+def travels_of(stops: Sequence[tuple[PlaceFacts, Tenancy]], holder: int | None, home: int) -> Travels:
+    """Who was met where. ``stops`` are the key's addresses in company. What is kept for one member depends on no other."""
+    members: dict[int, _Member] = {}
+    for place, tenancy in stops:
+        here: set[int] = set()
+        for entry in _roster(place, tenancy):
+            if entry.person == tenancy.person:
+                continue
+            alike = not entry.devices.isdisjoint(tenancy.devices)
+            group = members.get(entry.member)
+            if group is None:
+                group = members[entry.member] = _Member()
+            if entry.member not in here:
+                here.add(entry.member)
+                group.mine = join(group.mine, tenancy.first, tenancy.bits)
+                group.total += tenancy.hours
+            found = group.met.get(entry.identity)
+            if found is None:
+                found = group.met[entry.identity] = _Met()
+            found.addresses += 1
+            found.alike += alike
+            found.mine += tenancy.hours
+            found.anywhere = max(found.anywhere, entry.anywhere)
+            found.span = join(found.span, entry.span.first, entry.span.hours)
+    if not members:
+        return NOBODY
+    unusual = stops[0][0].unusual
+    numbers: dict[int | tuple[int, bytes], int] = {}
+    known = 0
+    travels = []
+    for member in sorted(members):
+        group = members[member]
+        people: list[tuple[int, bool, _Met]] = []
+        for identity, one in group.met.items():
+            number = numbers.setdefault(identity, len(numbers))
+            named = isinstance(identity, int)
+            if named:
+                known |= 1 << number
+            people.append((1 << number, member == home or (named and holder is not None), one))
+        travels.append(_travel(member, people, group.mine, group.total, unusual))
+    return Travels(tuple(travels), known)
+
+
+def _roster(place: PlaceFacts, tenancy: Tenancy) -> Sequence[Entry]:
+    """Who may have come along: all on a small address, on a large one those with one of the key's devices."""
+    if not place.by_device:
+        return place.roster
+    found = {id(entry): entry for device in sorted(tenancy.devices) for entry in place.by_device.get(device, ())}
+    return list(found.values())
+
+
+def _travel(
+    member: int, group: list[tuple[int, bool, _Met]], mine: Span | None, total: int, unusual: Span | None
+) -> Travel:
+    hours = away = 0.0
+    again = shadows = partners = 0
+    found: list[tuple[int, bool, _Met]] = []
+    for bit, sure, one in group:
+        here = one.span.hours.bit_count() if one.span is not None else 0
+        hours += one.mine
+        away += one.mine * max(1.0 - here / max(one.anywhere, 1), 0.0)
+        if one.addresses >= 2:
+            again |= bit
+        often = one.addresses >= SHADOW_ADDRESSES or one.alike >= 2
+        if often and one.mine >= SHADOW_SHARE * total:
+            shadows |= bit
+            found.append((bit, sure, one))
+    found.sort(key=lambda item: (-item[2].mine, -item[2].addresses))
+    unsure = sum(not sure for _, sure, _ in found)
+    weight = log_hours = log_hours2 = 0.0
+    sums = [0.0] * 6
+    for bit, sure, one in found[:MAX_MET]:
+        w = 1.0 if sure else (unsure - 1) / unsure
+        if mine is None or one.span is None:
+            continue
+        counts = meet(mine, one.span, unusual)
+        if counts is None:
+            continue
+        c0, q0, c24, q24 = counts[:4]
+        if c0 >= PARTNER_HOURS and math.log((c0 + 1) / (q0 + 1)) - math.log((c24 + 1) / (q24 + 1)) >= PARTNER_RATIO:
+            partners |= bit
+        weight += w
+        sums = [a + w * b for a, b in zip(sums, counts, strict=True)]
+        log = math.log(one.span.hours.bit_count())
+        log_hours += w * log
+        log_hours2 += w * log * log
+    counts6 = (sums[0], sums[1], sums[2], sums[3], sums[4], sums[5])
+    return Travel(member, hours, away, again, shadows, partners, weight, counts6, log_hours, log_hours2)

@@ -1,0 +1,207 @@
+"""Peers to try the client against: real gRPC and mutual TLS, evaluators that can lie, a registry told what to say."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+
+from daxa_api.v1 import (
+    evaluation_pb2,
+    evaluation_pb2_grpc,
+    sighting_pb2,
+    sighting_pb2_grpc,
+    types_pb2,
+    verdict_pb2,
+    verdict_pb2_grpc,
+)
+from daxa_core import group, oprf, suite
+from daxa_core.errors import DaxaError
+from daxa_core.model import Kind
+from daxa_registry.keys.pki import Issued
+from daxa_registry.keys.shares import ShareFile, read_parameters, read_share
+from daxa_registry.rpc.errors import to_status
+
+
+@contextlib.contextmanager
+def serve(
+    folder: Path, add: Callable[[grpc.Server], None], port: int = 0, issued: Issued | None = None
+) -> Iterator[int]:
+    """A server with the certificate in ``folder`` or another one; answers its port. It takes that authority's members alone."""
+    server = grpc.server(
+        ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 1 << 20)]
+    )
+    add(server)
+    certificate = issued.certificate if issued else (folder / "cert.pem").read_bytes()
+    key = issued.key if issued else (folder / "key.pem").read_bytes()
+    ca = (folder / "ca.pem").read_bytes()
+    bound = server.add_secure_port(f"127.0.0.1:{port}", grpc.ssl_server_credentials([(key, certificate)], ca, True))
+    server.start()
+    try:
+        yield bound
+    finally:
+        server.stop(0).wait()
+
+
+def _refuse(context: grpc.ServicerContext, error: Exception) -> None:
+    context.abort_with_status(to_status(error))
+
+
+class Evaluator(evaluation_pb2_grpc.EvaluationServiceServicer):
+    """Honest unless told otherwise; counts what it was asked."""
+
+    def __init__(self, folder: Path) -> None:
+        parameters = read_parameters(folder / "parameters.json")
+        self.share: ShareFile = read_share(folder / "share.json", parameters)
+        self.public = {kind: parameters.public_share(kind, self.share.index) for kind in Kind}
+        self.calls: list[tuple[Kind, int]] = []
+        self.seen: list[bytes] = []
+        self.most_at_once = self._at_once = 0
+        self._lock = threading.Lock()
+        self.seconds = 0.0
+        self.error: Exception | None = None
+        self.lie = ""
+
+    def Evaluate(
+        self, request: evaluation_pb2.EvaluateRequest, context: grpc.ServicerContext
+    ) -> evaluation_pb2.EvaluateResponse:
+        kind, elements = Kind(request.kind), list(request.blinded_elements)
+        with self._lock:
+            self.calls.append((kind, len(elements)))
+            self.seen += elements
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        time.sleep(self.seconds)
+        with self._lock:
+            self._at_once -= 1
+        if self.error is not None:
+            _refuse(context, self.error)
+        key, public = self.share.shares[kind], self.public[kind]
+        if self.lie == "another key, well proved":
+            key, public = suite.generate_key_pair()
+        evaluated, proof = oprf.blind_evaluate(key, public, elements)
+        if self.lie == "one element swapped":
+            evaluated[0] = group.base_multiply(group.random_scalar())
+        elif self.lie == "one element too few":
+            evaluated.pop()
+        elif self.lie == "elements that are none":
+            evaluated = [b"\xff" * 32 for _ in evaluated]
+        elif self.lie == "the identity":
+            evaluated = [group.IDENTITY for _ in evaluated]
+        elif self.lie == "short elements":
+            evaluated = [element[:31] for element in evaluated]
+        elif self.lie == "no proof":
+            proof = b""
+        index = self.share.index + (1 if self.lie == "another's index" else 0)
+        return evaluation_pb2.EvaluateResponse(evaluated_elements=evaluated, proof=proof, index=index)
+
+
+LIES = (
+    "another key, well proved", "one element swapped", "one element too few", "elements that are none", "the identity",
+    "short elements", "no proof", "another's index",
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def evaluators(folder: Path, *indexes: int) -> Iterator[tuple[dict[int, str], dict[int, Evaluator]]]:
+    """Evaluators of a deployment: their targets and themselves, by index."""
+    with contextlib.ExitStack() as stack:
+        targets, servicers = {}, {}
+        for index in indexes:
+            home = folder / "evaluators" / str(index)
+            servicer = servicers[index] = Evaluator(home)
+            add = evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server
+            port = stack.enter_context(serve(home, lambda server, s=servicer, add=add: add(s, server)))
+            targets[index] = f"127.0.0.1:{port}"
+        yield targets, servicers
+
+
+class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.VerdictServiceServicer):
+    """Takes everything and says what it is told to; keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.batches: list[sighting_pb2.SubmitSightingsRequest] = []
+        self.cursors: list[int] = []
+        self.errors: list[Exception | str | None] = []
+        """One for each call to come: raised, "late" for no answer in time, "lost" for an answer that is lost, None for none."""
+        self.answer: Callable[[sighting_pb2.SubmitSightingsRequest], sighting_pb2.SubmitSightingsResponse] = _all_taken
+        self.streams: list[list[list[types_pb2.Verdict]]] = []
+        """One for each stream to come: its messages. A stream ends after them; the last one stays open."""
+        self.ended = threading.Event()
+        self.over = threading.Event()
+        """Set when the last stream is over, whoever ended it."""
+        self.look_up = _all_clear
+
+    def _stumble(self, context: grpc.ServicerContext) -> None:
+        error = self.errors.pop(0) if self.errors else None
+        if error == "late":
+            time.sleep(1.5)
+        elif error == "lost":
+            context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+        elif error == "odd":
+            context.abort(grpc.StatusCode.UNKNOWN, "Exception calling application: secret-key-material")
+        elif isinstance(error, Exception):
+            _refuse(context, error)
+
+    def SubmitSightings(
+        self, request: sighting_pb2.SubmitSightingsRequest, context: grpc.ServicerContext
+    ) -> sighting_pb2.SubmitSightingsResponse:
+        self.batches.append(request)
+        self._stumble(context)
+        return self.answer(request)
+
+    def BatchGetVerdicts(
+        self, request: verdict_pb2.BatchGetVerdictsRequest, context: grpc.ServicerContext
+    ) -> verdict_pb2.BatchGetVerdictsResponse:
+        self._stumble(context)
+        return self.look_up(request)
+
+    def WatchVerdicts(
+        self, request: verdict_pb2.WatchVerdictsRequest, context: grpc.ServicerContext
+    ) -> Iterator[verdict_pb2.WatchVerdictsResponse]:
+        self.cursors.append(request.after_sequence)
+        over = self.over = threading.Event()
+        if not context.add_callback(over.set):
+            over.set()
+        self._stumble(context)
+        yield verdict_pb2.WatchVerdictsResponse(head_sequence=99)
+        for verdicts in self.streams.pop(0) if self.streams else []:
+            yield verdict_pb2.WatchVerdictsResponse(verdicts=verdicts, head_sequence=99)
+        if self.streams:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
+        while context.is_active() and not self.ended.wait(0.02):
+            pass
+
+
+def _all_taken(request: sighting_pb2.SubmitSightingsRequest) -> sighting_pb2.SubmitSightingsResponse:
+    return sighting_pb2.SubmitSightingsResponse(accepted=len(request.sightings))
+
+
+def _all_clear(request: verdict_pb2.BatchGetVerdictsRequest) -> verdict_pb2.BatchGetVerdictsResponse:
+    clear = [types_pb2.Verdict(key=key, level=types_pb2.LEVEL_CLEAR) for key in request.keys]
+    return verdict_pb2.BatchGetVerdictsResponse(verdicts=clear)
+
+
+@contextlib.contextmanager
+def registry(folder: Path, servicer: Registry, port: int = 0, issued: Issued | None = None) -> Iterator[str]:
+    """The registry of a deployment, answering its target."""
+
+    def add(server: grpc.Server) -> None:
+        sighting_pb2_grpc.add_SightingServiceServicer_to_server(servicer, server)
+        verdict_pb2_grpc.add_VerdictServiceServicer_to_server(servicer, server)
+
+    with serve(folder / "registry", add, port, issued) as bound:
+        yield f"127.0.0.1:{bound}"
+
+
+def verdict(key: bytes, sequence: int, level: types_pb2.Level = types_pb2.LEVEL_WARN) -> types_pb2.Verdict:
+    """A verdict as the wire has it."""
+    return types_pb2.Verdict(key=key, level=level, score=3.0, sequence=sequence)
+
+
+__all__ = ["LIES", "DaxaError", "Evaluator", "Registry", "evaluators", "registry", "serve", "verdict"]

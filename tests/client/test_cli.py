@@ -1,0 +1,87 @@
+"""``daxa-client``: its two commands against running peers, and how it says that something is wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import peers
+import pytest
+
+from daxa_api.v1 import verdict_pb2
+from daxa_client._cli import main
+
+
+@pytest.fixture
+def folder(deployed: Path, tmp_path: Path) -> Path:
+    """The member's folder, to be pointed at the test's peers."""
+    return shutil.copytree(deployed / "members/upbit", tmp_path / "upbit")
+
+
+def point(folder: Path, registry: str, evaluators: dict[int, str]) -> str:
+    """The member's file with the targets given; answers its path."""
+    path = folder / "client.toml"
+    kept = path.read_text().partition("[registry]")[0], "[tls]" + path.read_text().partition("[tls]")[2]
+    tables = "".join(f'[[evaluator]]\nindex = {i}\ntarget = "{target}"\n' for i, target in evaluators.items())
+    path.write_text(f'{kept[0]}[registry]\ntargets = ["{registry}"]\n{tables}{kept[1]}')
+    return str(path)
+
+
+def test_verdicts_are_a_line_each(
+    deployed: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Keys on standard input, JSON out, the key as it was given; a key that is wrong is exit code 2 and its place."""
+    servicer = peers.Registry()
+    servicer.look_up = lambda request: verdict_pb2.BatchGetVerdictsResponse(
+        verdicts=[peers.verdict(key, n) for n, key in enumerate(request.keys, 1)]
+    )
+    with peers.registry(deployed, servicer) as target, peers.evaluators(deployed, 1, 2) as (targets, _):
+        path = point(folder, target, targets)
+        monkeypatch.setattr(sys, "stdin", io.StringIO("key-one\n\nkey-two\n"))
+        main(["--config", path, "verdicts"])
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [(v["key"], v["level"], v["sequence"]) for v in lines] == [
+            ("key-one", "WARN", 1),
+            ("key-two", "WARN", 2),
+        ]
+        monkeypatch.setattr(sys, "stdin", io.StringIO("key-one\nkey two\n"))
+        with pytest.raises(SystemExit) as ended:
+            main(["--config", path, "verdicts"])
+    captured = capsys.readouterr()
+    assert (ended.value.code, captured.out) == (2, "")
+    assert captured.err == "daxa-client: INVALID_KEY: keys[1].key: 1 to 128 visible ASCII characters\n"
+
+
+def test_watch_prints_as_it_happens(deployed: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Verdicts after the sequence given, until something is wrong that waiting does not mend: here, a gap."""
+    servicer = peers.Registry()
+    servicer.streams = [[[peers.verdict(b"k" * 32, 8)], [peers.verdict(b"k" * 32, 10)]]]
+    with peers.registry(deployed, servicer) as target, pytest.raises(SystemExit) as ended:
+        main(["--config", point(folder, target, {1: target, 2: target}), "watch", "--after", "7"])
+    captured = capsys.readouterr()
+    assert [(v["sequence"], v["key"]) for v in map(json.loads, captured.out.splitlines())] == [(8, None)]
+    assert ended.value.code == 2
+    assert captured.err.startswith("daxa-client: CURSOR_OUT_OF_RANGE: registry: ")
+    assert servicer.cursors == [7]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--config", "nowhere.toml", "watch"], "INVALID_CONFIGURATION: nowhere.toml: a readable file"),
+        (["watch", "--after", "x"], "a sequence, 0 for all"),
+        (["watch", "--after", "-1"], "a readable file"),
+        ([], "command"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(arguments: list[str], said: str, tmp_path: Path) -> None:
+    """No traceback, exit code 2, from a folder without a client.toml."""
+    command = [sys.executable, "-c", "from daxa_client._cli import main; main()", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
