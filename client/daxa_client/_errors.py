@@ -32,7 +32,9 @@ CLASSES: dict[ErrorCode, type[DaxaError]] = {
     **dict.fromkeys((_C.INVALID_PROOF, _C.INVALID_SHARE), CryptoError),
     **dict.fromkeys((_C.STALE_KEY_VERSION, _C.STALE_CANONICAL_VERSION), Refused),
     **dict.fromkeys((_C.CERTIFICATE_MISSING, _C.CERTIFICATE_EXPIRED, _C.CERTIFICATE_FOREIGN), Refused),
-    **dict.fromkeys((_C.CERTIFICATE_IDENTITY, _C.MEMBER_MISMATCH, _C.PERMISSION_DENIED), Refused),
+    **dict.fromkeys(
+        (_C.CERTIFICATE_REVOKED, _C.CERTIFICATE_IDENTITY, _C.MEMBER_MISMATCH, _C.PERMISSION_DENIED), Refused
+    ),
     **dict.fromkeys((_C.QUOTA_EXHAUSTED, _C.OVERLOADED, _C.NOT_FOUND), Refused),
     **dict.fromkeys((_C.NOT_ENOUGH_EVALUATORS, _C.UNAVAILABLE, _C.DEADLINE_EXCEEDED, _C.INTERNAL), Unavailable),
     **dict.fromkeys((_C.INVALID_PARAMETERS, _C.INVALID_CONFIGURATION), ConfigurationError),
@@ -126,7 +128,8 @@ def certificate_problem(ca: bytes, certificate: bytes) -> DaxaError | None:
     field = "tls.certificate"
     try:
         own = x509.load_pem_x509_certificate(certificate)
-        authorities = x509.load_pem_x509_certificates(ca)
+        # Who brings a certificate from an authority of its own puts that authority's certificate after it.
+        authorities = x509.load_pem_x509_certificates(ca) + x509.load_pem_x509_certificates(certificate)[1:]
     except ValueError:
         return Refused(ErrorCode.CERTIFICATE_MISSING, field, "a certificate in PEM, and one or more in tls.ca")
     now = datetime.datetime.now(datetime.UTC)

@@ -23,11 +23,12 @@ from daxa_api.v1 import (
 from daxa_core import group
 
 from .backtest import Backtest
-from .config import EvaluatorConfig, RegistryConfig, TlsFiles, read_evaluator, read_registry
+from .config import EvaluatorConfig, RegistryConfig, read_evaluator, read_registry
 from .decision.policy import Policy, default_policy, load_policy
+from .keys.credentials import Credentials
 from .keys.shares import read_parameters, read_share
 from .rpc.evaluation import EvaluationService
-from .rpc.server import Service, Tls, build_server
+from .rpc.server import Service, build_server
 from .rpc.sightings import SightingService
 from .rpc.verdicts import VerdictService
 from .service.intake import Intake
@@ -52,10 +53,6 @@ def make_backtest(policy: Policy) -> Backtest:
     return Backtest(open_store(":memory:"), policy)
 
 
-def _tls(files: TlsFiles) -> Tls:
-    return Tls(files.ca, files.certificate, files.key)
-
-
 @asynccontextmanager
 async def evaluator_server(
     config: EvaluatorConfig, clock: Callable[[], float] = time.time
@@ -70,7 +67,7 @@ async def evaluator_server(
         EvaluationService(parameters, share, quota, config.trust_domain),
         evaluation_pb2.DESCRIPTOR.services_by_name["EvaluationService"],
     )
-    server, port = await build_server(config.listen, _tls(config.tls), [service], config.trust_domain)
+    server, port = await build_server(config.listen, Credentials(config.tls), [service], config.trust_domain)
     await server.start()
     try:
         yield share.index, port
@@ -109,7 +106,7 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
     ]
     server: grpc.aio.Server | None = None
     try:
-        server, port = await build_server(config.listen, _tls(config.tls), services, domain)
+        server, port = await build_server(config.listen, Credentials(config.tls), services, domain)
         await server.start()
         yield port
     finally:

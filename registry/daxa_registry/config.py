@@ -14,7 +14,8 @@ from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_core.model import Kind
 from daxa_core.settings import Table
 
-from .keys.pki import PEER_NAME, TRUST_DOMAIN, check_credentials
+from .keys.credentials import OutsideAuthority, TlsFiles, load
+from .keys.pki import PEER_NAME, TRUST_DOMAIN
 
 DEFAULT_QUOTA = {
     Kind.KEY: 1_000_000,
@@ -24,16 +25,8 @@ DEFAULT_QUOTA = {
     Kind.HOLDER: 500_000,
 }
 DEFAULT_TRUST_DOMAIN = "daxa.kr"
+_OUTSIDE_ID = re.compile(rf"(member|auditor)/{PEER_NAME.pattern}")
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
-
-
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """Paths of PEM files."""
-
-    ca: Path
-    certificate: Path
-    key: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +66,29 @@ def _read(path: Path) -> Table:
 
 
 def _tls(table: Table) -> TlsFiles:
-    paths = {name: table.path(name) for name in ("ca", "certificate", "key")}
+    files = TlsFiles(
+        ca=table.path("ca"),
+        certificate=table.path("certificate"),
+        key=table.path("key"),
+        crl=table.path("crl") if table.has("crl") else None,
+        outside=tuple(_outside(one) for one in table.tables("outside")) if table.has("outside") else (),
+    )
     table.done()
-    read: dict[str, bytes] = {}
-    for name, path in paths.items():
-        try:
-            read[name] = path.read_bytes()
-        except OSError as error:
-            raise table.refuse(name, f"a readable PEM file, got {type(error).__name__}") from None
     try:
-        check_credentials(read["ca"], read["certificate"], read["key"])
+        load(files)
     except ConfigurationError as error:
         raise table.refuse(error.field, error.expected) from None
-    return TlsFiles(**paths)
+    return files
+
+
+def _outside(table: Table) -> OutsideAuthority:
+    ids = table.texts("ids")
+    # The servers and the operators are this deployment's own; an outside authority speaks for those who bring it.
+    if not all(_OUTSIDE_ID.fullmatch(one) for one in ids):
+        raise table.refuse("ids", "member/NAME or auditor/NAME, one or more")
+    one = OutsideAuthority(table.path("ca"), frozenset(ids), table.path("crl") if table.has("crl") else None)
+    table.done()
+    return one
 
 
 def _listen(table: Table) -> str:

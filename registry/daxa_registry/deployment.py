@@ -23,8 +23,9 @@ from daxa_core.pseudonym import SECRET_BYTES
 from daxa_core.threshold import MAX_EVALUATORS
 
 from .config import DEFAULT_QUOTA, DEFAULT_TRUST_DOMAIN
+from .keys.authority_folder import AuthorityFolder
 from .keys.files import make_private_folder, write_public, write_secret
-from .keys.pki import PEER_NAME, TRUST_DOMAIN, Authority
+from .keys.pki import PEER_NAME, TRUST_DOMAIN
 from .keys.shares import ShareFile, deal
 
 MEMBERS = ("upbit", "bithumb", "coinone", "korbit", "gopax")
@@ -137,12 +138,9 @@ def _make(folder: Path, plan: Plan) -> None:
 
 
 def _fill(root: Path, plan: Plan) -> None:
-    authority = Authority.create(plan.trust_domain)
+    authority = AuthorityFolder.create(root / "ca", plan.trust_domain)
     parameters, shares = deal(plan.threshold, plan.evaluators)
     write_public(root / "README.md", _readme(plan, parameters).encode())
-    ca = make_private_folder(root / "ca")
-    write_public(ca / "ca.pem", authority.certificate)
-    write_secret(ca / "ca.key", authority.key)
     _registry(_peer(root / "registry", authority, "registry", _names(plan, 0)), plan, parameters)
     for share in shares:
         peer = _peer(
@@ -158,17 +156,20 @@ def _names(plan: Plan, place: int) -> list[str]:
     return sorted({"localhost", plan.host_of(place)})
 
 
-def _peer(folder: Path, authority: Authority, path: str, hosts: Sequence[str]) -> Path:
-    """A folder for one peer, with its certificate, its key and the authority's certificate."""
+def _peer(folder: Path, authority: AuthorityFolder, path: str, hosts: Sequence[str]) -> Path:
+    """A folder for one peer, with its certificate, its key and the authority's certificate; a server's has its list too."""
     make_private_folder(folder)
-    issued = authority.issue(path, hosts)
-    write_public(folder / "ca.pem", authority.certificate)
+    issued = authority.issue(path, hosts, by="init")
+    write_public(folder / "ca.pem", authority.authority.certificate)
+    if hosts:
+        write_public(folder / "crl.pem", authority.revocation_list)
     write_public(folder / "cert.pem", issued.certificate)
     write_secret(folder / "key.pem", issued.key)
     return folder
 
 
 _TLS = '[tls]\nca = "ca.pem"\ncertificate = "cert.pem"\nkey = "key.pem"\n'
+_SERVER_TLS = f'{_TLS}crl = "crl.pem"   # `daxa-registry pki revoke` makes it; read again while the server runs\n'
 
 
 def _registry(folder: Path, plan: Plan, parameters: Parameters) -> None:
@@ -177,7 +178,7 @@ def _registry(folder: Path, plan: Plan, parameters: Parameters) -> None:
     make_private_folder(folder / "data")
     text = (
         f'listen = "{plan.target(0)}"\ndatabase = "data/registry.sqlite"\nparameters = "parameters.json"\n'
-        f'trust_domain = "{plan.trust_domain}"\nmembers = [{members}]\n\n{_TLS}\n'
+        f'trust_domain = "{plan.trust_domain}"\nmembers = [{members}]\n\n{_SERVER_TLS}\n'
         "[retention]\nhours = 720        # how long a sighting counts\nbatch_hours = 48   # how long a batch id is remembered\n"
     )
     write_public(folder / "registry.toml", text.encode())
@@ -190,7 +191,7 @@ def _evaluator(folder: Path, plan: Plan, parameters: Parameters, share: ShareFil
     quota = "".join(f"{kind.name} = {DEFAULT_QUOTA[kind]}\n" for kind in Kind)
     text = (
         f'listen = "{plan.target(share.index)}"\nshare = "share.json"\nparameters = "parameters.json"\n'
-        f'data = "data"\ntrust_domain = "{plan.trust_domain}"\n\n{_TLS}\n'
+        f'data = "data"\ntrust_domain = "{plan.trust_domain}"\n\n{_SERVER_TLS}\n'
         f"# Elements of each kind that one caller may have evaluated in a UTC day.\n[quota]\n{quota}"
     )
     write_public(folder / "evaluator.toml", text.encode())
@@ -249,6 +250,7 @@ A server's certificate is good for `localhost` and for the host that `init` was 
 `parameters.json` is public and must be the same everywhere: key version {parameters.key_version}, digest
 `{parameters.digest.hex()}`.
 `account.secret` is its member's alone, and must not change: with another, every customer of that member looks new.
-Certificates are good for a year. An evaluator's `data/quota.sqlite` counts what it has evaluated for whom; without it, today's
-quota is forgiven.
+Certificates are good for a year: `daxa-registry pki list --ca ca` tells until when, `pki renew` replaces one while its server
+runs, and `pki revoke` shuts one out. An evaluator's `data/quota.sqlite` counts what it has evaluated for whom; without it,
+today's quota is forgiven.
 """

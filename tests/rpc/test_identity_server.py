@@ -23,11 +23,12 @@ from grpc_status import rpc_status
 
 from daxa_api.v1 import evaluation_pb2, evaluation_pb2_grpc
 from daxa_core.errors import ConfigurationError, ErrorCode, InvalidInput, Refused
+from daxa_registry.keys.credentials import Credentials, TlsFiles
 from daxa_registry.keys.pki import Authority, Issued
 from daxa_registry.rpc import identity
 from daxa_registry.rpc.errors import DOMAIN
 from daxa_registry.rpc.identity import RIGHTS, Role
-from daxa_registry.rpc.server import Service, Tls, build_server
+from daxa_registry.rpc.server import Service, build_server
 from deployment import Told, channel, in_process, told
 
 EVALUATE = "/daxa_api.v1.EvaluationService/Evaluate"
@@ -64,6 +65,9 @@ class World:
     probe: Probe = field(default_factory=Probe)
     target: str = ""
     ahead: float = 0.0
+
+    def files(self) -> TlsFiles:
+        return TlsFiles(self.folder / "ca.pem", self.folder / "cert.pem", self.folder / "key.pem")
 
     def channel(self, path: str = "member/upbit", issued: Issued | None = None, **tls: bytes | None) -> grpc.Channel:
         issued = issued or self.authority.issue(path, [])
@@ -114,7 +118,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
     @asynccontextmanager
     async def serve() -> AsyncIterator[None]:
-        tls = Tls(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
+        tls = Credentials(world.files())
         server, port = await build_server(
             "127.0.0.1:0", tls, services, "daxa.kr", clock=lambda: time.time() + world.ahead
         )
@@ -334,20 +338,14 @@ def test_health_of_a_service_that_is_not_there_is_not_found(world: World) -> Non
 
 
 def test_a_server_that_cannot_be_built_says_why(world: World) -> None:
-    """An address that is taken, and a file that is not there, are configuration errors that name the key."""
-    good = Tls(world.folder / "ca.pem", world.folder / "cert.pem", world.folder / "key.pem")
-    gone = Tls(world.folder / "ca.pem", world.folder / "cert.pem", world.folder / "no.pem")
+    """An address that is taken is a configuration error that names the key."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        for listen, tls, name in (
-            (f"127.0.0.1:{taken.getsockname()[1]}", good, "listen"),
-            ("127.0.0.1:0", gone, "tls.key"),
-        ):
 
-            async def build(listen: str = listen, tls: Tls = tls) -> None:
-                await build_server(listen, tls, [], "daxa.kr")
+        async def build() -> None:
+            await build_server(f"127.0.0.1:{taken.getsockname()[1]}", Credentials(world.files()), [], "daxa.kr")
 
-            with pytest.raises(ConfigurationError) as caught:
-                asyncio.run(build())
-            assert (caught.value.code, caught.value.field) == (ErrorCode.INVALID_CONFIGURATION, name)
+        with pytest.raises(ConfigurationError) as caught:
+            asyncio.run(build())
+        assert (caught.value.code, caught.value.field) == (ErrorCode.INVALID_CONFIGURATION, "listen")

@@ -16,6 +16,7 @@ COMMANDS = {
     "ceremony": "deal fresh fingerprinting keys to evaluators",
     "evaluator": "serve one share of the fingerprinting keys",
     "init": "make a working deployment folder",
+    "pki": "issue, sign, renew, revoke and list certificates",
     "serve": "serve the registry",
 }
 

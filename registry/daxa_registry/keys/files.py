@@ -1,4 +1,5 @@
-"""Writing the files of a ceremony and of a deployment: secrets 0600, folders with them 0700, never over what is there."""
+"""Writing the files of a ceremony and of a deployment: secrets 0600, folders with them 0700, over what is there only by
+:func:`replace_file`."""
 
 from __future__ import annotations
 
@@ -16,6 +17,17 @@ def write_secret(path: Path, data: bytes) -> None:
 def write_public(path: Path, data: bytes) -> None:
     """Makes the file, readable by all. Raises ConfigurationError INVALID_FILE where it cannot be made or exists."""
     _write(path, data, 0o644)
+
+
+def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Puts the whole file in the place of what is there: a reader sees the one or the other. Raises as :func:`write_secret`."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    _write(beside, data, mode)
+    try:
+        beside.replace(path)
+    except OSError as error:
+        raise _refuse(path, f"a file that can be replaced, got {type(error).__name__}") from None
 
 
 def make_private_folder(path: Path) -> Path:

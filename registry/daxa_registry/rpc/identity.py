@@ -1,7 +1,8 @@
 """Who calls, and who may call what: a SPIFFE id in the client certificate, and one table, deny by default.
 
 The handshake has verified the certificate before any of this runs. What the handshake cannot see is checked here with every
-call: that the certificate names one peer of this trust domain, and that it has not expired since the connection was made.
+call: that the certificate names one peer of this trust domain, that its authority may vouch for that peer, and that it has not
+expired or been revoked since the connection was made.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from cryptography import x509
 
 from daxa_core.errors import ErrorCode, Refused
 from daxa_registry.keys.pki import PEER_NAME
+from daxa_registry.keys.trust import Trust
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -105,6 +107,13 @@ def peer_of(context: Context, trust_domain: str, now: float | None = None) -> Pe
     if not pem:
         raise Refused(ErrorCode.CERTIFICATE_MISSING, "certificate", "a client certificate")
     return peer_of_certificate(pem[0], trust_domain, now)
+
+
+def check_trust(context: Context, trust: Trust, peer: Peer) -> None:
+    """Raises Refused CERTIFICATE_FOREIGN or CERTIFICATE_REVOKED unless the caller's certificate may stand for ``peer`` now."""
+    found = context.auth_context()
+    chain = b"\n".join(found.get("x509_pem_cert_chain", ()))
+    trust.check(next(iter(found["x509_pem_cert"])), chain, str(peer))
 
 
 def check_right(method: str, peer: Peer) -> None:

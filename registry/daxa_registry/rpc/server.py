@@ -24,9 +24,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode
+from daxa_registry.keys.credentials import Credentials
 
 from .errors import abort
-from .identity import Context, check_right, peer_of
+from .identity import Context, check_right, check_trust, peer_of
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 LOG = logging.getLogger("daxa_registry.rpc")
@@ -47,27 +48,6 @@ _OPTIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
-    """A server's certificate chain, its key, and the authorities whose clients it takes; paths of PEM files."""
-
-    ca: Path
-    certificate: Path
-    key: Path
-
-    def credentials(self) -> grpc.ServerCredentials:
-        """Raises ConfigurationError naming the file that cannot be read."""
-        parts = []
-        for name, path in (("tls.key", self.key), ("tls.certificate", self.certificate), ("tls.ca", self.ca)):
-            try:
-                parts.append(path.read_bytes())
-            except OSError as error:
-                wanted = f"a readable PEM file, got {type(error).__name__}"
-                raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, name, wanted) from None
-        key, certificate, ca = parts
-        return grpc.ssl_server_credentials([(key, certificate)], root_certificates=ca, require_client_auth=True)
-
-
-@dataclass(frozen=True, slots=True)
 class Service:
     """One service to serve: what adds it to a server, the servicer, and its descriptor."""
 
@@ -79,8 +59,9 @@ class Service:
 class _Guard(grpc.aio.ServerInterceptor):
     """Before each handler: the peer and its right; after it: typed errors as statuses."""
 
-    def __init__(self, trust_domain: str, clock: Callable[[], float]) -> None:
+    def __init__(self, trust_domain: str, credentials: Credentials, clock: Callable[[], float]) -> None:
         self._trust_domain = trust_domain
+        self._credentials = credentials
         self._clock = clock
         self._guarded: dict[str, tuple[Handler, Handler]] = {}
 
@@ -110,7 +91,9 @@ class _Guard(grpc.aio.ServerInterceptor):
                 return grpc.stream_stream_rpc_method_handler(self._many(method, handler.stream_stream), *codec)
 
     def _check(self, method: str, context: Context) -> None:
-        check_right(method, peer_of(context, self._trust_domain, self._clock()))
+        peer = peer_of(context, self._trust_domain, self._clock())
+        check_trust(context, self._credentials.current().trust, peer)
+        check_right(method, peer)
 
     def _one(self, method: str, inner: Any) -> Any:
         async def call(request: Any, context: Context) -> Any:
@@ -130,6 +113,8 @@ class _Guard(grpc.aio.ServerInterceptor):
                 result = inner(request, context)
                 if hasattr(result, "__aiter__"):
                     async for item in result:
+                        # A stream outlives the check at its beginning: who was revoked since is told nothing more.
+                        self._check(method, context)
                         yield item
                 elif hasattr(result, "__await__"):
                     await result
@@ -171,15 +156,30 @@ def _where(error: Exception) -> str:
     return f"{type(error).__name__}{place}"
 
 
+def _server_credentials(credentials: Credentials) -> grpc.ServerCredentials:
+    """Server credentials that present and trust what is in force when a peer connects."""
+
+    def current() -> Any:
+        loaded = credentials.current()
+        return grpc.ssl_server_certificate_configuration([(loaded.key, loaded.certificate)], loaded.roots)
+
+    return grpc.dynamic_ssl_server_credentials(current(), current, require_client_authentication=True)
+
+
 async def build_server(
-    listen: str, tls: Tls, services: Iterable[Service], trust_domain: str, clock: Callable[[], float] = time.time
+    listen: str,
+    credentials: Credentials,
+    services: Iterable[Service],
+    trust_domain: str,
+    clock: Callable[[], float] = time.time,
 ) -> tuple[grpc.aio.Server, int]:
     """A server bound to ``listen`` (host:port; port 0 picks one), not started, and its port.
 
-    ``clock`` (seconds since the epoch) tells whether a certificate has expired since its handshake. Raises ConfigurationError
-    where a file cannot be read, or where gRPC will not bind: it says no more, so check the files' content when reading them.
+    ``clock`` (seconds since the epoch) tells whether a certificate has expired since its handshake. What ``credentials`` hold is
+    asked with every handshake and every call, so that a renewal interrupts nobody. Raises ConfigurationError where gRPC will not
+    bind.
     """
-    server = grpc.aio.server(interceptors=[_Guard(trust_domain, clock)], options=_OPTIONS)
+    server = grpc.aio.server(interceptors=[_Guard(trust_domain, credentials, clock)], options=_OPTIONS)
     names = [health.SERVICE_NAME, reflection.SERVICE_NAME]
     status = health.aio.HealthServicer()
     for service in services:
@@ -190,7 +190,7 @@ async def build_server(
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     reflection.enable_server_reflection(names, server)
     try:
-        port = server.add_secure_port(listen, tls.credentials())
+        port = server.add_secure_port(listen, _server_credentials(credentials))
     except RuntimeError:
         port = 0
     if not port:
