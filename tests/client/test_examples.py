@@ -23,6 +23,8 @@ def test_a_docstrings_example_runs(name: str) -> None:
 def test_the_public_names_are_listed_and_there() -> None:
     """What is documented can be imported, and nothing else is public."""
     assert sorted(daxa_client.__all__) == daxa_client.__all__
-    modules = {module.name for module in pkgutil.iter_modules(daxa_client.__path__)}  # these are imported by their names
+    modules = {
+        module.name for module in pkgutil.iter_modules(daxa_client.__path__)
+    }  # these are imported by their names
     public = {name for name in vars(daxa_client) if not name.startswith("_")} - modules
     assert public == set(daxa_client.__all__)
