@@ -9,7 +9,10 @@ import pytest
 
 import bench_fingerprint
 
-MODULES = ["canonical", "dleq", "errors", "group", "oprf", "parameters", "pseudonym", "settings", "suite", "threshold"]
+MODULES = [
+    "canonical", "dleq", "envelope", "errors", "group", "merkle", "note", "oprf", "parameters", "pseudonym", "settings",
+    "suite", "threshold",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MODULES)
