@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
-from daxa_client import Manner, RawSighting, RegistryClient
+from daxa_client import Manner, RawSighting, RegistryClient, Verdict
 from daxa_core.canonical import device_from_text
 from daxa_core.errors import DaxaError
 
@@ -37,6 +38,17 @@ def read(path: Path) -> list[RawSighting]:
     return out
 
 
+def settled(client: RegistryClient, keys: list[str]) -> dict[str, Verdict]:
+    """The verdicts once none has moved for two seconds: the ladder takes one step at a time."""
+    verdicts: dict[str, Verdict] = {}
+    for _ in range(15):
+        earlier, verdicts = verdicts, client.verdicts(keys)
+        if earlier == verdicts:
+            break
+        time.sleep(2)
+    return verdicts
+
+
 def main() -> int:
     configuration, path = Path(sys.argv[1]), Path(sys.argv[2])
     sightings = read(path)
@@ -46,7 +58,7 @@ def main() -> int:
             part = sightings[start : start + BATCH]
             result = client.submit(part)
             print(json.dumps({"done": len(part), "refused": len(result.refusals)}), flush=True)
-        for key, verdict in client.verdicts(own).items():
+        for key, verdict in settled(client, own).items():
             reasons = [[r.code, r.contribution, r.count.name] for r in verdict.reasons]
             print(json.dumps({"key": key, "level": int(verdict.level), "score": verdict.score, "reasons": reasons}))
     return 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from daxa_registry.decision.policy import default_policy_text
 from daxa_registry.deployment import Plan, make_deployment
 
 WAIT_SECONDS = 60
@@ -48,6 +50,14 @@ def deploy(
     """A deployment on free loopback ports; answers its folder."""
     make_deployment(folder, Plan(members, threshold, evaluators, ports=free_ports(evaluators + 1)))
     return folder
+
+
+def without_grace(folder: Path) -> None:
+    """Gives the registry a policy whose every step of the ladder may be taken at once, and a sweep that is always there."""
+    text = re.sub(r"(?m)^((?:warn|reauthenticate|revoke|wind_down)_hours) *= *\d+", r"\1 = 0", default_policy_text())
+    (folder / "registry/policy.toml").write_text(text.replace('version = "', 'version = "hurried-', 1))
+    configuration = folder / "registry/registry.toml"
+    configuration.write_text('policy = "policy.toml"\nsweep_seconds = 0.05\n' + configuration.read_text())
 
 
 class Process:

@@ -16,11 +16,13 @@ from .model import (
     ACCOUNT_BYTES,
     FINGERPRINT_BYTES,
     MAX_COUNT,
+    Cause,
     CountBucket,
     Level,
     Manner,
     Reason,
     Refusal,
+    Scope,
     Sighting,
     Verdict,
 )
@@ -85,6 +87,8 @@ def read_verdict(message: types_pb2.Verdict) -> Verdict:
         raise InvalidInput(ErrorCode.INVALID_VALUE, "level", "a level of the ladder")
     if len(message.key) != FINGERPRINT_BYTES:
         raise InvalidInput(ErrorCode.INVALID_LENGTH, "key", f"{FINGERPRINT_BYTES} bytes, got {len(message.key)}")
+    if message.scope > len(Scope):
+        raise InvalidInput(ErrorCode.INVALID_VALUE, "scope", "a scope that this client knows")
     buckets = len(CountBucket)
     return Verdict(
         key=message.key,
@@ -99,6 +103,9 @@ def read_verdict(message: types_pb2.Verdict) -> Verdict:
         valid_until=message.valid_until,
         policy_digest=message.policy_digest,
         evidence_digest=message.evidence_digest,
+        scope=Scope(max(message.scope - 1, 0)),
+        deadline=message.deadline,
+        cause=Cause(message.cause) if message.cause < len(Cause) else Cause.NONE,
     )
 
 
@@ -117,6 +124,9 @@ def write_verdict(verdict: Verdict) -> types_pb2.Verdict:
         valid_until=verdict.valid_until,
         policy_digest=verdict.policy_digest,
         evidence_digest=verdict.evidence_digest,
+        scope=int(verdict.scope) + 1,  # type: ignore[arg-type]
+        deadline=verdict.deadline,
+        cause=int(verdict.cause),  # type: ignore[arg-type]
     )
 
 

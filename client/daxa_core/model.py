@@ -88,6 +88,60 @@ class Sighting:
     account: bytes | None = None
 
 
+class Scope(IntEnum):
+    """What a member is asked to restrict. Cancelling orders and closing positions stay open below ``EVERYTHING``."""
+
+    NOTHING = 0
+    WATCH = 1
+    TELL_HOLDER = 2
+    NEW_ORDERS_AND_WITHDRAWALS = 3
+    EVERYTHING = 4
+
+
+class Cause(IntEnum):
+    """Why a verdict changed. The numbers are those of the wire; ``NONE`` where nothing ever did."""
+
+    NONE = 0
+    SUPPORTED = 1  # the evidence supports a higher level, and the time at the last one is over
+    WENT_ON = 2  # sharing was seen after the holder was told and the deadline had passed
+    LEAK = 3  # a confirmed leak
+    FELL = 4  # the evidence no longer supports the level
+    PROVED = 5  # the holder re-authenticated
+    ENFORCED = 6  # the exchange revoked the key
+    CORRECTED = 7  # judged false, by the exchange or by an operator who granted an appeal
+    TOLD = 8  # the exchange told the holder, whose time runs from then
+    TIME = 9  # a deadline passed and the scope widened, or the verdict was renewed
+
+
+class Act(IntEnum):
+    """What an exchange did about a verdict. The numbers are those of the wire."""
+
+    MONITORED = 1
+    WARNED = 2
+    REAUTHENTICATED = 3
+    REVOKED = 4
+    JUDGED_FALSE = 5
+
+
+class Ground(IntEnum):
+    """Why an exchange appeals. A fixed list, because free text would bring names and addresses into the registry."""
+
+    ONE_HOLDER = 1  # one person's own keys
+    SHARED_PREMISES = 2  # a company, a household, a class
+    LICENSED_SERVICE = 3  # a platform that an operator may declare
+    OWN_MISTAKE = 4  # the exchange's own sightings were wrong
+    NOT_A_LEAK = 5  # failures that have another cause
+    OTHER = 6
+
+
+class AppealStatus(IntEnum):
+    """What became of an appeal. The numbers are those of the wire."""
+
+    OPEN = 1
+    GRANTED = 2
+    DENIED = 3
+
+
 class CountBucket(IntEnum):
     """How many, in steps: with five members an exact count is nearly a name. The numbers are those of the wire."""
 
@@ -121,7 +175,8 @@ class Verdict:
     """What the registry holds of one key of one member, as that member sees it.
 
     ``sequence`` counts that member's verdict changes without gaps, from 1; 0 means that there never was one. Times are
-    seconds since the epoch, 0 where nothing was ever decided.
+    seconds since the epoch, 0 where there is none. ``scope`` is what to restrict now; ``deadline`` is by when the member is
+    asked to have acted, and at ``REVOKE`` until when cancelling and closing stay open; ``cause`` is why it changed.
     """
 
     key: bytes
@@ -133,6 +188,9 @@ class Verdict:
     valid_until: int = 0
     policy_digest: bytes = b""
     evidence_digest: bytes = b""
+    scope: Scope = Scope.NOTHING
+    deadline: int = 0
+    cause: Cause = Cause.NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,7 +205,8 @@ class Backtest:
         found: dict[int, tuple[float, Level, list[dict[str, object]]]] = {}
         for _, _, assessment, subject in self._assessed():
             reasons: list[dict[str, object]] = [
-                {"code": r.code, "contribution": r.contribution, "count": r.count.name} for r in reasons_of(assessment)
+                {"code": r.code, "contribution": r.contribution, "count": r.count.name}
+                for r in (reasons_of(assessment) if assessment.level else ())
             ]
             found[subject] = (assessment.score, assessment.level, reasons)
         for (exchange, key), subject in self._subjects.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -35,6 +36,7 @@ from .service.intake import Intake
 from .service.matching import Matcher
 from .service.news import News
 from .service.quota import Quota
+from .service.sweep import Sweep
 from .store.interface import Store
 from .store.sqlite import SqliteStore
 
@@ -83,9 +85,12 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
     policy = load_policy(config.policy.read_text("utf-8")) if config.policy else default_policy()
     store = open_store(config.database)
     news = News(asyncio.get_running_loop())
+    matcher = Matcher(store, policy)
+    sweep = Sweep(store, matcher, clock=lambda: int(clock()), on_verdicts=news.tell)
+    sweeping = threading.Thread(target=sweep.every, args=(config.sweep_seconds,), name="sweep", daemon=True)
     intake = Intake(
         store,
-        Matcher(store, policy),
+        matcher,
         check_element=_check_element,
         on_verdicts=news.tell,
         retention_hours=config.retention_hours,
@@ -108,10 +113,14 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
     try:
         server, port = await build_server(config.listen, Credentials(config.tls), services, domain)
         await server.start()
+        sweeping.start()
         yield port
     finally:
         if server is not None:
             await server.stop(GRACE_SECONDS)
+        sweep.stop()
+        if sweeping.is_alive():
+            await asyncio.to_thread(sweeping.join)
         await asyncio.to_thread(intake.close)
         store.close()
 

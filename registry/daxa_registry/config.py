@@ -55,6 +55,7 @@ class RegistryConfig:
     policy: Path | None
     retention_hours: int
     batch_hours: int
+    sweep_seconds: float = 60.0
 
 
 def _read(path: Path) -> Table:
@@ -146,6 +147,7 @@ def read_registry(path: Path) -> RegistryConfig:
         policy=table.path("policy") if table.has("policy") else None,
         retention_hours=retention.whole("hours", 720, 24, 8_760),
         batch_hours=retention.whole("batch_hours", 48, 1, 8_760),
+        sweep_seconds=table.number("sweep_seconds", 60.0, 0.05, 3_600.0),
     )
     retention.done()
     table.done()

@@ -37,6 +37,7 @@ def ring(exchange: str, address: str = "211.234.10.7", keys: int = 8) -> list[Ra
 def running(tmp_path: Path) -> Iterator[tuple[Path, list[deployment.Process]]]:
     """Three evaluators and a registry as processes."""
     folder = deployment.deploy(tmp_path / "deployment")
+    deployment.without_grace(folder)
     processes = [deployment.Process("evaluator", folder / f"evaluators/{i}/evaluator.toml") for i in (1, 2, 3)]
     processes.append(deployment.Process("serve", folder / "registry/registry.toml"))
     assert [p.ready.split(" listening")[0] for p in processes] == [
@@ -66,7 +67,11 @@ def test_a_ring_is_found_and_a_lone_customer_is_not(running: tuple[Path, list[de
             RawSighting("lone", "121.130.1.1", HOUR - h, device=STACK, account="9", holder=b"alone") for h in range(30)
         ]
         upbit.submit(lone)
-        levels = upbit.verdicts([f"upbit-key-{i}" for i in range(4)] + ["lone", "never seen".replace(" ", "-")])
+        keys = [f"upbit-key-{i}" for i in range(4)]
+        limit = time.monotonic() + 30
+        while any(v.level < Level.WARN for v in upbit.verdicts(keys).values()) and time.monotonic() < limit:
+            time.sleep(0.05)
+        levels = upbit.verdicts([*keys, "lone", "never-seen"])
         assert levels["lone"].level is Level.CLEAR
         assert levels["never-seen"].level is Level.CLEAR
         assert all(levels[f"upbit-key-{i}"].level >= Level.WARN for i in range(4))

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daxa_core.errors import CryptoError, DaxaError, ErrorCode, Unavailable
-from daxa_core.model import Level, Manner, Refusal, Sighting
+from daxa_core.model import Act, Kind, Level, Manner, Refusal, Sighting
+from daxa_registry.decision.ladder import START, State
 from daxa_registry.store.hours import merge, pack, unpack, without
 from daxa_registry.store.interface import Store, StoredBatch, StoredVerdict
 from daxa_registry.store.sqlite import SqliteStore
@@ -175,6 +176,88 @@ def test_verdicts_come_in_sequence_by_member(reopen: Open) -> None:
     assert (Level(3), 3) == (store.standings([subject])[subject].level, store.standings([subject])[subject].sequence)
 
 
+def test_a_change_is_kept_with_all_that_it_rested_on(reopen: Open) -> None:
+    """Body, evidence, the state before and what the exchange did come back by member and sequence; another's do not."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        [subject] = store.absorb(member, [seen("k", "a")], fine).moved
+        kept = StoredVerdict(subject, member, 1, Level.WARN, 50, b"body", b"evidence", START.to_json(), Act.REVOKED)
+        store.append_verdict(kept)
+        assert store.head(member) == 1
+    store = reopen()
+    assert store.verdict(member, 1) == kept
+    assert store.verdict(member, 2) is None
+    assert store.verdict(member + 1, 1) is None
+    assert store.standing_of(member, fp("k")) == store.standings([subject])[subject]
+    assert store.standing_of(member, fp("other")) is None
+    assert store.standing_of(member + 1, fp("k")) is None
+    assert store.members() == {member: "upbit"}
+
+
+def test_states_come_back_and_are_due_in_order(reopen: Open) -> None:
+    """A state is replaced, the longest due comes first, and what is never due or gone does not come."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        four = [seen(k, "a") for k in "klm"] + [seen("n", "b")]
+        k, ell, m, n = (subject or 0 for subject in store.absorb(member, four, fine).subjects)
+        state = State(level=Level.WARN, since=7, pardons=(1.5, 0.0, 2.0))
+        store.save_ladder(k, START, 30)
+        store.save_ladder(k, state, 20)
+        store.save_ladder(ell, state, 10)
+        store.save_ladder(m, state, 0)
+        store.save_ladder(n, state, 99)
+        store.save_ladder(1_000, state, 5)
+    store = reopen()
+    assert store.ladder([k, m, 77]) == {k: (state, 20), m: (state, 0)}
+    assert store.due(20, 10) == [ell, k]
+    assert store.due(20, 1) == [ell]
+    assert store.due(9, 10) == []
+    with store.transaction():
+        [neighbourhood] = store.neighbourhoods([k])
+        store.hasten(neighbourhood.own[0].address, 3)
+        store.append_verdict(StoredVerdict(m, member, 1, Level.WARN, 3, b"", b""))
+    assert store.due(3, 10) == [k, ell, m]
+    assert store.suspects() == [m]
+
+
+def test_documents_are_kept_once_unless_replaced(reopen: Open) -> None:
+    """A second one of a name fails and changes nothing; listing is by kind, in the order of names, from a name on."""
+    store = reopen()
+    with store.transaction():
+        for name in ("b", "a", "c"):
+            store.write_document("kind", name, f"body {name}")
+        store.write_document("other", "a", "another")
+        assert store.document("kind", "a") == "body a"
+    with pytest.raises(DaxaError), store.transaction():
+        store.write_document("kind", "a", "changed")
+    with store.transaction():
+        store.write_document("kind", "c", "changed", replace=True)
+    store = reopen()
+    assert store.document("kind", "missing") is None
+    assert store.documents("kind", "a") == [("b", "body b"), ("c", "changed")]
+    assert store.documents("kind", limit=1) == [("a", "body a")]
+
+
+def test_declared_infrastructure_is_listed_and_taken_back(reopen: Open) -> None:
+    """A place says that it is declared, also where nobody was seen yet, until it is taken back."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        node = store.infrastructure(Kind.ADDRESS, fp("a"), "bots", 500)
+        store.absorb(member, [seen("k", "a")], fine)
+    store = reopen()
+    [declared] = store.declared()
+    assert (declared.node, declared.kind, declared.fingerprint) == (node, Kind.ADDRESS, fp("a"))
+    assert (declared.name, declared.until, declared.subjects) == ("bots", 500, 1)
+    with store.transaction():
+        assert [p.infrastructure for p in next(store.neighbourhoods([1])).places.values()] == [True]
+        assert store.infrastructure(Kind.ADDRESS, fp("a"), "bots", 0) == node
+        assert [p.infrastructure for p in next(store.neighbourhoods([1])).places.values()] == [False]
+    assert store.declared() == []
+
+
 def test_withdrawing_is_as_if_it_had_never_been_sent(reopen: Open) -> None:
     """Counters of the place and of the subject are those of what is left."""
     store = reopen()
@@ -212,7 +295,7 @@ def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.sqlite"
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version=99")
-    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 1, this one is 99"):
+    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 2, this one is 99"):
         SqliteStore(path)
 
 

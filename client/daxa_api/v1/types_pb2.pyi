@@ -32,6 +32,28 @@ class Level(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LEVEL_REAUTHENTICATE: _ClassVar[Level]
     LEVEL_REVOKE: _ClassVar[Level]
 
+class Scope(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SCOPE_UNSPECIFIED: _ClassVar[Scope]
+    SCOPE_NOTHING: _ClassVar[Scope]
+    SCOPE_WATCH: _ClassVar[Scope]
+    SCOPE_TELL_HOLDER: _ClassVar[Scope]
+    SCOPE_NEW_ORDERS_AND_WITHDRAWALS: _ClassVar[Scope]
+    SCOPE_EVERYTHING: _ClassVar[Scope]
+
+class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CAUSE_UNSPECIFIED: _ClassVar[Cause]
+    CAUSE_SUPPORTED: _ClassVar[Cause]
+    CAUSE_WENT_ON: _ClassVar[Cause]
+    CAUSE_LEAK: _ClassVar[Cause]
+    CAUSE_FELL: _ClassVar[Cause]
+    CAUSE_PROVED: _ClassVar[Cause]
+    CAUSE_ENFORCED: _ClassVar[Cause]
+    CAUSE_CORRECTED: _ClassVar[Cause]
+    CAUSE_TOLD: _ClassVar[Cause]
+    CAUSE_TIME: _ClassVar[Cause]
+
 class CountBucket(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     COUNT_BUCKET_UNSPECIFIED: _ClassVar[CountBucket]
@@ -56,6 +78,22 @@ LEVEL_MONITOR: Level
 LEVEL_WARN: Level
 LEVEL_REAUTHENTICATE: Level
 LEVEL_REVOKE: Level
+SCOPE_UNSPECIFIED: Scope
+SCOPE_NOTHING: Scope
+SCOPE_WATCH: Scope
+SCOPE_TELL_HOLDER: Scope
+SCOPE_NEW_ORDERS_AND_WITHDRAWALS: Scope
+SCOPE_EVERYTHING: Scope
+CAUSE_UNSPECIFIED: Cause
+CAUSE_SUPPORTED: Cause
+CAUSE_WENT_ON: Cause
+CAUSE_LEAK: Cause
+CAUSE_FELL: Cause
+CAUSE_PROVED: Cause
+CAUSE_ENFORCED: Cause
+CAUSE_CORRECTED: Cause
+CAUSE_TOLD: Cause
+CAUSE_TIME: Cause
 COUNT_BUCKET_UNSPECIFIED: CountBucket
 COUNT_BUCKET_ONE: CountBucket
 COUNT_BUCKET_2_TO_4: CountBucket
@@ -74,7 +112,7 @@ class Reason(_message.Message):
     def __init__(self, code: _Optional[str] = ..., contribution: _Optional[float] = ..., count: _Optional[_Union[CountBucket, str]] = ...) -> None: ...
 
 class Verdict(_message.Message):
-    __slots__ = ("key", "level", "score", "reasons", "sequence", "decided_at", "valid_until", "policy_digest", "evidence_digest")
+    __slots__ = ("key", "level", "score", "reasons", "sequence", "decided_at", "valid_until", "policy_digest", "evidence_digest", "scope", "deadline", "cause")
     KEY_FIELD_NUMBER: _ClassVar[int]
     LEVEL_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -84,6 +122,9 @@ class Verdict(_message.Message):
     VALID_UNTIL_FIELD_NUMBER: _ClassVar[int]
     POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
     key: bytes
     level: Level
     score: float
@@ -93,7 +134,10 @@ class Verdict(_message.Message):
     valid_until: int
     policy_digest: bytes
     evidence_digest: bytes
-    def __init__(self, key: _Optional[bytes] = ..., level: _Optional[_Union[Level, str]] = ..., score: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., sequence: _Optional[int] = ..., decided_at: _Optional[int] = ..., valid_until: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., evidence_digest: _Optional[bytes] = ...) -> None: ...
+    scope: Scope
+    deadline: int
+    cause: Cause
+    def __init__(self, key: _Optional[bytes] = ..., level: _Optional[_Union[Level, str]] = ..., score: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., sequence: _Optional[int] = ..., decided_at: _Optional[int] = ..., valid_until: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., evidence_digest: _Optional[bytes] = ..., scope: _Optional[_Union[Scope, str]] = ..., deadline: _Optional[int] = ..., cause: _Optional[_Union[Cause, str]] = ...) -> None: ...
 
 class Refusal(_message.Message):
     __slots__ = ("index", "code", "field", "expected")

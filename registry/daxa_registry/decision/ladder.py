@@ -3,12 +3,13 @@
 ``step`` is the only way in which a verdict changes. What may follow what stands in one table, ``TRANSITIONS``; what is
 not in it does not happen. The rules:
 
-- a level rises one step at a time, and only when the grace of the step is over; a confirmed leak goes to ``REVOKE`` at once;
-- who goes on after a warning, or lets the time to re-authenticate pass and goes on, rises though the evidence is no stronger;
+- a level rises one step at a time, and only when the time of the last one is over; a confirmed leak goes to ``REVOKE`` at once;
+- who goes on after the holder was told and the deadline passed rises though the evidence is no stronger;
 - a clean re-authentication lowers to ``MONITOR`` and buys credit that fades; a leak is not excused by it: a thief has the key
   all the same;
-- a verdict judged false is ``CLEAR``, and stays so until evidence beyond that which was judged;
-- what the evidence no longer supports falls at once: nobody waits for grace to be let go.
+- a verdict judged false is ``CLEAR``, and stays so until evidence of the same kind exceeds that which was judged;
+- what the evidence no longer supports falls at once: nobody waits to be let go. A confirmed leak and a key that the exchange
+  revoked stay until nothing speaks against them, because a key that was public once is not made private by waiting.
 
 >>> step(START, assessment, None, policy, now).level  # doctest: +SKIP
 <Level.MONITOR: 1>
@@ -16,51 +17,23 @@ not in it does not happen. The rules:
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, replace
-from enum import Enum, auto
 
-from daxa_core.model import SECONDS_PER_HOUR, Level
+from daxa_core.model import SECONDS_PER_HOUR, Act, Cause, Level, Scope
 from daxa_registry.decision.assess import Assessment
 from daxa_registry.decision.features import Hypothesis
 from daxa_registry.decision.policy import Policy
 
-
-class Act(Enum):
-    """What an exchange reports that it did about a verdict (or an operator, who grants an appeal: ``JUDGED_FALSE``)."""
-
-    MONITORED = "monitored"
-    WARNED = "warned"
-    REAUTHENTICATED = "reauthenticated"
-    REVOKED = "revoked"
-    JUDGED_FALSE = "judged_false"
-
-
-class Cause(Enum):
-    """Why a verdict may move."""
-
-    SUPPORTED = auto()  # the evidence supports a higher level, and the grace of the step is over
-    WENT_ON = auto()  # sharing was seen after the warning's or the re-authentication's time was over
-    LEAK = auto()  # a confirmed leak
-    FELL = auto()  # the evidence supports a lower level
-    PROVED = auto()  # the holder re-authenticated, and only the holder
-    ENFORCED = auto()  # the exchange revoked the key
-    CORRECTED = auto()  # judged false
-
-
-class Scope(Enum):
-    """What the member is asked to restrict. Cancelling and closing a position stay open below ``EVERYTHING``."""
-
-    NOTHING = "nothing"
-    WATCH = "watch"
-    TELL_HOLDER = "tell_holder"
-    NEW_ORDERS_AND_WITHDRAWALS = "new_orders_and_withdrawals"
-    EVERYTHING = "everything"
-
-
+RECHECK_HOURS = 6
+"""How long a verdict that is not clear may go unlooked at: evidence fades without anybody being seen."""
+_NO_CREDIT = 0.01
+_LAST = (Cause.LEAK, Cause.ENFORCED)
+_HYPOTHESES = tuple(Hypothesis)
 _C, _M, _W, _R, _X = Level.CLEAR, Level.MONITOR, Level.WARN, Level.REAUTHENTICATE, Level.REVOKE
 
-# (where a verdict is, why it may move) -> where it may go. FELL names the lowest: it stops at what is supported.
+# (where a verdict is, why it may move) -> where it goes. FELL names the lowest: it stops at what is supported.
 TRANSITIONS: dict[tuple[Level, Cause], Level] = {
     (_C, Cause.SUPPORTED): _M,
     (_M, Cause.SUPPORTED): _W,
@@ -72,6 +45,7 @@ TRANSITIONS: dict[tuple[Level, Cause], Level] = {
     (_M, Cause.LEAK): _X,
     (_W, Cause.LEAK): _X,
     (_R, Cause.LEAK): _X,
+    (_X, Cause.LEAK): _X,  # the time to wind down ends
     (_M, Cause.FELL): _C,
     (_W, Cause.FELL): _C,
     (_R, Cause.FELL): _C,
@@ -79,10 +53,10 @@ TRANSITIONS: dict[tuple[Level, Cause], Level] = {
     (_W, Cause.PROVED): _M,
     (_R, Cause.PROVED): _M,
     (_X, Cause.PROVED): _M,
-    (_C, Cause.ENFORCED): _X,
     (_M, Cause.ENFORCED): _X,
     (_W, Cause.ENFORCED): _X,
     (_R, Cause.ENFORCED): _X,
+    (_X, Cause.ENFORCED): _X,
     (_M, Cause.CORRECTED): _C,
     (_W, Cause.CORRECTED): _C,
     (_R, Cause.CORRECTED): _C,
@@ -102,50 +76,90 @@ SCOPES: dict[Level, Scope] = {
 class State:
     """Where a verdict is. Times are seconds since the epoch, 0 where there is none.
 
-    ``deadline`` is by when the member is asked to have acted; until it, ``scope`` holds at ``REVOKE`` as
-    ``NEW_ORDERS_AND_WITHDRAWALS``, so that an open position is not left without its stop. ``credit`` (nats, at
-    ``credit_at``) is what proofs of innocence took off the score. ``moved_by`` is why it is where it is.
+    ``deadline`` is by when the member is asked to have acted, and before which nothing but a leak raises ``WARN`` or
+    ``REAUTHENTICATE``. At ``REVOKE`` it ends the winding down: before it ``scope`` is ``NEW_ORDERS_AND_WITHDRAWALS``, so that
+    an open position is not left without its stop. ``told_at`` is when the exchange told the holder of this level. ``credit``
+    (nats, at ``credit_at``) is what a proof of innocence takes off the score; ``pardons`` are what judgements take off, by
+    the hypothesis that was judged, without fading. ``moved_by`` is why the level is what it is.
     """
 
     level: Level = Level.CLEAR
+    scope: Scope = Scope.NOTHING
     since: int = 0
     deadline: int = 0
     valid_until: int = 0
+    told_at: int = 0
     credit: float = 0.0
     credit_at: int = 0
-    reported: Act | None = None
-    moved_by: Cause | None = None
+    pardons: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    moved_by: Cause = Cause.NONE
 
-    def scope(self, now: int) -> Scope:
-        """What is to be restricted at ``now``."""
-        if self.level is Level.REVOKE and now < self.deadline:
-            return Scope.NEW_ORDERS_AND_WITHDRAWALS
-        return SCOPES[self.level]
+    def to_json(self) -> str:
+        """Canonical text; ``from_json`` reads it."""
+        return json.dumps(
+            [int(self.level), int(self.scope), self.since, self.deadline, self.valid_until, self.told_at, self.credit,
+             self.credit_at, *self.pardons, int(self.moved_by)],
+            separators=(",", ":"),
+        )  # fmt: skip
+
+    @classmethod
+    def from_json(cls, text: str) -> State:
+        """What ``to_json`` wrote; the empty text is the start."""
+        if not text:
+            return START
+        level, scope, since, deadline, valid, told, credit, credit_at, *pardons, moved_by = json.loads(text)
+        one, two, three = pardons
+        return cls(
+            Level(level), Scope(scope), since, deadline, valid, told, credit, credit_at, (one, two, three), Cause(moved_by)
+        )  # fmt: skip
 
 
 START = State()
 
 
-def step(state: State, assessment: Assessment, event: Act | None, policy: Policy, now: int) -> State:
-    """The state after one look: first the event, then one movement by evidence or time. Pure; at most one step up."""
-    if event is not None:
-        state = _reported(state, assessment, event, policy, now)
-        return replace(state, valid_until=_valid_until(policy, now))
-    cause = _cause(state, assessment, policy, now)
-    if cause is not None:
-        target = TRANSITIONS[(state.level, cause)]
-        if cause is Cause.FELL:
-            target = max(target, supported(state, assessment, policy, now))
-        state = _moved(state, target, cause, policy, now)
-    return replace(state, valid_until=_valid_until(policy, now))
+def step(state: State, assessment: Assessment, act: Act | None, policy: Policy, now: int) -> State:
+    """The state after one look: by what the exchange did, if ``act`` says so, else by evidence or time. At most one step up."""
+    if act is not None:
+        state = _acted(state, assessment, act, policy, now)
+    else:
+        cause = _cause(state, assessment, policy, now)
+        if cause is not None:
+            target = TRANSITIONS[state.level, cause]
+            if cause is Cause.FELL:
+                target = max(target, supported(state, assessment, policy, now, policy.ladder.fall_margin))
+            state = _moved(state, target, cause, policy, now)
+    if state.level > Level.CLEAR and now >= state.valid_until:
+        state = replace(state, valid_until=now + policy.ladder.valid_hours * SECONDS_PER_HOUR)
+    return replace(state, scope=_scope(state, now))
 
 
-def supported(state: State, assessment: Assessment, policy: Policy, now: int) -> Level:
-    """The level that the evidence supports after credit. Credit for proofs does not excuse a leak, unless judged false."""
-    credit = credit_at(state, policy, now)
-    if assessment.hypothesis is Hypothesis.LEAK and state.reported is not Act.JUDGED_FALSE:
-        credit = 0.0
-    return min(policy.levels.of(assessment.score - credit), assessment.level)
+def change(before: State, after: State) -> Cause:
+    """Why the member has to be told, or ``NONE`` where nothing that it acts on has changed."""
+    if (before.level, before.since, before.moved_by) != (after.level, after.since, after.moved_by):
+        return after.moved_by
+    if before.deadline != after.deadline:
+        return Cause.TOLD
+    return Cause.TIME if (before.scope, before.valid_until) != (after.scope, after.valid_until) else Cause.NONE
+
+
+def due(state: State, assessment: Assessment, policy: Policy, now: int) -> int:
+    """When it has to be looked at again though nobody was seen, in seconds; 0 for never."""
+    if state.level is Level.CLEAR:
+        return now + RECHECK_HOURS * SECONDS_PER_HOUR if credit_at(state, policy, now) > _NO_CREDIT else 0
+    moments = [now + RECHECK_HOURS * SECONDS_PER_HOUR, state.valid_until]
+    if state.deadline > now:
+        moments.append(state.deadline)
+    if supported(state, assessment, policy, now) > state.level:
+        moments.append(max(rises_at(state, policy), now + 1))
+    return min(moments)
+
+
+def supported(state: State, assessment: Assessment, policy: Policy, now: int, margin: float = 0.0) -> Level:
+    """The level that the evidence supports after what credit and pardons take off; ``margin`` nats are added to the score."""
+    most = policy.levels.of(assessment.score)
+    level = policy.levels.of(assessment.score - _excused(state, assessment, policy, now) + margin)
+    # An assessment that is held below its own score is not lifted by a margin.
+    return min(level, assessment.level) if assessment.level < most else level
 
 
 def credit_at(state: State, policy: Policy, now: int) -> float:
@@ -156,62 +170,86 @@ def credit_at(state: State, policy: Policy, now: int) -> float:
     return state.credit * math.exp2(-age_hours / policy.ladder.clean_half_life_hours)
 
 
-def grace(level: Level, policy: Policy) -> int:
-    """Seconds that a verdict stays below ``level`` before it may rise to it."""
-    return policy.ladder.grace_hours[int(level) - 1] * SECONDS_PER_HOUR if level else 0
+def rises_at(state: State, policy: Policy) -> int:
+    """From when a verdict may rise by what the evidence supports, in seconds."""
+    if state.level >= Level.WARN:
+        return state.deadline
+    return state.since + policy.ladder.grace_hours[Level.WARN] * SECONDS_PER_HOUR if state.level else 0
 
 
-def _valid_until(policy: Policy, now: int) -> int:
-    return now + policy.ladder.valid_hours * SECONDS_PER_HOUR
+def _excused(state: State, assessment: Assessment, policy: Policy, now: int) -> float:
+    pardon = state.pardons[_HYPOTHESES.index(assessment.hypothesis)]
+    return pardon if assessment.hypothesis is Hypothesis.LEAK else max(pardon, credit_at(state, policy, now))
+
+
+def _scope(state: State, now: int) -> Scope:
+    if state.level is Level.REVOKE and now < state.deadline:
+        return Scope.NEW_ORDERS_AND_WITHDRAWALS
+    return SCOPES[state.level]
 
 
 def _cause(state: State, assessment: Assessment, policy: Policy, now: int) -> Cause | None:
     may = supported(state, assessment, policy, now)
-    confirmed = (
-        assessment.hypothesis is Hypothesis.LEAK and may is Level.REVOKE and assessment.score >= policy.leak_confirmed
-    )
-    if confirmed and state.level < Level.REVOKE:
+    if state.moved_by in _LAST:
+        return Cause.FELL if may is Level.CLEAR else None
+    if _confirmed_leak(state, assessment, policy, now):
         return Cause.LEAK
-    if state.moved_by is Cause.ENFORCED and may > Level.CLEAR:
-        return None  # the key is gone; nothing rises, and it falls only once nothing speaks against it
     if may > state.level:
-        nxt = Level(state.level + 1)
-        return Cause.SUPPORTED if now - state.since >= grace(nxt, policy) or state.level is Level.CLEAR else None
-    if (state.level, Cause.WENT_ON) in TRANSITIONS and may is state.level and state.reported is not None:
-        over = now >= state.deadline > 0
-        if over and assessment.seen_hour * SECONDS_PER_HOUR >= state.deadline:
-            return Cause.WENT_ON
-    if may < state.level and state.moved_by is not Cause.WENT_ON:
-        return Cause.FELL
-    if state.moved_by is Cause.WENT_ON and may < Level(state.level - 1):
-        return Cause.FELL
-    return None
+        return Cause.SUPPORTED if now >= rises_at(state, policy) else None
+    went_on = state.told_at and state.deadline <= min(now, assessment.seen_hour * SECONDS_PER_HOUR)
+    if went_on and may >= Level.WARN and (state.level, Cause.WENT_ON) in TRANSITIONS:
+        return Cause.WENT_ON
+    holds = supported(state, assessment, policy, now, policy.ladder.fall_margin)
+    if state.moved_by is Cause.WENT_ON and holds >= Level.WARN:
+        return None
+    return Cause.FELL if holds < state.level else None
 
 
-def _reported(state: State, assessment: Assessment, event: Act, policy: Policy, now: int) -> State:
-    cause = {
-        Act.REAUTHENTICATED: Cause.PROVED,
-        Act.REVOKED: Cause.ENFORCED,
-        Act.JUDGED_FALSE: Cause.CORRECTED,
-    }.get(event)
-    state = replace(state, reported=event)
-    if event is Act.REAUTHENTICATED:
-        state = replace(state, credit=credit_at(state, policy, now) + policy.ladder.clean_credit, credit_at=now)
-    elif event is Act.JUDGED_FALSE:
-        excess = max(assessment.score - policy.levels.monitor, 0.0) + 1.0
-        state = replace(state, credit=max(credit_at(state, policy, now), excess), credit_at=now)
-    if cause is None or (state.level, cause) not in TRANSITIONS:
-        return state
-    if cause is Cause.PROVED and assessment.hypothesis is Hypothesis.LEAK and state.level is Level.REVOKE:
-        return state  # the thief still has it
-    return replace(_moved(state, TRANSITIONS[(state.level, cause)], cause, policy, now), reported=event)
+def _confirmed_leak(state: State, assessment: Assessment, policy: Policy, now: int) -> bool:
+    if assessment.hypothesis is not Hypothesis.LEAK or assessment.level < policy.levels.of(assessment.score):
+        return False
+    return assessment.score - _excused(state, assessment, policy, now) >= policy.leak_confirmed
+
+
+def _acted(state: State, assessment: Assessment, act: Act, policy: Policy, now: int) -> State:
+    if state.level is Level.CLEAR:
+        return state  # there is nothing to act on, and credit for nothing would be a licence
+    match act:
+        case Act.WARNED if state.level in (Level.WARN, Level.REAUTHENTICATE) and not state.told_at:
+            return replace(state, told_at=now, deadline=max(state.deadline, now + _time_at(state.level, policy)))
+        case Act.REAUTHENTICATED if assessment.hypothesis is not Hypothesis.LEAK and state.moved_by not in _LAST:
+            # Not added up: who proves the same thing again and again has proved it once.
+            state = replace(state, credit=policy.ladder.clean_credit, credit_at=now)
+            return _moved(state, _M, Cause.PROVED, policy, now) if state.level > _M else state
+        case Act.REVOKED if state.moved_by is not Cause.ENFORCED:
+            return _moved(state, _X, Cause.ENFORCED, policy, now)
+        case Act.JUDGED_FALSE:
+            judged = assessment.score - policy.levels.monitor + policy.ladder.judged_margin
+            pardons = list(state.pardons)
+            which = _HYPOTHESES.index(assessment.hypothesis)
+            pardons[which] = max(pardons[which], judged)
+            state = replace(state, pardons=(pardons[0], pardons[1], pardons[2]))
+            return _moved(state, _C, Cause.CORRECTED, policy, now)
+    return state
+
+
+def _time_at(level: Level, policy: Policy) -> int:
+    """Seconds until the deadline of a level."""
+    if level < Level.WARN:
+        return 0
+    hours = policy.ladder.wind_down_hours if level is Level.REVOKE else policy.ladder.grace_hours[Level(level + 1)]
+    return hours * SECONDS_PER_HOUR
 
 
 def _moved(state: State, target: Level, cause: Cause, policy: Policy, now: int) -> State:
-    if target is state.level:
-        return state
-    deadline = 0
-    if target >= Level.WARN:
-        following = Level(min(target + 1, Level.REVOKE))
-        deadline = now if cause in (Cause.LEAK, Cause.ENFORCED) else now + grace(following, policy)
-    return replace(state, level=target, since=now, deadline=deadline, moved_by=cause, reported=None)
+    assert TRANSITIONS[state.level, cause] <= target, "a move that the table does not have"
+    time = 0 if cause in (Cause.LEAK, Cause.ENFORCED) else _time_at(target, policy)
+    return replace(
+        state,
+        level=target,
+        since=now,
+        deadline=now + time if target >= Level.WARN else 0,
+        valid_until=now + policy.ladder.valid_hours * SECONDS_PER_HOUR if target else 0,
+        told_at=0,
+        moved_by=cause,
+    )

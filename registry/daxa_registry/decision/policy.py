@@ -81,12 +81,21 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class LadderPolicy:
-    """The verdict's life: hours of grace at each level, how long a verdict holds, what a clean proof of the holder buys."""
+    """The verdict's life.
 
-    grace_hours: tuple[int, int, int, int]
+    ``grace_hours`` are the hours that a verdict stays below a level before it may rise to it; ``wind_down_hours`` those at
+    ``REVOKE`` in which cancelling and closing stay open; ``valid_hours`` how long a verdict holds unless it is renewed.
+    ``clean_credit`` is what a clean proof of the holder takes off the score, in nats; ``judged_margin`` by how much evidence
+    has to exceed that which was judged false; ``fall_margin`` by how much the score has to be under a level to lose it.
+    """
+
+    grace_hours: Mapping[Level, int]
+    wind_down_hours: int
     valid_hours: int
     clean_credit: float
     clean_half_life_hours: float
+    judged_margin: float
+    fall_margin: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +125,8 @@ def load_policy(text: str) -> Policy:
     bounds = top.table("bounds")
     leak_confirmed = bounds.number("leak_confirmed", -MAX_NATS, 2 * MAX_NATS)
     bounds.done()
+    if leak_confirmed < levels.warn:
+        raise _refuse("bounds.leak_confirmed", "levels.warn or more: it goes to REVOKE at once")
     ladder = _ladder(top.table("ladder"))
     weights = {hypothesis: _weights(top.table(hypothesis.value), hypothesis) for hypothesis in Hypothesis}
     top.done()
@@ -166,6 +177,12 @@ class _Reader:
     def number(self, key: str, low: float, high: float) -> float:
         return _number(self.take(key), self.name(key), low, high)
 
+    def hours(self, key: str, low: int) -> int:
+        value = self.number(key, low, 8_760)
+        if value != int(value):
+            raise _refuse(self.name(key), "whole hours")
+        return int(value)
+
     def text(self, key: str) -> str:
         value = self.take(key)
         if not isinstance(value, str) or not 1 <= len(value) <= 64 or not value.isprintable():
@@ -214,14 +231,15 @@ def _levels(reader: _Reader) -> Levels:
 
 
 def _ladder(reader: _Reader) -> LadderPolicy:
-    graces = tuple(
-        int(reader.number(f"{name}_hours", 0, 8_760)) for name in ("monitor", "warn", "reauthenticate", "revoke")
-    )
+    graced = (Level.WARN, Level.REAUTHENTICATE, Level.REVOKE)
     policy = LadderPolicy(
-        (graces[0], graces[1], graces[2], graces[3]),
-        int(reader.number("valid_hours", 1, 8_760)),
+        {level: reader.hours(f"{level.name.lower()}_hours", 0) for level in graced},
+        reader.hours("wind_down_hours", 0),
+        reader.hours("valid_hours", 1),
         reader.number("clean_credit", 0, 2 * MAX_NATS),
         24 * reader.number("clean_half_life_days", 0.1, 3_650),
+        reader.number("judged_margin", 0, MAX_NATS),
+        reader.number("fall_margin", 0, MAX_NATS),
     )
     reader.done()
     return policy

@@ -1,6 +1,7 @@
 """Matching: which subjects have to be decided again after a change, and what their verdicts become.
 
-The same code decides behind the live intake and in a back-test. It refuses nothing: what it is given is already stored.
+The same code assesses behind the live intake, in a sweep, in a replay and in a back-test; ``decide`` alone moves a verdict, by
+one step of the ladder, and stores each change as one event. It refuses nothing: what it is given is already stored.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from daxa_core.codec import encode_verdict
-from daxa_core.model import SECONDS_PER_HOUR, CountBucket, Level, Reason, Verdict
+from daxa_core.model import SECONDS_PER_HOUR, Act, Cause, CountBucket, Reason, Verdict
 from daxa_registry.decision.assess import Assessment, assess
 from daxa_registry.decision.evidence import Evidence, evidence_of
 from daxa_registry.decision.graph import Neighbourhood, Place
+from daxa_registry.decision.ladder import START, State, change, due, step
 from daxa_registry.decision.places import PlaceFacts, facts_of
 from daxa_registry.decision.policy import Policy
 from daxa_registry.store.interface import Absorbed, Standing, Store, StoredVerdict
@@ -33,20 +35,38 @@ class Matcher:
         """Who has to be decided again: whom the batch moved, and everybody on a place that passed a step."""
         return absorbed.moved | self._store.subjects_on(absorbed.grown) if absorbed.grown else absorbed.moved
 
-    def decide(self, subjects: Iterable[int], now: int) -> dict[int, int]:
-        """Decides each at ``now`` (seconds) and stores what changed; the members that have news, with their new head."""
+    def decide(self, subjects: Iterable[int], now: int, act: Act | None = None) -> dict[int, int]:
+        """Moves each by one step at ``now`` (seconds), or by what an exchange did, and stores what changed.
+
+        Answers the members that have news, with their new head. Call it once a transaction.
+        """
         heads: dict[int, int] = {}
         wanted = sorted(subjects)
         for start in range(0, len(wanted), CHUNK):
             part = wanted[start : start + CHUNK]
             standings = self._store.standings(part)
+            kept = self._store.ladder(part)
             for neighbourhood, evidence, assessment in self.assessments(part, now):
-                standing = standings[neighbourhood.subject.id]
-                if assessment.level == standing.level:
+                subject = neighbourhood.subject.id
+                before, was_due = kept.get(subject, (START, 0))
+                after = step(before, assessment, act, self.policy, now)
+                again = due(after, assessment, self.policy, now)
+                if after == before and (now < was_due <= again or was_due == again):
                     continue
+                self._store.save_ladder(subject, after, again)
+                cause = change(before, after)
+                if cause is Cause.NONE:
+                    continue
+                standing = standings[subject]
                 sequence = heads.get(standing.member)
                 sequence = (self._store.head(standing.member) if sequence is None else sequence) + 1
-                self._store.append_verdict(self._verdict(standing, sequence, evidence, assessment, now))
+                verdict = verdict_of(standing, sequence, evidence, assessment, after, cause, self.policy, now)
+                self._store.append_verdict(
+                    StoredVerdict(
+                        subject, standing.member, sequence, after.level, now, encode_verdict(verdict),
+                        evidence.to_bytes(), before.to_json(), act,
+                    )
+                )  # fmt: skip
                 heads[standing.member] = sequence
         return heads
 
@@ -70,29 +90,35 @@ class Matcher:
         self._facts[place.address] = (place, facts)
         return facts
 
-    def _verdict(
-        self, standing: Standing, sequence: int, evidence: Evidence, assessment: Assessment, now: int
-    ) -> StoredVerdict:
-        verdict = Verdict(
-            key=standing.key,
-            level=assessment.level,
-            score=assessment.score,
-            reasons=reasons_of(assessment),
-            sequence=sequence,
-            decided_at=now,
-            valid_until=now + self.policy.ladder.valid_hours * SECONDS_PER_HOUR,
-            policy_digest=self.policy.digest,
-            evidence_digest=evidence.digest(),
-        )
-        return StoredVerdict(
-            standing.subject, standing.member, sequence, assessment.level, now, encode_verdict(verdict),
-            evidence.to_bytes(),
-        )  # fmt: skip
+
+def verdict_of(
+    standing: Standing,
+    sequence: int,
+    evidence: Evidence,
+    assessment: Assessment,
+    state: State,
+    cause: Cause,
+    policy: Policy,
+    now: int,
+) -> Verdict:
+    """The verdict as its member is told it: a function of its arguments alone, so that it can be made again."""
+    return Verdict(
+        key=standing.key,
+        level=state.level,
+        score=assessment.score,
+        reasons=reasons_of(assessment) if state.level else (),
+        sequence=sequence,
+        decided_at=now,
+        valid_until=state.valid_until,
+        policy_digest=policy.digest,
+        evidence_digest=evidence.digest(),
+        scope=state.scope,
+        deadline=state.deadline,
+        cause=cause,
+    )
 
 
 def reasons_of(assessment: Assessment) -> tuple[Reason, ...]:
-    """The terms as a member may see them: the weightiest first, counts bucketed; none at CLEAR."""
-    if assessment.level is Level.CLEAR:
-        return ()
+    """The terms as a member may see them: the weightiest first, counts bucketed."""
     terms = sorted(assessment.terms, key=lambda term: -abs(term.contribution))[:MAX_REASONS]
     return tuple(Reason(term.code, round(term.contribution, 3), CountBucket.of(term.count)) for term in terms)

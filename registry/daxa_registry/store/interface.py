@@ -1,8 +1,8 @@
-"""The store's contract: nodes, subjects, presences, batches and verdicts, and what each operation guarantees.
+"""The store's contract: nodes, subjects, presences, batches, verdicts, documents, and what each operation guarantees.
 
 All writing happens inside :meth:`Store.transaction`, by one thread of the process at a time; everything in it is durable
 together when the block ends, or nothing of it is. Reading outside a transaction sees the last committed state and may be
-done from another thread than the writer's.
+done from another thread than the writer's; inside, what the transaction itself has written.
 
 Every operation MUST raise :class:`daxa_core.errors.Unavailable` (``UNAVAILABLE``, field ``store``) when the database cannot do
 it now (locked, full, unreachable), with nothing changed; and never an exception of the database's own.
@@ -15,8 +15,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from daxa_core.model import Kind, Level, Refusal, Sighting
+from daxa_core.model import Act, Kind, Level, Refusal, Sighting
 from daxa_registry.decision.graph import Neighbourhood, Population
+from daxa_registry.decision.ladder import State
 
 HUB_SIZE = 256
 """Distinct subjects on one address up to which a decision looks at all of them (DESIGN.md section 6)."""
@@ -66,7 +67,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class StoredVerdict:
-    """One change of a verdict: the exact bytes shipped and the evidence it rested on, at its member's sequence."""
+    """One change of a verdict: the exact bytes shipped and all that they rested on, at its member's sequence.
+
+    ``before`` is the state that it changed, as ``State.to_json`` has it, and ``act`` what the exchange did, where that
+    changed it: with the evidence and the policy of the body's digest they give the body again.
+    """
 
     subject: int
     member: int
@@ -75,6 +80,20 @@ class StoredVerdict:
     decided_at: int
     body: bytes
     evidence: bytes
+    before: str = ""
+    act: Act | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """Licensed infrastructure: the node (an address), its name, until when (seconds), and how many subjects it has."""
+
+    node: int
+    kind: Kind
+    fingerprint: bytes
+    name: str
+    until: int
+    subjects: int
 
 
 class Store(Protocol):
@@ -120,13 +139,52 @@ class Store(Protocol):
     def append_verdict(self, verdict: StoredVerdict) -> None:
         """Adds a change and makes it the subject's current one. MUST fail when the sequence is not the member's next."""
 
+    def save_ladder(self, subject: int, state: State, due: int) -> None:
+        """Keeps where a subject's verdict is, and when it has to be looked at again (seconds, 0 for never)."""
+
+    def hasten(self, subjects_on: int, due: int) -> None:
+        """Every kept state of a subject that was seen on that address is due at that time."""
+
+    def infrastructure(self, kind: Kind, fingerprint: bytes, name: str, until: int) -> int:
+        """Declares a node as licensed infrastructure until that time (seconds; 0 takes it back). Answers the node."""
+
+    def write_document(self, kind: str, name: str, body: str, *, replace: bool = False) -> None:
+        """Keeps a text under (kind, name). MUST fail when there is one and ``replace`` is not given."""
+
     # reading: anywhere
+
+    def members(self) -> Mapping[int, str]:
+        """Every member's name, by its number."""
+
+    def document(self, kind: str, name: str) -> str | None:
+        """The text under (kind, name)."""
+
+    def documents(self, kind: str, after: str = "", limit: int = 1_000) -> list[tuple[str, str]]:
+        """Up to ``limit`` texts of a kind in the order of their names, from after that one on: (name, text)."""
+
+    def declared(self) -> list[Declared]:
+        """The infrastructure that is declared, whether or not its time is over."""
 
     def head(self, member: int) -> int:
         """The member's newest verdict sequence, 0 if there is none."""
 
     def standings(self, subjects: Iterable[int]) -> Mapping[int, Standing]:
         """Where each subject stands; a subject that is not stored is not in the answer."""
+
+    def standing_of(self, member: int, key: bytes) -> Standing | None:
+        """Where the member's subject of that key stands, or None where the member never sent anything of it."""
+
+    def ladder(self, subjects: Iterable[int]) -> Mapping[int, tuple[State, int]]:
+        """The kept states of those subjects and when each is due; a subject that is not in the answer is at the start."""
+
+    def due(self, now: int, limit: int) -> list[int]:
+        """Up to ``limit`` subjects that are due at ``now``, the longest due first."""
+
+    def suspects(self) -> list[int]:
+        """The subjects whose level is not CLEAR, in ascending order."""
+
+    def verdict(self, member: int, sequence: int) -> StoredVerdict | None:
+        """One change, whole."""
 
     def subjects_on(self, addresses: Iterable[int]) -> frozenset[int]:
         """The subjects on those addresses, except on addresses beyond the hub size: those are never visited."""
@@ -154,6 +212,3 @@ class Store(Protocol):
 
     def counts(self) -> Mapping[str, int]:
         """How many members, subjects, presences, verdicts, batches, and nodes by kind (``node_KEY`` …)."""
-
-    def infrastructure(self, kind: Kind, fingerprint: bytes, name: str, until: int) -> None:
-        """Inside a transaction: declares a node as licensed infrastructure until that time (seconds)."""

@@ -27,6 +27,7 @@ from daxa_registry.decision.graph import Neighbourhood, Population
 from .interface import HUB_SIZE, Absorbed, Standing, StoredBatch, StoredVerdict
 from .sqlite_absorb import Absorber
 from .sqlite_graph import GraphReader
+from .sqlite_ladder import LadderTables
 from .sqlite_schema import migrate
 
 BUSY_SECONDS = 5.0
@@ -41,7 +42,7 @@ def unavailable(error: sqlite3.Error) -> Unavailable:
     return Unavailable(ErrorCode.INTERNAL, "store", f"a statement that fits the schema, got {type(error).__name__}")
 
 
-class SqliteStore:
+class SqliteStore(LadderTables):
     """A :class:`~daxa_registry.store.interface.Store` on one file, or in memory for one run."""
 
     def __init__(self, path: str | Path, *, hub_size: int = HUB_SIZE, cache_mib: int = 256) -> None:
@@ -55,6 +56,7 @@ class SqliteStore:
             raise unavailable(error) from error
         self._write_lock = threading.RLock()
         self._read_lock = self._write_lock if memory else threading.RLock()
+        self._writing: int | None = None  # the thread that a transaction is open on
         self._members: dict[str, int] = dict(self._writer.execute("SELECT name, id FROM member"))
         self._absorber = Absorber(self._writer, hub_size)
         self._graph = GraphReader(self._writer, hub_size)
@@ -74,10 +76,13 @@ class SqliteStore:
         with self._write_lock:
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
+                self._writing = threading.get_ident()
                 yield
                 self._absorber.flush()
                 self._writer.execute("COMMIT")
+                self._writing = None
             except BaseException as error:
+                self._writing = None
                 self._forget()
                 if isinstance(error, sqlite3.Error):
                     raise unavailable(error) from error
@@ -100,6 +105,9 @@ class SqliteStore:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
+        if self._writing == threading.get_ident():  # a transaction sees what it has written itself
+            yield self._writer
+            return
         with self._read_lock:
             try:
                 yield self._reader
@@ -152,15 +160,16 @@ class SqliteStore:
     def withdraw(self, member: int, key: bytes, first_hour: int, last_hour: int) -> tuple[int, frozenset[int]]:
         return self._absorber.withdraw(member, key, first_hour, last_hour)
 
-    def infrastructure(self, kind: Kind, fingerprint: bytes, name: str, until: int) -> None:
+    def infrastructure(self, kind: Kind, fingerprint: bytes, name: str, until: int) -> int:
         self._absorber.flush()
-        self._writer.execute(
+        row = self._writer.execute(
             "INSERT INTO node (kind, fingerprint, infrastructure, name) VALUES (?1,?2,?3,?4)"
-            " ON CONFLICT (fingerprint, kind) DO UPDATE SET infrastructure=?3, name=?4",
+            " ON CONFLICT (fingerprint, kind) DO UPDATE SET infrastructure=?3, name=?4 RETURNING id",
             (int(kind), fingerprint, until, name),
-        )
+        ).fetchone()
         self._absorber.forget()
         self._graph.forget()
+        return int(row[0])
 
     def all_subjects(self) -> Iterator[int]:
         with self._write_lock:
@@ -190,9 +199,9 @@ class SqliteStore:
         if updated != 1:
             raise AssertionError("a verdict's sequence must be its member's next")
         self._writer.execute(
-            "INSERT INTO verdict VALUES (?,?,?,?,?,?,?)",
+            "INSERT INTO verdict VALUES (?,?,?,?,?,?,?,?,?)",
             (verdict.member, verdict.sequence, verdict.subject, int(verdict.level), verdict.decided_at, verdict.body,
-             verdict.evidence),
+             verdict.evidence, verdict.before, int(verdict.act or 0)),
         )  # fmt: skip
         self._writer.execute(
             "UPDATE subject SET level=?, sequence=? WHERE id=?", (int(verdict.level), verdict.sequence, verdict.subject)

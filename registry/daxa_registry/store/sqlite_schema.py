@@ -52,6 +52,20 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX verdict_subject ON verdict (subject, sequence);
     """,
+    """
+    -- Where a verdict is that ever moved, and when time alone may move it (seconds, 0 for never).
+    CREATE TABLE ladder (subject INTEGER PRIMARY KEY, state TEXT NOT NULL, due INTEGER NOT NULL DEFAULT 0);
+    CREATE INDEX ladder_due ON ladder (due) WHERE due > 0;
+
+    -- What a change rested on beside its evidence: the state before, and what the exchange did.
+    ALTER TABLE verdict ADD COLUMN before TEXT NOT NULL DEFAULT '';
+    ALTER TABLE verdict ADD COLUMN act INTEGER NOT NULL DEFAULT 0;
+
+    -- Policies by digest, reports, appeals, operators' acts: few, read by name, JSON or TOML inside.
+    CREATE TABLE document (kind TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, name))
+      WITHOUT ROWID;
+    CREATE INDEX node_infrastructure ON node (id) WHERE infrastructure > 0;
+    """,
 )
 
 

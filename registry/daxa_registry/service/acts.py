@@ -1,0 +1,61 @@
+"""Operators' acts: every one goes through ``record_act``, in the transaction of what it changes.
+
+An act says who did what and when, in the operator's own words where a reason is asked for; never a raw identifier. It refuses
+nothing: whether an operator may do it was checked before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from daxa_registry.store.interface import Store
+
+_KIND = "act"
+
+
+class ActKind(StrEnum):
+    """What an operator may do that changes what members are told. The names are stable: they stand in the log."""
+
+    APPEAL_ANSWERED = "appeal_answered"
+    INFRASTRUCTURE_DECLARED = "infrastructure_declared"
+    INFRASTRUCTURE_REMOVED = "infrastructure_removed"
+    POLICY_TESTED = "policy_tested"
+    POLICY_ACTIVATED = "policy_activated"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorAct:
+    """One act: its number from 1, when (seconds), who (the name in the certificate), what, and its particulars."""
+
+    number: int
+    at: int
+    operator: str
+    kind: str
+    detail: Mapping[str, object]
+
+    def to_json(self) -> str:
+        """Canonical: equal acts give equal text. The log takes its bytes as a leaf."""
+        table = {"number": self.number, "at": self.at, "operator": self.operator, "kind": self.kind}
+        return json.dumps(table | {"detail": dict(self.detail)}, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> OperatorAct:
+        """What ``to_json`` wrote."""
+        return cls(**json.loads(text))
+
+
+def record_act(store: Store, operator: str, kind: ActKind, detail: Mapping[str, object], now: int) -> OperatorAct:
+    """Writes down one act, inside the transaction that it belongs to. The only way in which one comes to be."""
+    number = int(store.document("counter", _KIND) or 0) + 1
+    act = OperatorAct(number, now, operator, str(kind), detail)
+    store.write_document("counter", _KIND, str(number), replace=True)
+    store.write_document(_KIND, f"{number:012d}", act.to_json())
+    return act
+
+
+def acts(store: Store, after: int = 0, limit: int = 1_000) -> list[OperatorAct]:
+    """Up to ``limit`` acts after that number, in order."""
+    return [OperatorAct.from_json(text) for _, text in store.documents(_KIND, f"{after:012d}", limit)]

@@ -1,0 +1,70 @@
+"""The sweep: what time alone moves. It raises what grace held back, lowers what faded, widens scopes whose deadline passed.
+
+It works in small transactions, so that intake waits for none of them long, and goes on where it was after a restart, because
+when a verdict is due stands in the store. It refuses nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from daxa_core.errors import Unavailable
+from daxa_registry.store.interface import Store
+
+from .infrastructure import expire
+from .matching import Matcher
+
+PART = 200
+
+
+class Sweep:
+    """Looks again at what is due. ``run`` may be called from any thread, by one at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        matcher: Matcher,
+        *,
+        clock: Callable[[], int],
+        on_verdicts: Callable[[dict[int, int]], None] = lambda heads: None,
+        part: int = PART,
+    ) -> None:
+        """``on_verdicts`` is called after each commit that brought news; ``part`` is how many verdicts one may hold."""
+        self._store = store
+        self._matcher = matcher
+        self._clock = clock
+        self._on_verdicts = on_verdicts
+        self._part = part
+        self._stopped = threading.Event()
+
+    def run(self) -> int:
+        """Everything that is due now; how many subjects were looked at."""
+        self._told(expire(self._store, self._matcher, self._clock()))
+        looked = 0
+        while not self._stopped.is_set():
+            now = self._clock()
+            found = self._store.due(now, self._part)
+            if not found:
+                break
+            with self._store.transaction():
+                heads = self._matcher.decide(found, now)
+            self._told(heads)
+            looked += len(found)
+        return looked
+
+    def every(self, seconds: float) -> None:
+        """Runs again and again until :meth:`stop`; a store that cannot be written to now is tried again the next time."""
+        while not self._stopped.wait(seconds):
+            try:
+                self.run()
+            except Unavailable:
+                continue
+
+    def stop(self) -> None:
+        """Ends :meth:`every`, and a run after the part that it is at."""
+        self._stopped.set()
+
+    def _told(self, heads: dict[int, int]) -> None:
+        if heads:
+            self._on_verdicts(heads)

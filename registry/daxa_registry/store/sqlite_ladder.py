@@ -1,0 +1,110 @@
+"""The rows around a verdict's life in SQLite: where each is, when it is due, and the documents beside it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+
+from daxa_core.model import Act, Kind, Level
+from daxa_registry.decision.ladder import State
+
+from .interface import Declared, Standing, StoredVerdict
+
+_MANY = 500
+
+
+class LadderTables:
+    """The part of :class:`~daxa_registry.store.sqlite.SqliteStore` that keeps ladders and documents."""
+
+    _writer: sqlite3.Connection
+
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        raise NotImplementedError
+
+    # ladders
+
+    def save_ladder(self, subject: int, state: State, due: int) -> None:
+        self._writer.execute(
+            "INSERT INTO ladder VALUES (?1,?2,?3) ON CONFLICT (subject) DO UPDATE SET state=?2, due=?3",
+            (subject, state.to_json(), due),
+        )
+
+    def ladder(self, subjects: Iterable[int]) -> Mapping[int, tuple[State, int]]:
+        out: dict[int, tuple[State, int]] = {}
+        wanted = list(subjects)
+        for start in range(0, len(wanted), _MANY):
+            part = wanted[start : start + _MANY]
+            query = f"SELECT subject, state, due FROM ladder WHERE subject IN ({','.join('?' * len(part))})"  # noqa: S608
+            for subject, state, due in self._writer.execute(query, part):
+                out[subject] = (State.from_json(state), due)
+        return out
+
+    def due(self, now: int, limit: int) -> list[int]:
+        with self._reading() as reader:
+            query = (
+                "SELECT l.subject FROM ladder l JOIN subject s ON s.id=l.subject"
+                " WHERE l.due > 0 AND l.due <= ? ORDER BY l.due, l.subject LIMIT ?"
+            )
+            return [row[0] for row in reader.execute(query, (now, limit))]
+
+    def hasten(self, subjects_on: int, due: int) -> None:
+        self._writer.execute(
+            "UPDATE ladder SET due=? WHERE subject IN (SELECT subject FROM presence WHERE address=?)",
+            (due, subjects_on),
+        )
+
+    def suspects(self) -> list[int]:
+        with self._reading() as reader:
+            query = "SELECT s.id FROM ladder l JOIN subject s ON s.id=l.subject WHERE s.level > 0 ORDER BY s.id"
+            return [row[0] for row in reader.execute(query)]
+
+    def standing_of(self, member: int, key: bytes) -> Standing | None:
+        with self._reading() as reader:
+            row = reader.execute(
+                "SELECT s.id, s.level, s.sequence FROM node n JOIN subject s ON s.key=n.id AND s.member=?"
+                " WHERE n.fingerprint=? AND n.kind=1",
+                (member, key),
+            ).fetchone()
+        return Standing(row[0], member, key, Level(row[1]), row[2]) if row else None
+
+    def verdict(self, member: int, sequence: int) -> StoredVerdict | None:
+        with self._reading() as reader:
+            row = reader.execute(
+                "SELECT subject, level, decided_at, body, evidence, before, act FROM verdict"
+                " WHERE member=? AND sequence=?",
+                (member, sequence),
+            ).fetchone()
+        if row is None:
+            return None
+        subject, level, decided_at, body, evidence, before, act = row
+        return StoredVerdict(
+            subject, member, sequence, Level(level), decided_at, body, evidence, before, Act(act) if act else None
+        )
+
+    # beside them
+
+    def members(self) -> Mapping[int, str]:
+        with self._reading() as reader:
+            return dict(reader.execute("SELECT id, name FROM member"))
+
+    def write_document(self, kind: str, name: str, body: str, *, replace: bool = False) -> None:
+        verb = "INSERT OR REPLACE" if replace else "INSERT"
+        self._writer.execute(f"{verb} INTO document VALUES (?,?,?)", (kind, name, body))
+
+    def document(self, kind: str, name: str) -> str | None:
+        with self._reading() as reader:
+            row = reader.execute("SELECT body FROM document WHERE kind=? AND name=?", (kind, name)).fetchone()
+        return row[0] if row else None
+
+    def documents(self, kind: str, after: str = "", limit: int = 1_000) -> list[tuple[str, str]]:
+        with self._reading() as reader:
+            query = "SELECT name, body FROM document WHERE kind=? AND name>? ORDER BY name LIMIT ?"
+            return reader.execute(query, (kind, after, limit)).fetchall()
+
+    def declared(self) -> list[Declared]:
+        with self._reading() as reader:
+            rows = reader.execute(
+                "SELECT id, kind, fingerprint, name, infrastructure, subjects FROM node WHERE infrastructure > 0 ORDER BY id"
+            ).fetchall()
+        return [Declared(r[0], Kind(r[1]), r[2], r[3] or "", r[4], r[5]) for r in rows]
