@@ -33,6 +33,7 @@ class GraphReader:
         self._devices: dict[int, Commonness] = {}
         self._subjects: dict[int, Subject] = {}
         self._hub_members: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {}
+        self._population: Population | None = None
 
     def changed(self, addresses: set[int]) -> None:
         """What was read of these addresses is no longer so."""
@@ -57,9 +58,11 @@ class GraphReader:
         return frozenset(found)
 
     def population(self) -> Population:
-        """Totals, with the devices met so far."""
-        total = self._db.execute("SELECT count(*) FROM subject WHERE seen > 0").fetchone()[0]
-        return Population(int(total), self._devices)
+        """Totals as of the last chunk of neighbourhoods, with the devices met so far."""
+        if self._population is None:
+            total = self._db.execute("SELECT count(*) FROM subject WHERE seen > 0").fetchone()[0]
+            self._population = Population(int(total), self._devices)
+        return self._population
 
     def neighbourhoods(self, subjects: Sequence[int]) -> Iterator[Neighbourhood]:
         """One per stored subject, in the order asked."""
@@ -67,6 +70,7 @@ class GraphReader:
             yield from self._chunk(subjects[start : start + CHUNK])
 
     def _chunk(self, wanted: Sequence[int]) -> Iterator[Neighbourhood]:
+        self._population = None  # counted once a chunk: counting for each subject would read the whole table each time
         for subject in wanted:
             self._subjects.pop(subject, None)
         self._load_subjects(wanted)
