@@ -18,6 +18,7 @@ from daxa_core.model import CountBucket, Device, Level, Manner, RawSighting, Rea
 
 from ._client import RegistryClient, SubmitInterrupted
 from ._config import ClientConfig
+from ._gateway import Gateway, GatewayHealth
 from ._submission import SubmitResult
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "DaxaError",
     "Device",
     "ErrorCode",
+    "Gateway",
+    "GatewayHealth",
     "InvalidInput",
     "Level",
     "Manner",

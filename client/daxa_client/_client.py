@@ -14,7 +14,7 @@ from types import TracebackType
 
 from daxa_api.v1 import sighting_pb2, verdict_pb2
 from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Unavailable
-from daxa_core.model import BATCH_ID_BYTES, MAX_KEYS_PER_LOOKUP, Kind, RawSighting, Verdict
+from daxa_core.model import BATCH_ID_BYTES, MAX_KEYS_PER_LOOKUP, MAX_SIGHTINGS, Kind, RawSighting, Verdict
 
 from ._cache import FingerprintCache
 from ._config import ClientConfig, read_config
@@ -83,8 +83,10 @@ class RegistryClient:
 
     # sightings
 
-    def submit(self, sightings: Iterable[RawSighting]) -> SubmitResult:
+    def submit(self, sightings: Iterable[RawSighting], *, batch_id: bytes | None = None) -> SubmitResult:
         """Fingerprints and submits; answers when the registry has it on disk.
+
+        Up to 1,000 sightings may be given a ``batch_id``, 16 random bytes: the same ones again under it count once.
 
         A sighting that cannot be canonicalised or that the registry refuses is told in ``refusals``, the others are taken.
         Raises Unavailable where the registry or enough evaluators cannot be reached: submit again; it is
@@ -96,8 +98,13 @@ class RegistryClient:
         prints = self._fingerprinter.of_all(prepared.wanted())
         self._raw_keys.remember((prints[item.key], item.raw.key) for item in prepared.items)
         tally = Tally(prepared.refusals)
+        if batch_id is not None and (len(batch_id) != BATCH_ID_BYTES or len(prepared.items) > MAX_SIGHTINGS):
+            wanted = f"{BATCH_ID_BYTES} bytes, for at most {MAX_SIGHTINGS} sightings"
+            raise InvalidInput(ErrorCode.INVALID_VALUE, "batch_id", wanted)
         batches = list(
-            prepared.batches(prints, config.member, config.parameters, lambda: secrets.token_bytes(BATCH_ID_BYTES))
+            prepared.batches(
+                prints, config.member, config.parameters, lambda: batch_id or secrets.token_bytes(BATCH_ID_BYTES)
+            )
         )
         for number, batch in enumerate(batches):
             try:

@@ -36,7 +36,9 @@ class ClientConfig:
     ``targets`` are the registry's addresses (``host:port``), each as good as the next; ``evaluators`` maps each evaluator's
     index to its address; ``ca``, ``certificate`` and ``key`` are PEM; ``account_secret`` is 32 bytes and the member's alone.
     ``cache`` is the file of the fingerprint cache and ``cursor`` that of :meth:`RegistryClient.watch`; None keeps nothing.
-    ``deadline_seconds`` is for each attempt of a call.
+    ``deadline_seconds`` is for each attempt of a call. ``state`` is the folder in which a :class:`Gateway` keeps what it has seen
+    and the verdicts; ``spool_megabytes`` bounds the former. A combination is on the disk ``flush_seconds`` after it was first
+    seen, and how often it was seen again ``count_seconds`` after.
     """
 
     member: str
@@ -51,6 +53,10 @@ class ClientConfig:
     cursor: Path | None = None
     allow_non_global_addresses: bool = False
     deadline_seconds: float = 10.0
+    state: Path | None = None
+    spool_megabytes: int = 512
+    flush_seconds: float = 2.0
+    count_seconds: float = 60.0
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError naming the key as client.toml has it."""
@@ -76,6 +82,12 @@ class ClientConfig:
                 raise _refuse(name, f"a {label.decode().lower()} in PEM")
         if not 0.1 <= self.deadline_seconds <= 600.0:
             raise _refuse("deadline_seconds", "a number from 0.1 to 600")
+        if not 1 <= self.spool_megabytes <= 1 << 20:
+            raise _refuse("gateway.spool_megabytes", "a whole number from 1 to 1048576")
+        if not 0.05 <= self.flush_seconds <= 600.0:
+            raise _refuse("gateway.flush_seconds", "a number from 0.05 to 600")
+        if not 0.05 <= self.count_seconds <= 3_600.0:
+            raise _refuse("gateway.count_seconds", "a number from 0.05 to 3600")
 
 
 def _bytes(table: Table, key: str, *, secret: bool = False) -> bytes:
@@ -154,6 +166,7 @@ def read_config(path: str | Path) -> ClientConfig:
     except OSError as error:
         raise _refuse(path.name, f"a readable file, got {type(error).__name__}") from None
     registry, tls, prints = table.table("registry"), table.table("tls"), table.table("fingerprints")
+    gateway = table.table("gateway")
     ca, certificate, key = _tls(tls)
     try:
         config = ClientConfig(
@@ -169,11 +182,15 @@ def read_config(path: str | Path) -> ClientConfig:
             cursor=table.path("cursor") if table.has("cursor") else None,
             allow_non_global_addresses=table.flag("allow_non_global_addresses", False),
             deadline_seconds=table.number("deadline_seconds", 10.0, 0.1, 600.0),
+            state=gateway.path("state", "data"),
+            spool_megabytes=gateway.whole("spool_megabytes", 512, 1, 1 << 20),
+            flush_seconds=gateway.number("flush_seconds", 2.0, 0.05, 600.0),
+            count_seconds=gateway.number("count_seconds", 60.0, 0.05, 3_600.0),
         )
     except ConfigurationError as error:
         if error.field.startswith(f"{path.name}: "):
             raise
         raise _refuse(f"{path.name}: {error.field}", error.expected) from None
-    for part in (registry, tls, prints, table):
+    for part in (registry, tls, prints, gateway, table):
         part.done()
     return config

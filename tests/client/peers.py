@@ -204,4 +204,13 @@ def verdict(key: bytes, sequence: int, level: types_pb2.Level = types_pb2.LEVEL_
     return types_pb2.Verdict(key=key, level=level, score=3.0, sequence=sequence)
 
 
-__all__ = ["LIES", "DaxaError", "Evaluator", "Registry", "evaluators", "registry", "serve", "verdict"]
+def point(folder: Path, registry: str, evaluators: dict[int, str]) -> str:
+    """The member's file with the targets given; answers its path."""
+    path = folder / "client.toml"
+    kept = path.read_text().partition("[registry]")[0], "[tls]" + path.read_text().partition("[tls]")[2]
+    tables = "".join(f'[[evaluator]]\nindex = {i}\ntarget = "{target}"\n' for i, target in evaluators.items())
+    path.write_text(f'{kept[0]}[registry]\ntargets = ["{registry}"]\n{tables}{kept[1]}')
+    return str(path)
+
+
+__all__ = ["LIES", "DaxaError", "Evaluator", "Registry", "evaluators", "point", "registry", "serve", "verdict"]

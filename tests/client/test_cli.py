@@ -22,15 +22,6 @@ def folder(deployed: Path, tmp_path: Path) -> Path:
     return shutil.copytree(deployed / "members/upbit", tmp_path / "upbit")
 
 
-def point(folder: Path, registry: str, evaluators: dict[int, str]) -> str:
-    """The member's file with the targets given; answers its path."""
-    path = folder / "client.toml"
-    kept = path.read_text().partition("[registry]")[0], "[tls]" + path.read_text().partition("[tls]")[2]
-    tables = "".join(f'[[evaluator]]\nindex = {i}\ntarget = "{target}"\n' for i, target in evaluators.items())
-    path.write_text(f'{kept[0]}[registry]\ntargets = ["{registry}"]\n{tables}{kept[1]}')
-    return str(path)
-
-
 def test_verdicts_are_a_line_each(
     deployed: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -40,7 +31,7 @@ def test_verdicts_are_a_line_each(
         verdicts=[peers.verdict(key, n) for n, key in enumerate(request.keys, 1)]
     )
     with peers.registry(deployed, servicer) as target, peers.evaluators(deployed, 1, 2) as (targets, _):
-        path = point(folder, target, targets)
+        path = peers.point(folder, target, targets)
         monkeypatch.setattr(sys, "stdin", io.StringIO("key-one\n\nkey-two\n"))
         main(["--config", path, "verdicts"])
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -61,7 +52,7 @@ def test_watch_prints_as_it_happens(deployed: Path, folder: Path, capsys: pytest
     servicer = peers.Registry()
     servicer.streams = [[[peers.verdict(b"k" * 32, 8)], [peers.verdict(b"k" * 32, 10)]]]
     with peers.registry(deployed, servicer) as target, pytest.raises(SystemExit) as ended:
-        main(["--config", point(folder, target, {1: target, 2: target}), "watch", "--after", "7"])
+        main(["--config", peers.point(folder, target, {1: target, 2: target}), "watch", "--after", "7"])
     captured = capsys.readouterr()
     assert [(v["sequence"], v["key"]) for v in map(json.loads, captured.out.splitlines())] == [(8, None)]
     assert ended.value.code == 2

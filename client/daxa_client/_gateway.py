@@ -1,0 +1,312 @@
+"""What stands in an exchange's gateway: count what was seen on the trading path, and let the rest happen behind it.
+
+    gateway = Gateway.from_file("client.toml")
+    ...
+    gateway.observe(access_key, peer_address, account=customer, device=Device(user_agent=user_agent))
+
+Nothing runs before the first call, so an application server may load it before it forks. Of the processes that share a state
+folder one ships for all, whichever has the lock; another takes over when it ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, Unavailable
+from daxa_core.model import Device, Manner
+
+from ._client import RegistryClient
+from ._complaints import Complaints
+from ._config import ClientConfig, read_config
+from ._observer import Observer
+from ._shipper import Shipper
+from ._spool import Spool
+
+SHIP_COUNTS_SECONDS = 600
+_LEAD_SECONDS = 1.0
+_GATEWAYS: weakref.WeakSet[Gateway] = weakref.WeakSet()
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayHealth:
+    """How it goes: numbers of sightings since this process began, or since the spool did where they are the spool's.
+
+    ``problem`` is what keeps sightings from being shipped, empty where nothing does or another process ships.
+    """
+
+    ships: bool
+    combinations: int
+    waiting: int
+    oldest: int
+    sent: int
+    dropped: int
+    refused: int
+    without_device: int
+    unreadable: int
+    refused_by_registry: Mapping[str, int]
+    evaluators: Mapping[str, str]
+    problem: str
+
+
+class Gateway:
+    """One process's observing, shipping and verdicts. Thread-safe, fork-safe, usable from asyncio: nothing in it waits."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        """Opens nothing and starts nothing yet. Raises ConfigurationError where ``config`` names no state folder."""
+        if config.state is None:
+            raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "gateway.state", "a folder")
+        self._config = config
+        self._state: Path = config.state
+        self._complaints = Complaints()
+        self._observer = Observer()
+        self._spool = Spool(
+            self._state / "spool.sqlite", config.account_secret, config.spool_megabytes, self._complaints
+        )
+        self._closed = False
+        self._stop = threading.Event()
+        self._inherited: list[object] = []
+        self._reset()
+        _GATEWAYS.add(self)
+        atexit.register(_close, weakref.ref(self))
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Gateway:
+        """A gateway as client.toml says. Raises ConfigurationError naming file and key."""
+        return cls(read_config(path))
+
+    def __enter__(self) -> Gateway:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def observe(
+        self,
+        key: str,
+        address: str,
+        *,
+        manner: Manner = Manner.USED,
+        device: Device | None = None,
+        account: str | None = None,
+        holder: bytes | None = None,
+        when: float | None = None,
+    ) -> bool:
+        """This key was seen from this address. Microseconds; never waits, never raises.
+
+        Answers whether it was counted: False where it is no sighting or a bound is reached, which :meth:`health` counts.
+        ``when`` is in seconds since the epoch, now if None.
+        """
+        if not self._started and not self._start():
+            return False
+        return self._observer.observe(
+            key, address, manner=manner, device=device, account=account, holder=holder, when=when
+        )
+
+    def flush(self, mark: tuple[str, str] | None = None) -> None:
+        """Waits until what was observed is on the disk. Raises Unavailable where the disk does not take it.
+
+        ``mark`` is kept in the same transaction: see :meth:`Spool.add`.
+        """
+        self._keep(counts=True, mark=mark)
+
+    def drain(self, seconds: float) -> bool:
+        """Waits until all that was observed was answered by the registry, that long at most; whether it was."""
+        if not self._started:
+            self._start()
+        self._keep(counts=True)
+        self._spool.hasten(time.time())
+        end = time.monotonic() + seconds
+        while self._spool.state().waiting:
+            if time.monotonic() >= end or self._stop.wait(0.05):
+                return False
+        return True
+
+    def close(self) -> None:
+        """Puts what was observed on the disk and ends what runs. What was not sent is sent by the next process."""
+        if self._closed:
+            return
+        self._closed, self._started = True, False
+        self._stop.set()
+        shipper, client = self._shipper, self._client
+        if shipper is not None:
+            shipper.stop()
+        if client is not None:
+            client.close()
+        for thread in self._threads:
+            thread.join(self._config.deadline_seconds)
+        try:
+            self._keep(counts=True)
+        except DaxaError as error:
+            self._complaints.say("close", f"what was observed last is lost: {error}")
+        self._spool.close()
+
+    def health(self) -> GatewayHealth:
+        """How it goes. Raises Unavailable where the spool cannot be read."""
+        counts, state = self._observer.counts(), self._spool.state()
+        shipper, client = self._shipper, self._client
+        return GatewayHealth(
+            ships=shipper is not None,
+            combinations=counts.combinations,
+            waiting=state.waiting,
+            oldest=state.oldest,
+            sent=shipper.sent if shipper else 0,
+            dropped=counts.dropped + state.dropped,
+            refused=counts.refused,
+            without_device=counts.without_device,
+            unreadable=state.unreadable,
+            refused_by_registry=dict(shipper.refused) if shipper else {},
+            evaluators=client.health() if client else {},
+            problem=shipper.problem if shipper else "",
+        )
+
+    # what runs behind it
+
+    def _reset(self) -> None:
+        """As before anything ran."""
+        self._started = False
+        self._starting = threading.Lock()
+        self._keeping = threading.Lock()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._client: RegistryClient | None = None
+        self._shipper: Shipper | None = None
+        self._lead: int | None = None
+
+    def _after_fork(self) -> None:
+        """In the child: the parent's threads are not here, its connections must not be touched, and it tells what it saw."""
+        self._inherited += [self._client, self._shipper]
+        if self._lead is not None:
+            os.close(self._lead)  # the lock stays the parent's
+        self._reset()
+        self._observer.after_fork()
+
+    def _start(self) -> bool:
+        """Whether there is somebody to observe for: False once it is closed."""
+        if self._closed or not self._starting.acquire(False):
+            return not self._closed
+        try:
+            if self._started:
+                return True
+            for name, work in (("daxa-flush", self._flush_loop), ("daxa-lead", self._lead_loop)):
+                thread = threading.Thread(target=work, name=name, daemon=True)
+                thread.start()
+                self._threads.append(thread)
+            self._started = True
+        except RuntimeError:  # no thread can be had now; the next call tries again
+            self._complaints.say("threads", "no thread can be started; what is observed stays in memory")
+        finally:
+            self._starting.release()
+        return True
+
+    def _flush_loop(self) -> None:
+        next_counts = time.monotonic() + self._config.count_seconds
+        while not self._stop.wait(0.05 if self._observer.half_full else self._config.flush_seconds):
+            counts = time.monotonic() >= next_counts
+            try:
+                self._keep(counts)
+            except DaxaError as error:
+                self._complaints.say("spool", f"what was observed stays in memory for now: {error}")
+            except Exception as error:  # noqa: BLE001 - this thread must not end
+                self._complaints.say("flush", f"flushing failed with a bug: {type(error).__name__}")
+            if counts:
+                next_counts = time.monotonic() + self._config.count_seconds
+            self._tell()
+
+    def _keep(self, counts: bool, mark: tuple[str, str] | None = None) -> None:
+        """From memory to the disk. New combinations are sent at once, how often they were seen again once in ten minutes."""
+        with self._keeping:
+            now = int(time.time())
+            later = now - now % SHIP_COUNTS_SECONDS + SHIP_COUNTS_SECONDS
+            fresh = self._observer.collect(counts=False)
+            repeats = self._observer.collect(counts=True) if counts else []
+            try:
+                if fresh:
+                    self._spool.add(fresh, now)
+                    fresh = []
+                if repeats or mark:
+                    self._spool.add(repeats, later, mark)
+                    repeats = []
+            except DaxaError:
+                self._observer.put_back(fresh + repeats)
+                raise
+        if self._shipper is not None:
+            self._shipper.wake()
+
+    def _tell(self) -> None:
+        """One line an hour of what had to be let go."""
+        counts = self._observer.counts()
+        if counts.dropped:
+            self._complaints.say(
+                "dropped", f"{counts.dropped} sightings were dropped so far: more at once than can be kept"
+            )
+        if counts.refused:
+            self._complaints.say("refused", f"{counts.refused} calls of observe() so far were no sightings")
+        if counts.without_device:
+            text = f"{counts.without_device} sightings so far had a device that cannot be used; they go without it"
+            self._complaints.say("device", text)
+
+    def _lead_loop(self) -> None:
+        """Ships for all processes of the state folder, once none of the others does."""
+        while not self._stop.is_set():
+            try:
+                if self._take_lead():
+                    self._ship()
+            except DaxaError as error:
+                self._complaints.say("lead", f"sightings wait in the spool: {error}")
+            except Exception as error:  # noqa: BLE001 - this thread must not end
+                self._complaints.say("lead", f"shipping failed with a bug: {type(error).__name__}")
+            self._stop.wait(_LEAD_SECONDS)
+        if self._lead is not None:
+            os.close(self._lead)
+            self._lead = None
+
+    def _take_lead(self) -> bool:
+        if self._lead is not None:
+            return True
+        if any(self._inherited):
+            return False  # gRPC was in use before this process was forked off, and does not survive that
+        try:
+            self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lead = os.open(self._state / "lead.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            wanted = f"a folder that can be written to, got {type(error).__name__}"
+            raise Unavailable(ErrorCode.UNAVAILABLE, "gateway.state", wanted) from None
+        try:
+            fcntl.flock(lead, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lead)
+            return False
+        self._lead = lead
+        return True
+
+    def _ship(self) -> None:
+        with RegistryClient(self._config) as client:
+            shipper = Shipper(self._spool, client, self._complaints)
+            self._client, self._shipper = client, shipper
+            if not self._stop.is_set():
+                shipper.run()
+
+
+def _close(reference: weakref.ref[Gateway]) -> None:
+    gateway = reference()
+    if gateway is not None:
+        gateway.close()
+
+
+def _after_fork_in_child() -> None:
+    for gateway in list(_GATEWAYS):
+        gateway._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

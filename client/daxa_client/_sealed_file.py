@@ -1,0 +1,203 @@
+"""A file of the member's own: SQLite, 0600, what is in it sealed; safe against crashes, forks, full disks and newer versions.
+
+A torn file is set aside as ``….broken-N`` and one of a newer version as ``….newer-N``, with one log line, and a new one is made;
+what can still be read of a torn one is handed to ``salvage``. Whatever else the disk does is raised as Unavailable with nothing
+changed. The connection is closed before a fork and opened again when it is next needed, because SQLite's does not survive one.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from daxa_core.errors import ErrorCode, Unavailable
+from daxa_core.pseudonym import derive_key
+
+from ._complaints import Complaints
+
+_NONCE_BYTES = 12
+_BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_OPEN_FILES: weakref.WeakSet[SealedFile] = weakref.WeakSet()
+
+
+class Unreadable(Exception):
+    """A sealed value that this member's secret does not open: torn, changed, or another's."""
+
+
+class SealedFile:
+    """One database file with its sealing key. Thread-safe; several processes may share the file."""
+
+    def __init__(
+        self,
+        path: Path,
+        secret: bytes,
+        name: str,
+        schema: str,
+        version: int,
+        complaints: Complaints,
+        salvage: Callable[[sqlite3.Connection, sqlite3.Connection], None] | None = None,
+    ) -> None:
+        """Opens nothing yet. ``name`` is how a person knows it; ``salvage`` copies what it can from a torn file to the new."""
+        self.path, self.name = path, name
+        self._schema, self._version, self._salvage = schema, version, salvage
+        self._complaints = complaints
+        self._key = derive_key(f"daxa 2026-11 {name} sealing key v1", secret)
+        self._cipher: Any = None
+        self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+        self._inode = 0
+        _OPEN_FILES.add(self)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything inside is on the disk together when the block ends, or nothing. Raises Unavailable naming the file."""
+        with self._lock:
+            try:
+                database = self._connected()
+                database.execute("BEGIN IMMEDIATE")
+                try:
+                    yield database
+                    database.execute("COMMIT")
+                except BaseException:
+                    if database.in_transaction:
+                        database.execute("ROLLBACK")
+                    raise
+            except (sqlite3.Error, OSError) as error:
+                if isinstance(error, sqlite3.Error) and _is_broken(error):
+                    self._replace("broken")
+                raise self._unavailable(error) from None
+
+    def close(self) -> None:
+        """Closes the connection; it is opened again where the file is used again."""
+        with self._lock:
+            self._disconnect()
+
+    def seal(self, data: bytes, label: bytes) -> bytes:
+        """The data so that nobody reads or changes it, or puts it under another label, without the member's secret."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + bytes(self._sealing().encrypt(nonce, data, label))
+
+    def unseal(self, sealed: object, label: bytes) -> bytes:
+        """What was sealed under that label. Raises Unreadable."""
+        from cryptography.exceptions import InvalidTag
+
+        if not isinstance(sealed, bytes) or len(sealed) < _NONCE_BYTES:
+            raise Unreadable
+        try:
+            return bytes(self._sealing().decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label))
+        except (InvalidTag, ValueError):
+            raise Unreadable from None
+
+    def _sealing(self) -> Any:
+        if self._cipher is None:  # loaded when first needed: it is a third of the time that the client takes to start
+            from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+            self._cipher = ChaCha20Poly1305(self._key)
+        return self._cipher
+
+    # the file; the lock is held
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._db is not None:
+            # Somebody else may have set it aside or deleted it: what is written to it then would be lost.
+            try:
+                if os.stat(self.path).st_ino == self._inode:
+                    return self._db
+            except FileNotFoundError:
+                pass
+            self._disconnect()
+        try:
+            self._db = self._open()
+        except sqlite3.Error as error:
+            if not _is_broken(error):
+                raise
+            self._replace("broken")
+            self._db = self._db or self._open()
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if version > self._version:
+            self._replace("newer")
+            self._db = self._db or self._open()
+        return self._db
+
+    def _open(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+            self._inode = os.fstat(descriptor).st_ino
+        finally:
+            os.close(descriptor)
+        database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5)
+        try:
+            version = int(database.execute("PRAGMA user_version").fetchone()[0])
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute("PRAGMA synchronous=FULL")
+            if version <= self._version:
+                database.executescript(f"BEGIN IMMEDIATE; {self._schema} PRAGMA user_version={self._version}; COMMIT;")
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _disconnect(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _replace(self, why: str) -> None:
+        """Sets the file aside and makes a new one, with what could be read of it."""
+        self._disconnect()
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.name}.{why}-{number}")).exists():
+            number += 1
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                part = self.path.with_name(self.path.name + suffix)
+                if part.exists():
+                    part.rename(aside.with_name(aside.name + suffix))
+            self._db = self._open()
+            self._complaints.say(
+                f"{self.name} {why}", f"the {self.name} file is {_WHY[why]}; it is kept as {aside.name}"
+            )
+            if why == "broken" and self._salvage is not None:
+                with closing(sqlite3.connect(aside, isolation_level=None, timeout=5)) as old:
+                    self._db.execute("BEGIN IMMEDIATE")
+                    self._salvage(old, self._db)
+                    self._db.execute("COMMIT")
+        except (OSError, sqlite3.Error) as error:
+            self._complaints.say(
+                f"{self.name} replaced", f"the {self.name} file: {type(error).__name__} while set aside"
+            )
+
+    def _unavailable(self, error: Exception) -> Unavailable:
+        told = getattr(error, "sqlite_errorname", type(error).__name__)
+        return Unavailable(ErrorCode.UNAVAILABLE, self.name, f"a disk that takes it, got {told}")
+
+
+_WHY = {"broken": "torn", "newer": "of a newer version than this program"}
+
+
+def _is_broken(error: sqlite3.Error) -> bool:
+    """Whether the file itself is wrong; a lock or a full disk passes."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN
+
+
+def _before_fork() -> None:
+    for file in list(_OPEN_FILES):
+        file._lock.acquire()
+        file._disconnect()
+
+
+def _after_fork() -> None:
+    for file in list(_OPEN_FILES):
+        if file._lock.locked():
+            file._lock.release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

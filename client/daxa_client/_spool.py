@@ -1,0 +1,275 @@
+"""The spool: sightings on the member's own disk between ``observe()`` and the registry's answer.
+
+What was seen in one hour is one row until it is sent, its count added up. :meth:`Spool.seal` makes rows into batches that never
+change again and carry their batch id, so a batch that is sent twice, by whoever, counts once. :meth:`Spool.done` lets go of it.
+
+The file is 0600; each row and batch is sealed with ChaCha20-Poly1305 under a key derived from the member's secret. It is bounded:
+past its bound the oldest goes first, for what is new is worth more, and what goes is counted. Several processes may share it.
+A file that is torn or of a newer version is set aside and reported, what can be read of a torn one is kept, and a full disk is an
+error of the call, with nothing changed; so the caller still has what it wanted to keep.
+
+    >>> import tempfile
+    >>> spool = Spool(Path(tempfile.mkdtemp()) / "spool.sqlite", bytes(32))
+    >>> spool.add([RawSighting("k", "203.0.113.7", 495_000, count=2), RawSighting("k", "203.0.113.7", 495_000)], due=0)
+    >>> [batch.sightings[0].count for batch in spool.seal(now=1)]
+    [3]
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import zlib
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+from daxa_core.model import BATCH_ID_BYTES, MAX_COUNT, MAX_SIGHTINGS, Device, Manner, RawSighting
+from daxa_core.pseudonym import derive_key
+
+from ._complaints import Complaints
+from ._sealed_file import SealedFile, Unreadable
+
+VERSION = 1
+MEGABYTES = 512
+_SHARE_DROPPED = 20  # a twentieth at a time
+_TAG_CONTEXT = "daxa 2026-11 spool tag v1"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS sighting (
+  id INTEGER PRIMARY KEY, tag BLOB NOT NULL UNIQUE, due INTEGER NOT NULL, count INTEGER NOT NULL, body BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS sighting_due ON sighting (due, id);
+CREATE TABLE IF NOT EXISTS batch (batch_id BLOB PRIMARY KEY, place INTEGER NOT NULL, rows INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS aside (id INTEGER PRIMARY KEY, reason TEXT NOT NULL, rows INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, number INTEGER NOT NULL);
+"""
+_ADD = """
+INSERT INTO sighting (tag, due, count, body) VALUES (?,?,?,?)
+ON CONFLICT (tag) DO UPDATE SET count=count+excluded.count, due=min(due, excluded.due)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledBatch:
+    """Up to 1,000 sightings and the id under which they go to the registry, every time."""
+
+    batch_id: bytes
+    sightings: tuple[RawSighting, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolState:
+    """How much waits and since when (seconds since the epoch, 0 if nothing), and what was lost or could not be read so far."""
+
+    waiting: int
+    oldest: int
+    bytes: int
+    dropped: int
+    unreadable: int
+
+
+class Spool:
+    """Sightings that are on the disk and not yet at the registry. Thread-safe."""
+
+    def __init__(
+        self, path: Path, secret: bytes, megabytes: int = MEGABYTES, complaints: Complaints | None = None
+    ) -> None:
+        """``megabytes`` bounds the file; past it, the oldest goes first."""
+        self._most_bytes = megabytes << 20
+        self._tag_key = derive_key(_TAG_CONTEXT, secret)
+        self._complaints = complaints or Complaints()
+        self._file = SealedFile(path, secret, "spool", _SCHEMA, VERSION, self._complaints, _salvage)
+
+    def close(self) -> None:
+        """Closes the file. What is in it stays."""
+        self._file.close()
+
+    def add(self, sightings: Iterable[RawSighting], due: int, mark: tuple[str, str] | None = None) -> None:
+        """Keeps them, to be sent when it is ``due`` (seconds since the epoch); all of them or, where it raises, none.
+
+        ``mark`` is a name and a value kept in the same transaction: how far a log file was read, so that no line is read twice.
+        Raises Unavailable.
+        """
+        rows = []
+        for raw in sightings:
+            body = _encode(raw)
+            tag = blake3(body, key=self._tag_key).digest(length=16)
+            rows.append((tag, due, raw.count, self._file.seal(body, tag)))
+        with self._file.transaction() as database:
+            database.executemany(_ADD, rows)
+            if mark is not None:
+                database.execute("INSERT OR REPLACE INTO mark VALUES (?,?)", mark)
+            self._bound(database)
+
+    def mark(self, name: str) -> str | None:
+        """The value last kept under that name. Raises Unavailable."""
+        with self._file.transaction() as database:
+            row = database.execute("SELECT value FROM mark WHERE name=?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def seal(self, now: float, batches: int = 1, skip: Iterable[bytes] = ()) -> list[SpooledBatch]:
+        """The next batches to send, oldest first: those that were made before, then new ones of what is due.
+
+        ``skip`` are ids of batches that the caller has in hand. Raises Unavailable.
+        """
+        in_hand = set(skip)
+        out: list[SpooledBatch] = []
+        with self._file.transaction() as database:
+            made = database.execute("SELECT batch_id, rows FROM batch ORDER BY place").fetchall()
+            for batch_id, rows in made:
+                if len(out) < batches and batch_id not in in_hand:
+                    batch = self._read(database, batch_id, rows)
+                    out += [batch] if batch else []
+            while len(out) < batches:
+                batch = self._make(database, now)
+                if batch is None:
+                    break
+                out.append(batch)
+        return out
+
+    def hasten(self, now: float) -> None:
+        """Makes all of it due. Raises Unavailable."""
+        with self._file.transaction() as database:
+            database.execute("UPDATE sighting SET due=? WHERE due>?", (int(now), int(now)))
+
+    def done(self, batch_id: bytes, refused: str = "") -> None:
+        """Lets go of a batch that the registry has answered; ``refused`` keeps it aside, with that reason. Raises Unavailable."""
+        with self._file.transaction() as database:
+            if refused:
+                database.execute(
+                    "INSERT INTO aside (reason, rows, body) SELECT ?, rows, batch_id || body FROM batch WHERE batch_id=?",
+                    (refused, batch_id),
+                )
+            database.execute("DELETE FROM batch WHERE batch_id=?", (batch_id,))
+
+    def state(self) -> SpoolState:
+        """What is in it. Raises Unavailable."""
+        with self._file.transaction() as database:
+            one = database.execute("SELECT count(*), coalesce(min(due), 0) FROM sighting").fetchone()
+            two = database.execute("SELECT coalesce(sum(rows), 0), coalesce(min(place), 0) FROM batch").fetchone()
+            totals = dict(database.execute("SELECT name, number FROM total").fetchall())
+            used = _used(database)
+        oldest = min((time_ for time_ in (one[1], two[1]) if time_), default=0)
+        return SpoolState(one[0] + two[0], oldest, used, totals.get("dropped", 0), totals.get("unreadable", 0))
+
+    # within a transaction
+
+    def _make(self, database: sqlite3.Connection, now: float) -> SpooledBatch | None:
+        """A batch of what is due, in place of its rows."""
+        sightings: list[RawSighting] = []
+        texts: list[bytes] = []
+        place = 0
+        while not sightings:
+            found = database.execute(
+                "SELECT id, tag, due, count, body FROM sighting WHERE due<=? ORDER BY due, id LIMIT ?",
+                (int(now), MAX_SIGHTINGS),
+            ).fetchall()
+            if not found:
+                return None
+            place = found[0][2]
+            for _, tag, _, count, sealed in found:
+                try:
+                    text = self._file.unseal(sealed, tag)
+                    sightings.append(_decode(json.loads(text), count))
+                    texts.append(b"[%b,%d]" % (text, count))
+                except (Unreadable, ValueError, TypeError):
+                    self._set_aside(database, "unreadable row", 1, sealed)
+            database.executemany("DELETE FROM sighting WHERE id=?", [(row[0],) for row in found])
+        batch_id = secrets.token_bytes(BATCH_ID_BYTES)
+        body = self._file.seal(zlib.compress(b"[%b]" % b",".join(texts), 1), batch_id)
+        database.execute("INSERT INTO batch VALUES (?,?,?,?)", (batch_id, place, len(sightings), body))
+        return SpooledBatch(batch_id, tuple(sightings))
+
+    def _read(self, database: sqlite3.Connection, batch_id: bytes, rows: int) -> SpooledBatch | None:
+        (body,) = database.execute("SELECT body FROM batch WHERE batch_id=?", (batch_id,)).fetchone()
+        try:
+            listed = json.loads(zlib.decompress(self._file.unseal(body, batch_id)))
+            return SpooledBatch(batch_id, tuple(_decode(values, count) for values, count in listed))
+        except (Unreadable, zlib.error, ValueError, TypeError):
+            self._set_aside(database, "unreadable batch", rows, body)
+            database.execute("DELETE FROM batch WHERE batch_id=?", (batch_id,))
+            return None
+
+    def _set_aside(self, database: sqlite3.Connection, reason: str, rows: int, body: bytes) -> None:
+        database.execute("INSERT INTO aside (reason, rows, body) VALUES (?,?,?)", (reason, rows, body))
+        _add_up(database, "unreadable", rows)
+        self._complaints.say(reason, f"the spool has an {reason}: it is set aside, and the rest is sent")
+
+    def _bound(self, database: sqlite3.Connection) -> None:
+        """Past the bound the oldest goes: what was set aside, then batches, then rows."""
+        while _used(database) > self._most_bytes:
+            lost = 0
+            if database.execute("DELETE FROM aside").rowcount <= 0:
+                number = int(database.execute("SELECT count(*) FROM batch").fetchone()[0])
+                oldest = "SELECT batch_id FROM batch ORDER BY place LIMIT ?"
+                share = (max(number // _SHARE_DROPPED, 1),)
+                if number:
+                    lost = database.execute(
+                        f"SELECT sum(rows) FROM batch WHERE batch_id IN ({oldest})",  # noqa: S608 - no value in it
+                        share,
+                    ).fetchone()[0]
+                    database.execute(f"DELETE FROM batch WHERE batch_id IN ({oldest})", share)  # noqa: S608
+                else:
+                    number = int(database.execute("SELECT count(*) FROM sighting").fetchone()[0])
+                    if not number:
+                        return
+                    lost = database.execute(
+                        "DELETE FROM sighting WHERE id IN (SELECT id FROM sighting ORDER BY id LIMIT ?)",
+                        (max(number // _SHARE_DROPPED, 1),),
+                    ).rowcount
+            if lost:
+                _add_up(database, "dropped", lost)
+                self._complaints.say("spool full", f"the spool is full: its oldest {lost} sightings were dropped")
+
+
+def _used(database: sqlite3.Connection) -> int:
+    """Bytes of the file that hold something."""
+    pages, free, size = (
+        int(database.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count", "page_size")
+    )
+    return (pages - free) * size
+
+
+def _add_up(database: sqlite3.Connection, name: str, number: int) -> None:
+    database.execute(
+        "INSERT INTO total VALUES (?,?) ON CONFLICT (name) DO UPDATE SET number=number+excluded.number", (name, number)
+    )
+
+
+def _salvage(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
+    """Copies each row that can still be read. A page that cannot be ends that direction, so a table is read from both ends."""
+    tables = (
+        ("sighting", "id, tag, due, count, body"),
+        ("batch", "batch_id, place, rows, body"),
+        ("mark", "name, value"),
+        ("total", "name, number"),
+    )
+    for table, columns in tables:
+        marks = ",".join("?" * (columns.count(",") + 1))
+        for order in ("", " ORDER BY rowid DESC"):
+            with suppress(sqlite3.Error):
+                for row in old.execute(f"SELECT {columns} FROM {table} NOT INDEXED{order}"):  # noqa: S608 - names above
+                    with suppress(sqlite3.Error):
+                        new.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608
+
+
+def _encode(raw: RawSighting) -> bytes:
+    """Everything but the count, the same bytes for the same combination."""
+    device = None if raw.device is None else [raw.device.user_agent, raw.device.ja4, raw.device.headers]
+    holder = None if raw.holder is None else raw.holder.hex()
+    values = [raw.key, raw.address, raw.hour, int(raw.manner), device, holder, raw.account]
+    return json.dumps(values, separators=(",", ":")).encode()
+
+
+def _decode(values: Any, count: int) -> RawSighting:
+    key, address, hour, manner, parts, holder, account = values
+    device = None if parts is None else Device(parts[0], parts[1], tuple((name, value) for name, value in parts[2]))
+    count = 1 if manner == Manner.DECLARED else min(count, MAX_COUNT)
+    held = None if holder is None else bytes.fromhex(holder)
+    return RawSighting(key, address, hour, Manner(manner), count, device, held, account)
