@@ -13,16 +13,18 @@ from pathlib import Path
 from types import TracebackType
 
 from daxa_api.v1 import sighting_pb2, verdict_pb2
+from daxa_core.envelope import Envelope
 from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Unavailable
 from daxa_core.model import BATCH_ID_BYTES, MAX_KEYS_PER_LOOKUP, MAX_SIGHTINGS, Kind, RawSighting, Verdict
 
 from ._cache import FingerprintCache
 from ._config import ClientConfig, read_config
-from ._errors import ROLE, malformed
 from ._fingerprints import Fingerprinter
+from ._log import LogFollower, LogHead
 from ._raw_keys import RawKeys
 from ._registry import Registry
-from ._submission import LAST_HOUR, SubmitResult, Tally, checked_key, prepare, read_verdict
+from ._submission import LAST_HOUR, SubmitResult, Tally, checked_key, prepare
+from ._verification import Verifier
 from ._watch import CursorFile, checked_sequence, follow
 
 
@@ -57,6 +59,8 @@ class RegistryClient:
         self._fingerprinter = Fingerprinter(config, self._cache)
         self._registry = Registry(config)
         self._raw_keys = RawKeys()
+        self._verifier = Verifier(config.verification, config.member)
+        self._follower = LogFollower(self._registry, config)
 
     @classmethod
     def from_file(cls, path: str | Path) -> RegistryClient:
@@ -97,7 +101,7 @@ class RegistryClient:
         prepared = prepare(sightings, config.account_secret, config.allow_non_global_addresses)
         prints = self._fingerprinter.of_all(prepared.wanted())
         self._raw_keys.remember((prints[item.key], item.raw.key) for item in prepared.items)
-        tally = Tally(prepared.refusals)
+        tally = Tally(prepared.refusals, self._verifier)
         if batch_id is not None and (len(batch_id) != BATCH_ID_BYTES or len(prepared.items) > MAX_SIGHTINGS):
             wanted = f"{BATCH_ID_BYTES} bytes, for at most {MAX_SIGHTINGS} sightings"
             raise InvalidInput(ErrorCode.INVALID_VALUE, "batch_id", wanted)
@@ -107,8 +111,11 @@ class RegistryClient:
             )
         )
         for number, batch in enumerate(batches):
+            # A batch that was sent before is answered as it was then: older verdicts are no replay.
+            keys = {sighting.key for sighting in batch.request.sightings} if batch_id is None else ()
+            known = self._verifier.known(keys)
             try:
-                tally.take(batch, self._registry.submit(batch.request))
+                tally.take(batch, self._registry.submit(batch.request), known)
             except Unavailable as error:
                 if number == 0:
                     raise
@@ -143,7 +150,8 @@ class RegistryClient:
     def verdicts(self, keys: Iterable[str]) -> dict[str, Verdict]:
         """The current verdict of each of this member's keys; one that was never seen is CLEAR with sequence 0.
 
-        Raises InvalidInput naming the place of a key that cannot be canonicalised, Unavailable as :meth:`submit`.
+        Raises InvalidInput naming the place of a key that cannot be canonicalised, Unavailable as :meth:`submit`, and CryptoError
+        where a verdict is not to be believed: unsigned, foreign, altered, or older than one seen before.
         """
         listed = list(self._fingerprints_of(keys).items())
         out: dict[str, Verdict] = {}
@@ -152,10 +160,11 @@ class RegistryClient:
             request = verdict_pb2.BatchGetVerdictsRequest(
                 keys=[element for _, element in part], key_version=self._config.parameters.key_version
             )
-            answered = self._registry.look_up(request).verdicts
-            if [verdict.key for verdict in answered] != list(request.keys):
-                raise malformed(ROLE, "with one verdict for each key, in the order asked")
-            out.update((key, read_verdict(message)) for (key, _), message in zip(part, answered, strict=True))
+            known = self._verifier.known(request.keys)
+            answer = self._verifier.answer(self._registry.look_up(request).verdicts, request.keys, known)
+            for error in answer.distrusted:
+                raise error
+            out.update((key, answer.verdicts.get(element) or Verdict(element)) for key, element in part)
         return out
 
     def watch(self, after_sequence: int | None = None) -> Iterator[Verdict]:
@@ -163,18 +172,37 @@ class RegistryClient:
 
         Reconnects by itself. Where a cursor file is configured it is the starting point unless ``after_sequence`` is given, and
         it moves on when the next verdict is asked for: at least once. A gap in the sequence is raised as Unavailable with
-        CURSOR_OUT_OF_RANGE, a cursor that this registry never reached as InvalidInput with the same code.
+        CURSOR_OUT_OF_RANGE, a cursor that this registry never reached as InvalidInput with the same code, and a verdict that is
+        not to be believed as CryptoError.
         """
         file = CursorFile(self._config.cursor) if self._config.cursor else None
         if after_sequence is None:
             cursor = file.read() if file is not None else 0
         else:
             cursor = checked_sequence(after_sequence)
-        return follow(self._registry, cursor, file)
+        return follow(self._registry, self._verifier, cursor, file)
 
     def raw_key(self, fingerprint: bytes) -> str | None:
         """The raw key behind a fingerprint, where this process has submitted or looked it up; it is kept in memory alone."""
         return self._raw_keys.find(fingerprint)
+
+    # the log
+
+    def audit(self, *, cosign: bool = True) -> LogHead:
+        """Fetches the log's newest checkpoint and holds it against the last one, which is kept in the configured file.
+
+        Cosigns it where this member has a witness key. Raises CryptoError: SHRUNK_LOG or FORKED_LOG where it is not consistent
+        (both checkpoints are kept beside the file as evidence), INVALID_CHECKPOINT or INVALID_SIGNATURE where it is not
+        the log's.
+        """
+        return self._follower.follow(cosign=cosign)
+
+    def prove(self, envelope: Envelope) -> Verdict:
+        """The verdict in the envelope, shown to stand in the log as of the last checkpoint that was audited.
+
+        Raises CryptoError INVALID_INCLUSION where it does not, or as :meth:`verdicts` where it does not verify.
+        """
+        return self._follower.prove(envelope)
 
     def _fingerprints_of(self, keys: Iterable[str]) -> Mapping[str, bytes]:
         """The fingerprint of each raw key, in the order given, each once."""

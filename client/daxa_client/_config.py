@@ -16,10 +16,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daxa_core.errors import ConfigurationError, ErrorCode
+from daxa_core.errors import ConfigurationError, CryptoError, ErrorCode
+from daxa_core.note import Witness
 from daxa_core.parameters import Parameters
 from daxa_core.pseudonym import SECRET_BYTES
 from daxa_core.settings import Table
+from daxa_core.verification import VerificationKeys
 
 LOG = logging.getLogger("daxa_client")
 _TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
@@ -36,6 +38,8 @@ class ClientConfig:
     ``targets`` are the registry's addresses (``host:port``), each as good as the next; ``evaluators`` maps each evaluator's
     index to its address; ``ca``, ``certificate`` and ``key`` are PEM; ``account_secret`` is 32 bytes and the member's alone.
     ``cache`` is the file of the fingerprint cache and ``cursor`` that of :meth:`RegistryClient.watch`; None keeps nothing.
+    ``verification`` are the keys that the registry's verdicts and log are verified with; ``checkpoint`` is where the last
+    checkpoint of the log is kept, ``witness`` what this member cosigns checkpoints with.
     ``deadline_seconds`` is for each attempt of a call. ``state`` is the folder in which a :class:`Gateway` keeps what it has seen
     and the verdicts; ``spool_megabytes`` bounds the former. A combination is on the disk ``flush_seconds`` after it was first
     seen, and how often it was seen again ``count_seconds`` after.
@@ -46,11 +50,14 @@ class ClientConfig:
     evaluators: Mapping[int, str]
     parameters: Parameters
     account_secret: bytes = field(repr=False)
+    verification: VerificationKeys
     ca: bytes = field(repr=False)
     certificate: bytes = field(repr=False)
     key: bytes = field(repr=False)
     cache: Path | None = None
     cursor: Path | None = None
+    checkpoint: Path | None = None
+    witness: Witness | None = field(default=None, repr=False)
     allow_non_global_addresses: bool = False
     deadline_seconds: float = 10.0
     state: Path | None = None
@@ -125,6 +132,24 @@ def _secret(table: Table) -> bytes:
     return secret
 
 
+def _verification(table: Table) -> VerificationKeys:
+    try:
+        return VerificationKeys.from_json(_bytes(table, "keys").decode("utf-8", "replace"))
+    except ConfigurationError as error:
+        if error.field.startswith(table.refuse("", "").field):
+            raise
+        raise table.refuse("keys", f"{error.field}: {error.expected}") from None
+
+
+def _witness(table: Table) -> Witness | None:
+    if not table.has("witness"):
+        return None
+    try:
+        return Witness.from_text(_bytes(table, "witness", secret=True).decode("utf-8", "replace"))
+    except CryptoError as error:
+        raise table.refuse("witness", error.expected) from None
+
+
 def _tls(table: Table) -> tuple[bytes, bytes, bytes]:
     """The authority, the certificate and its key: gRPC would only say that it could not connect."""
     ca, certificate, key = (table.path(name) for name in ("ca", "certificate", "key"))
@@ -167,6 +192,7 @@ def read_config(path: str | Path) -> ClientConfig:
         raise _refuse(path.name, f"a readable file, got {type(error).__name__}") from None
     registry, tls, prints = table.table("registry"), table.table("tls"), table.table("fingerprints")
     gateway = table.table("gateway")
+    verification = table.table("verification")
     ca, certificate, key = _tls(tls)
     try:
         config = ClientConfig(
@@ -175,6 +201,9 @@ def read_config(path: str | Path) -> ClientConfig:
             evaluators=_evaluators(table.tables("evaluator")),
             parameters=_parameters(prints),
             account_secret=_secret(prints),
+            verification=_verification(verification),
+            checkpoint=verification.path("checkpoint") if verification.has("checkpoint") else None,
+            witness=_witness(verification),
             ca=ca,
             certificate=certificate,
             key=key,
@@ -191,6 +220,6 @@ def read_config(path: str | Path) -> ClientConfig:
         if error.field.startswith(f"{path.name}: "):
             raise
         raise _refuse(f"{path.name}: {error.field}", error.expected) from None
-    for part in (registry, tls, prints, gateway, table):
+    for part in (registry, tls, prints, gateway, verification, table):
         part.done()
     return config

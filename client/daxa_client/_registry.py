@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 
-from daxa_api.v1 import sighting_pb2, sighting_pb2_grpc, verdict_pb2, verdict_pb2_grpc
+from daxa_api.v1 import audit_pb2, audit_pb2_grpc, sighting_pb2, sighting_pb2_grpc, verdict_pb2, verdict_pb2_grpc
 from daxa_core.errors import DaxaError, ErrorCode
 
 from ._channel import open_channel
@@ -28,6 +28,7 @@ class _Line:
     channel: grpc.Channel
     sightings: sighting_pb2_grpc.SightingServiceStub
     verdicts: verdict_pb2_grpc.VerdictServiceStub
+    audit: audit_pb2_grpc.AuditServiceStub
 
 
 class Registry:
@@ -39,7 +40,8 @@ class Registry:
         for target in config.targets:
             channel = open_channel(config, target)
             sightings = sighting_pb2_grpc.SightingServiceStub(channel)
-            self._lines.append(_Line(channel, sightings, verdict_pb2_grpc.VerdictServiceStub(channel)))
+            verdicts, audit = verdict_pb2_grpc.VerdictServiceStub(channel), audit_pb2_grpc.AuditServiceStub(channel)
+            self._lines.append(_Line(channel, sightings, verdicts, audit))
         self._current = 0
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -66,6 +68,22 @@ class Registry:
     def look_up(self, request: verdict_pb2.BatchGetVerdictsRequest) -> verdict_pb2.BatchGetVerdictsResponse:
         """Current verdicts."""
         return self._call(lambda line: line.verdicts.BatchGetVerdicts, request)  # type: ignore[no-any-return]
+
+    def checkpoint(self, request: audit_pb2.GetCheckpointRequest) -> audit_pb2.GetCheckpointResponse:
+        """A signed checkpoint of the log."""
+        return self._call(lambda line: line.audit.GetCheckpoint, request)  # type: ignore[no-any-return]
+
+    def inclusion(self, request: audit_pb2.GetInclusionProofRequest) -> audit_pb2.GetInclusionProofResponse:
+        """That a leaf stands in the log."""
+        return self._call(lambda line: line.audit.GetInclusionProof, request)  # type: ignore[no-any-return]
+
+    def consistency(self, request: audit_pb2.GetConsistencyProofRequest) -> audit_pb2.GetConsistencyProofResponse:
+        """That the log only grew."""
+        return self._call(lambda line: line.audit.GetConsistencyProof, request)  # type: ignore[no-any-return]
+
+    def cosign(self, request: audit_pb2.AddCosignatureRequest) -> audit_pb2.AddCosignatureResponse:
+        """Hands in a cosignature; twice is once."""
+        return self._call(lambda line: line.audit.AddCosignature, request)  # type: ignore[no-any-return]
 
     def stream(
         self, request: verdict_pb2.WatchVerdictsRequest

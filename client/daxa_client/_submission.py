@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from daxa_api.v1 import sighting_pb2, types_pb2
+from daxa_api.v1 import sighting_pb2
 from daxa_core import codec
 from daxa_core.canonical import (
     canonical_address,
@@ -23,7 +23,7 @@ from daxa_core.canonical import (
     canonical_key,
     canonical_network,
 )
-from daxa_core.errors import DaxaError, ErrorCode, InvalidInput
+from daxa_core.errors import CryptoError, DaxaError, ErrorCode, InvalidInput
 from daxa_core.model import (
     MAX_COUNT,
     MAX_SIGHTINGS,
@@ -39,6 +39,7 @@ from daxa_core.parameters import Parameters
 from daxa_core.pseudonym import account_pseudonym
 
 from ._errors import ROLE, malformed
+from ._verification import Verifier
 
 LAST_HOUR = 2**32 - 1
 _T = TypeVar("_T")
@@ -48,12 +49,15 @@ _T = TypeVar("_T")
 class SubmitResult:
     """What became of a submission. Refusals' indexes are places in the caller's list; ``verdicts`` is by raw key.
 
-    Every key of an accepted sighting is in ``verdicts``; one that was never anything else is CLEAR with sequence 0.
+    Every key of an accepted sighting is in ``verdicts``; one that was never anything else is CLEAR with sequence 0. Where the
+    answer held a verdict that was not to be believed, ``distrusted`` says why, and a key of that batch without another one is
+    not in ``verdicts``: nothing is known of it.
     """
 
     accepted: int
     refusals: tuple[Refusal, ...]
     verdicts: dict[str, Verdict] = field(repr=False)
+    distrusted: tuple[CryptoError, ...] = ()
 
 
 @dataclass(slots=True)
@@ -77,14 +81,6 @@ class Batch:
     request: sighting_pb2.SubmitSightingsRequest = field(repr=False)
     places: tuple[int, ...]
     raw_keys: tuple[str, ...] = field(repr=False)
-
-
-def read_verdict(message: types_pb2.Verdict) -> Verdict:
-    """The verdict, or Unavailable INTERNAL where the registry sent one that cannot be."""
-    try:
-        return codec.read_verdict(message)
-    except InvalidInput as error:
-        raise malformed(ROLE, f"with verdicts whose {error.field} is {error.expected}") from None
 
 
 def checked_key(key: object) -> bytes:
@@ -232,34 +228,42 @@ def prepare(sightings: Iterable[RawSighting], account_secret: bytes, allow_non_g
 class Tally:
     """Sums up the answers of a submission's batches."""
 
-    def __init__(self, refusals: Sequence[Refusal]) -> None:
+    def __init__(self, refusals: Sequence[Refusal], verifier: Verifier) -> None:
         self._accepted = 0
         self._refusals = list(refusals)
         self._verdicts: dict[str, Verdict] = {}
+        self._verifier = verifier
+        self._distrusted: list[CryptoError] = []
 
-    def take(self, batch: Batch, response: sighting_pb2.SubmitSightingsResponse) -> None:
-        """One batch's answer. Raises Unavailable INTERNAL where it does not fit the batch."""
+    def take(self, batch: Batch, response: sighting_pb2.SubmitSightingsResponse, known: Mapping[bytes, int]) -> None:
+        """One batch's answer; ``known`` is what the verifier knew of the batch's keys before the batch was sent.
+
+        Raises Unavailable INTERNAL where the answer does not fit the batch.
+        """
         number = len(batch.places)
         refused = {refusal.index for refusal in response.refusals}
         if response.accepted + len(refused) != number or any(index >= number for index in refused):
             raise malformed(ROLE, "in which the accepted and the refused are the batch")
-        self._accepted += response.accepted
-        for refusal in map(codec.read_refusal, response.refusals):
-            place = batch.places[refusal.index]
-            self._refusals.append(Refusal(place, refusal.code, refusal.field, refusal.expected))
         # Two raw keys may have one canonical form (a UUID in capitals): each gets the verdict.
         raw_keys: dict[bytes, set[str]] = {}
         for index, (raw, sighting) in enumerate(zip(batch.raw_keys, batch.request.sightings, strict=True)):
             if index not in refused:
                 raw_keys.setdefault(sighting.key, set()).add(raw)
-                self._verdicts.setdefault(raw, Verdict(sighting.key))
-        for message in response.verdicts:
-            if message.key not in raw_keys:
-                raise malformed(ROLE, "with verdicts of the batch's keys alone")
-            verdict = read_verdict(message)
-            self._verdicts.update(dict.fromkeys(raw_keys[message.key], verdict))
+        answer = self._verifier.answer(response.verdicts, list(raw_keys), known)
+        self._accepted += response.accepted
+        for refusal in map(codec.read_refusal, response.refusals):
+            place = batch.places[refusal.index]
+            self._refusals.append(Refusal(place, refusal.code, refusal.field, refusal.expected))
+        self._distrusted += answer.distrusted
+        for key, raws in raw_keys.items():
+            verdict = answer.verdicts.get(key)
+            if verdict is not None:
+                self._verdicts.update(dict.fromkeys(raws, verdict))
+            elif not answer.distrusted:
+                for raw in raws:
+                    self._verdicts.setdefault(raw, Verdict(key))
 
     def result(self) -> SubmitResult:
         """What became of it so far."""
         refusals = tuple(sorted(self._refusals, key=lambda refusal: refusal.index))
-        return SubmitResult(self._accepted, refusals, dict(self._verdicts))
+        return SubmitResult(self._accepted, refusals, dict(self._verdicts), tuple(self._distrusted))

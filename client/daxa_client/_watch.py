@@ -19,7 +19,7 @@ from daxa_core.model import Verdict
 from ._errors import ROLE
 from ._registry import Registry
 from ._retry import RETRYABLE, backoff
-from ._submission import read_verdict
+from ._verification import Verifier
 
 LOG = logging.getLogger("daxa_client")
 LAST_SEQUENCE = 2**64 - 1
@@ -82,8 +82,11 @@ def in_order(cursor: int, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
         yield verdict
 
 
-def follow(registry: Registry, cursor: int, file: CursorFile | None) -> Iterator[Verdict]:
-    """Every verdict after the cursor, as it happens; ends when the client is closed, raises what waiting cannot mend."""
+def follow(registry: Registry, verifier: Verifier, cursor: int, file: CursorFile | None) -> Iterator[Verdict]:
+    """Every verdict after the cursor, as it happens; ends when the client is closed, raises what waiting cannot mend.
+
+    One that does not verify is such a thing: whatever comes after it, somebody has to look.
+    """
     attempt = 0
     while not registry.closed:
         try:
@@ -91,7 +94,7 @@ def follow(registry: Registry, cursor: int, file: CursorFile | None) -> Iterator
             with contextlib.closing(stream):
                 for message in stream:
                     attempt = 0
-                    for verdict in in_order(cursor, map(read_verdict, message.verdicts)):
+                    for verdict in in_order(cursor, map(verifier.read, message.verdicts)):
                         yield verdict
                         cursor = verdict.sequence
                         if file is not None:

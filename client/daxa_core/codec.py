@@ -9,8 +9,11 @@ It checks lengths, ranges and enums; that a fingerprint is a canonical element i
 
 from __future__ import annotations
 
+from google.protobuf.message import DecodeError
+
 from daxa_api.v1 import sighting_pb2, types_pb2
 
+from .envelope import Envelope, Signature
 from .errors import ErrorCode, InvalidInput
 from .model import (
     ACCOUNT_BYTES,
@@ -106,6 +109,8 @@ def read_verdict(message: types_pb2.Verdict) -> Verdict:
         scope=Scope(max(message.scope - 1, 0)),
         deadline=message.deadline,
         cause=Cause(message.cause) if message.cause < len(Cause) else Cause.NONE,
+        member=message.member,
+        log_index=message.log_index,
     )
 
 
@@ -127,6 +132,8 @@ def write_verdict(verdict: Verdict) -> types_pb2.Verdict:
         scope=int(verdict.scope) + 1,  # type: ignore[arg-type]
         deadline=verdict.deadline,
         cause=int(verdict.cause),  # type: ignore[arg-type]
+        member=verdict.member,
+        log_index=verdict.log_index,
     )
 
 
@@ -141,10 +148,39 @@ def write_refusal(refusal: Refusal) -> types_pb2.Refusal:
 
 
 def encode_verdict(verdict: Verdict) -> bytes:
-    """The exact bytes that are stored and shipped for the verdict."""
+    """The exact bytes that are signed for the verdict. Made once: no second serialisation need give them again."""
     return write_verdict(verdict).SerializeToString(deterministic=True)
 
 
-def decode_verdict(body: bytes) -> types_pb2.Verdict:
-    """The message whose bytes :func:`encode_verdict` made."""
-    return types_pb2.Verdict.FromString(body)
+def decode_verdict(payload: bytes) -> Verdict:
+    """The verdict whose bytes :func:`encode_verdict` made. Raises InvalidInput as :func:`read_verdict`, or where it is none."""
+    try:
+        message = types_pb2.Verdict.FromString(payload)
+    except DecodeError:
+        raise InvalidInput(ErrorCode.INVALID_VALUE, "payload", "a serialised verdict") from None
+    return read_verdict(message)
+
+
+def read_envelope(message: types_pb2.Envelope) -> Envelope:
+    """The envelope that the message stands for. Nothing of it is verified."""
+    signatures = tuple([Signature(one.keyid, one.sig) for one in message.signatures])
+    return Envelope(message.payload, message.payload_type, signatures)
+
+
+def write_envelope(envelope: Envelope) -> types_pb2.Envelope:
+    """The message that stands for the envelope."""
+    return types_pb2.Envelope(
+        payload=envelope.payload,
+        payload_type=envelope.payload_type,
+        signatures=[types_pb2.Signature(sig=one.signature, keyid=one.key_id) for one in envelope.signatures],
+    )
+
+
+def encode_envelope(envelope: Envelope) -> bytes:
+    """The bytes that are stored and shipped for the envelope."""
+    return write_envelope(envelope).SerializeToString(deterministic=True)
+
+
+def decode_envelope(body: bytes) -> types_pb2.Envelope:
+    """The message whose bytes :func:`encode_envelope` made."""
+    return types_pb2.Envelope.FromString(body)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from .envelope import Envelope
+
 FINGERPRINT_BYTES = 32
 ACCOUNT_BYTES = 16
 BATCH_ID_BYTES = 16
@@ -177,6 +179,8 @@ class Verdict:
     ``sequence`` counts that member's verdict changes without gaps, from 1; 0 means that there never was one. Times are
     seconds since the epoch, 0 where there is none. ``scope`` is what to restrict now; ``deadline`` is by when the member is
     asked to have acted, and at ``REVOKE`` until when cancelling and closing stay open; ``cause`` is why it changed.
+    ``log_index`` is its leaf in the registry's log, and ``envelope`` how the registry signed it, where it was read from one: what
+    proves it to others.
     """
 
     key: bytes
@@ -191,6 +195,9 @@ class Verdict:
     scope: Scope = Scope.NOTHING
     deadline: int = 0
     cause: Cause = Cause.NONE
+    member: str = ""
+    log_index: int = 0
+    envelope: Envelope | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,19 @@ class Witness:
         self._key = key
         self.verifier = NoteVerifier(name, COSIGNATURE, key.public)
 
+    @classmethod
+    def from_text(cls, text: str) -> Witness:
+        """Reads :meth:`to_text`. Raises CryptoError INVALID_VALUE; nothing of the text is told."""
+        name, _, private = text.strip().partition(" ")
+        try:
+            return cls(name, SigningKey(bytes.fromhex(private)))
+        except (ValueError, CryptoError):
+            raise CryptoError(ErrorCode.INVALID_VALUE, "witness", "a name and a private key in hexadecimal") from None
+
+    def to_text(self) -> str:
+        """The secret file's one line: the name and the private key."""
+        return f"{self.verifier.name} {self._key.private_bytes().hex()}\n"
+
     def cosign(self, text: str, time: int) -> NoteSignature:
         """The cosignature of a checkpoint's text at ``time``, seconds since the epoch."""
         blob = time.to_bytes(_TIME_BYTES) + self._key.sign_bytes(_cosigned(text, time))

@@ -14,6 +14,8 @@ from pathlib import Path
 import grpc
 
 from daxa_api.v1 import (
+    audit_pb2,
+    audit_pb2_grpc,
     evaluation_pb2,
     evaluation_pb2_grpc,
     sighting_pb2,
@@ -28,11 +30,14 @@ from .config import EvaluatorConfig, RegistryConfig, read_evaluator, read_regist
 from .decision.policy import Policy, default_policy, load_policy
 from .keys.credentials import Credentials
 from .keys.shares import read_parameters, read_share
+from .keys.signing import Signer, read_verification_keys
+from .rpc.audit import AuditService
 from .rpc.evaluation import EvaluationService
 from .rpc.server import Service, build_server
 from .rpc.sightings import SightingService
 from .rpc.verdicts import VerdictService
 from .service.intake import Intake
+from .service.log import Log
 from .service.matching import Matcher
 from .service.news import News
 from .service.quota import Quota
@@ -48,6 +53,11 @@ def open_store(database: str) -> Store:
     if database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True)
     return SqliteStore(database)
+
+
+def open_log(store: Store, config: RegistryConfig) -> Log:
+    """The log in that store, signed with the registry's keys."""
+    return Log(store, Signer(config.signing), read_verification_keys(config.verification).witnesses)
 
 
 def make_backtest(policy: Policy) -> Backtest:
@@ -84,8 +94,13 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
     parameters = read_parameters(config.parameters)
     policy = load_policy(config.policy.read_text("utf-8")) if config.policy else default_policy()
     store = open_store(config.database)
+    log = open_log(store, config)
+    with store.transaction():
+        now = int(clock())
+        log.state("members", {"names": sorted(config.members)}, now)
+        log.state("policy", {"digest": policy.digest.hex()}, now)
     news = News(asyncio.get_running_loop())
-    matcher = Matcher(store, policy)
+    matcher = Matcher(store, policy, log)
     sweep = Sweep(store, matcher, clock=lambda: int(clock()), on_verdicts=news.tell)
     sweeping = threading.Thread(target=sweep.every, args=(config.sweep_seconds,), name="sweep", daemon=True)
     intake = Intake(
@@ -107,6 +122,11 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
             verdict_pb2_grpc.add_VerdictServiceServicer_to_server,
             VerdictService(store, news, parameters, domain),
             verdict_pb2.DESCRIPTOR.services_by_name["VerdictService"],
+        ),
+        Service(
+            audit_pb2_grpc.add_AuditServiceServicer_to_server,
+            AuditService(log, store, domain),
+            audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
         ),
     ]
     server: grpc.aio.Server | None = None

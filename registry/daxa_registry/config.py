@@ -16,6 +16,7 @@ from daxa_core.settings import Table
 
 from .keys.credentials import OutsideAuthority, TlsFiles, load
 from .keys.pki import PEER_NAME, TRUST_DOMAIN
+from .keys.signing import SIGNING, VERIFICATION
 
 DEFAULT_QUOTA = {
     Kind.KEY: 1_000_000,
@@ -52,6 +53,8 @@ class RegistryConfig:
     trust_domain: str
     members: tuple[str, ...]
     tls: TlsFiles
+    signing: Path
+    verification: Path
     policy: Path | None
     retention_hours: int
     batch_hours: int
@@ -144,6 +147,8 @@ def read_registry(path: Path) -> RegistryConfig:
         trust_domain=_trust_domain(table),
         members=_members(table),
         tls=_tls(table.table("tls")),
+        signing=table.path("signing", SIGNING),
+        verification=table.path("verification", VERIFICATION),
         policy=table.path("policy") if table.has("policy") else None,
         retention_hours=retention.whole("hours", 720, 24, 8_760),
         batch_hours=retention.whole("batch_hours", 48, 1, 8_760),

@@ -12,12 +12,15 @@ import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from daxa_core.envelope import SigningKey
 from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_core.model import Kind
+from daxa_core.note import Witness
 from daxa_core.parameters import Parameters
 from daxa_core.pseudonym import SECRET_BYTES
 from daxa_core.threshold import MAX_EVALUATORS
@@ -27,6 +30,8 @@ from .keys.authority_folder import AuthorityFolder
 from .keys.files import make_private_folder, write_public, write_secret
 from .keys.pki import PEER_NAME, TRUST_DOMAIN
 from .keys.shares import ShareFile, deal
+from .keys.signing import SIGNING, VERIFICATION
+from .keys.signing import make as make_signing_keys
 
 MEMBERS = ("upbit", "bithumb", "coinone", "korbit", "gopax")
 OPERATOR = "daxa"
@@ -141,14 +146,24 @@ def _fill(root: Path, plan: Plan) -> None:
     authority = AuthorityFolder.create(root / "ca", plan.trust_domain)
     parameters, shares = deal(plan.threshold, plan.evaluators)
     write_public(root / "README.md", _readme(plan, parameters).encode())
-    _registry(_peer(root / "registry", authority, "registry", _names(plan, 0)), plan, parameters)
+    registry = _peer(root / "registry", authority, "registry", _names(plan, 0))
+    _registry(registry, plan, parameters)
+    witnesses = {
+        member: Witness(f"{member}.{plan.trust_domain}/witness", SigningKey.generate()) for member in plan.members
+    }
+    verification = make_signing_keys(
+        registry, plan.trust_domain, int(time.time()), [witness.verifier for witness in witnesses.values()]
+    )
     for share in shares:
         peer = _peer(
             root / "evaluators" / str(share.index), authority, f"evaluator/{share.index}", _names(plan, share.index)
         )
         _evaluator(peer, plan, parameters, share)
     for member in plan.members:
-        _member(_peer(root / "members" / member, authority, f"member/{member}", []), plan, parameters, member)
+        home = _peer(root / "members" / member, authority, f"member/{member}", [])
+        _member(home, plan, parameters, member)
+        write_public(home / VERIFICATION, verification.to_json().encode())
+        write_secret(home / "witness.key", witnesses[member].to_text().encode())
     _operator(_peer(root / "operators" / OPERATOR, authority, f"operator/{OPERATOR}", []), plan)
 
 
@@ -178,6 +193,7 @@ def _registry(folder: Path, plan: Plan, parameters: Parameters) -> None:
     make_private_folder(folder / "data")
     text = (
         f'listen = "{plan.target(0)}"\ndatabase = "data/registry.sqlite"\nparameters = "parameters.json"\n'
+        f'signing = "{SIGNING}"\nverification = "{VERIFICATION}"\n'
         f'trust_domain = "{plan.trust_domain}"\nmembers = [{members}]\n\n{_SERVER_TLS}\n'
         "[retention]\nhours = 720        # how long a sighting counts\nbatch_hours = 48   # how long a batch id is remembered\n"
     )
@@ -207,7 +223,9 @@ def _member(folder: Path, plan: Plan, parameters: Parameters, member: str) -> No
     )
     text = (
         f'member = "{member}"\n\n[registry]\ntargets = ["{plan.target(0)}"]\n\n{evaluators}{_TLS}\n'
-        '[fingerprints]\nparameters = "parameters.json"\ncache = "data/fingerprints.sqlite"\naccount_secret = "account.secret"\n'
+        '[fingerprints]\nparameters = "parameters.json"\ncache = "data/fingerprints.sqlite"\n'
+        'account_secret = "account.secret"\n\n'
+        f'[verification]\nkeys = "{VERIFICATION}"\ncheckpoint = "data/checkpoint"\nwitness = "witness.key"\n'
     )
     write_public(folder / "client.toml", text.encode())
 
@@ -238,9 +256,9 @@ Each subfolder stands alone: paths in its configuration are relative to it. Copy
 | folder | goes to | secret in it |
 |---|---|---|
 | `ca/` | nobody: keep it offline, its key can make anybody's certificate | `ca.key` |
-| `registry/` | the host that DAXA runs | `key.pem`; `data/` holds what members sent |
+| `registry/` | the host that DAXA runs | `signing.json`, `key.pem`; `data/` holds what members sent |
 | `evaluators/<i>/` | a party of its own each: {plan.threshold} of them together can test guesses | `share.json`, `key.pem` |
-| `members/<name>/` | that exchange's gateway | `account.secret`, `key.pem`; `data/` holds its cache |
+| `members/<name>/` | that exchange's gateway | `account.secret`, `key.pem`, `witness.key`; `data/` holds its cache |
 | `operators/{OPERATOR}/` | DAXA's operator | `key.pem` |
 
 A server's certificate is good for `localhost` and for the host that `init` was told; `init --registry-host` and
@@ -249,6 +267,8 @@ A server's certificate is good for `localhost` and for the host that `init` was 
 
 `parameters.json` is public and must be the same everywhere: key version {parameters.key_version}, digest
 `{parameters.digest.hex()}`.
+`verification.json` is public too: the keys that verdicts and the log are verified with. `daxa-registry signing-key rotate
+registry` makes the next one; every member gets the new file before the new key signs.
 `account.secret` is its member's alone, and must not change: with another, every customer of that member looks new.
 Certificates are good for a year: `daxa-registry pki list --ca ca` tells until when, `pki renew` replaces one while its server
 runs, and `pki revoke` shuts one out. An evaluator's `data/quota.sqlite` counts what it has evaluated for whom; without it,

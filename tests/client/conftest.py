@@ -18,7 +18,9 @@ from daxa_client._config import read_config
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A deployment whose servers nobody has started: two of three evaluators are needed."""
-    return deployment.deploy(tmp_path_factory.mktemp("client") / "deployment", members=("upbit",))
+    folder = deployment.deploy(tmp_path_factory.mktemp("client") / "deployment", members=("upbit",))
+    peers.trusted(folder / "members/upbit")
+    return folder
 
 
 @pytest.fixture

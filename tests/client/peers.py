@@ -20,11 +20,13 @@ from daxa_api.v1 import (
     verdict_pb2,
     verdict_pb2_grpc,
 )
-from daxa_core import group, oprf, suite
+from daxa_core import codec, group, oprf, suite
+from daxa_core.envelope import VERDICT_TYPE, SigningKey
 from daxa_core.errors import DaxaError
 from daxa_core.model import Kind
 from daxa_registry.keys.pki import Issued
 from daxa_registry.keys.shares import ShareFile, read_parameters, read_share
+from daxa_registry.keys.signing import SigningKeys, VerdictSigner
 from daxa_registry.rpc.errors import to_status
 
 
@@ -130,7 +132,7 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
         self.errors: list[Exception | str | None] = []
         """One for each call to come: raised, "late" for no answer in time, "lost" for an answer that is lost, None for none."""
         self.answer: Callable[[sighting_pb2.SubmitSightingsRequest], sighting_pb2.SubmitSightingsResponse] = _all_taken
-        self.streams: list[list[list[types_pb2.Verdict]]] = []
+        self.streams: list[list[list[types_pb2.Envelope]]] = []
         """One for each stream to come: its messages. A stream ends after them; the last one stays open."""
         self.ended = threading.Event()
         self.over = threading.Event()
@@ -183,8 +185,7 @@ def _all_taken(request: sighting_pb2.SubmitSightingsRequest) -> sighting_pb2.Sub
 
 
 def _all_clear(request: verdict_pb2.BatchGetVerdictsRequest) -> verdict_pb2.BatchGetVerdictsResponse:
-    clear = [types_pb2.Verdict(key=key, level=types_pb2.LEVEL_CLEAR) for key in request.keys]
-    return verdict_pb2.BatchGetVerdictsResponse(verdicts=clear)
+    return verdict_pb2.BatchGetVerdictsResponse()
 
 
 @contextlib.contextmanager
@@ -199,9 +200,26 @@ def registry(folder: Path, servicer: Registry, port: int = 0, issued: Issued | N
         yield f"127.0.0.1:{bound}"
 
 
-def verdict(key: bytes, sequence: int, level: types_pb2.Level = types_pb2.LEVEL_WARN) -> types_pb2.Verdict:
+SIGNING_KEYS = SigningKeys("daxa.test/log", SigningKey(b"l" * 32), (VerdictSigner(SigningKey(b"v" * 32), 0),))
+"""What these registries sign with; :func:`trusted` makes a deployment's members trust it."""
+
+
+def trusted(member: Path) -> None:
+    """Puts the keys of these registries into a member's folder."""
+    (member / "verification.json").write_text(SIGNING_KEYS.public().to_json())
+
+
+def signed(message: types_pb2.Verdict, key: SigningKey | None = None) -> types_pb2.Envelope:
+    """A verdict's message in an envelope."""
+    key = key or SIGNING_KEYS.at(0)
+    return codec.write_envelope(key.sign(VERDICT_TYPE, message.SerializeToString()))
+
+
+def verdict(
+    key: bytes, sequence: int, level: types_pb2.Level = types_pb2.LEVEL_WARN, member: str = "upbit"
+) -> types_pb2.Envelope:
     """A verdict as the wire has it."""
-    return types_pb2.Verdict(key=key, level=level, score=3.0, sequence=sequence)
+    return signed(types_pb2.Verdict(key=key, level=level, score=3.0, sequence=sequence, member=member))
 
 
 def point(folder: Path, registry: str, evaluators: dict[int, str]) -> str:
@@ -213,4 +231,17 @@ def point(folder: Path, registry: str, evaluators: dict[int, str]) -> str:
     return str(path)
 
 
-__all__ = ["LIES", "DaxaError", "Evaluator", "Registry", "evaluators", "point", "registry", "serve", "verdict"]
+__all__ = [
+    "LIES",
+    "SIGNING_KEYS",
+    "DaxaError",
+    "Evaluator",
+    "Registry",
+    "evaluators",
+    "point",
+    "registry",
+    "serve",
+    "signed",
+    "trusted",
+    "verdict",
+]

@@ -210,8 +210,7 @@ def test_a_submission_cut_in_two_says_what_was_taken(client: RegistryClient, reg
         {"accepted": 1},
         {"accepted": 3},
         {"accepted": 1, "refusals": [types_pb2.Refusal(index=2, code="X")]},
-        {"accepted": 2, "verdicts": [types_pb2.Verdict(key=b"f" * 32, level=2)]},
-        {"accepted": 2, "verdicts": [types_pb2.Verdict(key=b"short", level=2)]},
+        {"accepted": 2, "verdicts": [peers.verdict(b"f" * 32, 1)]},
     ],
 )
 def test_an_answer_that_cannot_be_is_an_error_of_the_registry(
@@ -224,19 +223,18 @@ def test_an_answer_that_cannot_be_is_an_error_of_the_registry(
 
 
 def test_a_look_up_that_cannot_be_is_an_error_of_the_registry(client: RegistryClient, registry: peers.Registry) -> None:
-    """Too few verdicts, another order, an impossible level."""
+    """A key twice, or one that was not asked about."""
     from daxa_api.v1 import verdict_pb2
 
-    def reply(*verdicts: types_pb2.Verdict) -> None:
+    def reply(*verdicts: types_pb2.Envelope) -> None:
         registry.look_up = lambda request: verdict_pb2.BatchGetVerdictsResponse(verdicts=verdicts)  # type: ignore[assignment]
         with pytest.raises(Unavailable, match="INTERNAL: registry: an answer"):
             client.verdicts(["key-0", "key-1"])
 
     client.submit([sighting(0), sighting(1)])
     first, second = (message.key for message in registry.batches[0].sightings)
-    reply(peers.verdict(first, 1))
-    reply(peers.verdict(second, 1), peers.verdict(first, 1))
-    reply(peers.verdict(first, 1), types_pb2.Verdict(key=second, level=77))  # type: ignore[arg-type]
+    reply(peers.verdict(first, 1), peers.verdict(second, 2), peers.verdict(first, 3))
+    reply(peers.verdict(first, 4), peers.verdict(b"f" * 32, 5))
 
 
 def test_many_keys_are_looked_up_in_pages(client: RegistryClient) -> None:

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daxa_core import merkle
 from daxa_core.errors import CryptoError, DaxaError, ErrorCode, Unavailable
 from daxa_core.model import Act, Kind, Level, Manner, Refusal, Sighting
 from daxa_registry.decision.ladder import START, State
 from daxa_registry.store.hours import merge, pack, unpack, without
-from daxa_registry.store.interface import Store, StoredBatch, StoredVerdict
+from daxa_registry.store.interface import EVERYBODY, Store, StoredBatch, StoredLeaf, StoredVerdict
 from daxa_registry.store.sqlite import SqliteStore
 
 Open = Callable[[], Store]
@@ -273,6 +274,66 @@ def test_withdrawing_is_as_if_it_had_never_been_sent(reopen: Open) -> None:
         assert store.withdraw(member + 1, fp("k2"), 0, 2**32 - 1)[0] == 0
 
 
+def grow(store: Store, number: int) -> list[bytes]:
+    """Appends events to the log, each in a transaction of its own; answers their hashes."""
+    hashes = []
+    for _ in range(number):
+        with store.transaction():
+            index = store.next_leaf()
+            hashes.append(merkle.leaf_hash(b"leaf %d" % index))
+            store.append_leaf(StoredLeaf(index, EVERYBODY, event="test", body=b"leaf %d" % index), hashes[-1])
+    return hashes
+
+
+def test_the_log_grows_across_reopening_and_its_hashes_make_its_roots(reopen: Open) -> None:
+    """A frontier that is read again goes on where the old one was; what is stored gives the root of every smaller tree."""
+    hashes = grow(reopen(), 5) + grow(reopen(), 8)
+    store = reopen()
+    assert store.log_size() == 13
+    frontier = merkle.Frontier()
+    for size, leaf in enumerate(hashes, 1):
+        frontier.append(leaf)
+        assert frontier.root() == merkle.root_at(size, store.tree_hashes)
+    assert [leaf.body for leaf in store.leaves(11, 10)] == [b"leaf 11", b"leaf 12"]
+    assert store.last_event("test") == b"leaf 12"
+    assert store.last_event("other") is None
+
+
+def test_a_leaf_of_a_transaction_that_fails_was_never_there(reopen: Open) -> None:
+    """Neither in the file nor in what the writer remembers of the tree's edge."""
+    store = reopen()
+    grow(store, 3)
+    with pytest.raises(RuntimeError), store.transaction():  # noqa: PT012
+        store.append_leaf(StoredLeaf(3, EVERYBODY, event="test", body=b"gone"), merkle.leaf_hash(b"gone"))
+        raise RuntimeError
+    assert store.log_size() == 3
+    [after] = grow(store, 1)
+    assert store.tree_hashes([merkle.position(0, 3)]) == [after]
+    with pytest.raises(AssertionError), store.transaction():
+        store.append_leaf(StoredLeaf(3, EVERYBODY, event="test"), b"h" * 32)
+
+
+def test_a_verdicts_leaf_has_the_verdicts_own_bytes(reopen: Open) -> None:
+    """They are stored once: whoever changed the verdict has changed the leaf."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        [subject] = store.absorb(member, [seen("k", "a")], fine).moved
+        store.append_leaf(StoredLeaf(0, member, sequence=1, salt=b"salt"), b"h" * 32)
+        store.append_verdict(StoredVerdict(subject, member, 1, Level.WARN, 50, b"body", b"evidence"))
+    assert store.leaves(0, 5) == [StoredLeaf(0, member, "", 1, b"salt", b"body")]
+
+
+def test_the_largest_size_with_enough_cosignatures_is_found(reopen: Open) -> None:
+    """One line a witness and size; a second one of that witness changes nothing."""
+    store = reopen()
+    with store.transaction():
+        for size, witness, line in ((5, "a", "a5"), (5, "b", "b5"), (7, "a", "a7"), (7, "a", "again")):
+            store.save_cosignature(size, witness, line)
+    assert [store.cosigned_size(number) for number in (1, 2, 3)] == [7, 5, None]
+    assert (store.cosignatures(5), store.cosignatures(7), store.cosignatures(6)) == (["a5", "b5"], ["a7"], [])
+
+
 def test_a_database_that_somebody_else_holds_is_unavailable_not_lost(tmp_path: Path) -> None:
     """A lock that does not go away answers UNAVAILABLE with a time to wait; afterwards the same transaction succeeds."""
     path = tmp_path / "registry.sqlite"
@@ -295,7 +356,7 @@ def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.sqlite"
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version=99")
-    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 2, this one is 99"):
+    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 3, this one is 99"):
         SqliteStore(path)
 
 

@@ -50,8 +50,8 @@ class SubmitSightingsResponse(_message.Message):
     VERDICTS_FIELD_NUMBER: _ClassVar[int]
     accepted: int
     refusals: _containers.RepeatedCompositeFieldContainer[_types_pb2.Refusal]
-    verdicts: _containers.RepeatedCompositeFieldContainer[_types_pb2.Verdict]
-    def __init__(self, accepted: _Optional[int] = ..., refusals: _Optional[_Iterable[_Union[_types_pb2.Refusal, _Mapping]]] = ..., verdicts: _Optional[_Iterable[_Union[_types_pb2.Verdict, _Mapping]]] = ...) -> None: ...
+    verdicts: _containers.RepeatedCompositeFieldContainer[_types_pb2.Envelope]
+    def __init__(self, accepted: _Optional[int] = ..., refusals: _Optional[_Iterable[_Union[_types_pb2.Refusal, _Mapping]]] = ..., verdicts: _Optional[_Iterable[_Union[_types_pb2.Envelope, _Mapping]]] = ...) -> None: ...
 
 class WithdrawSightingsRequest(_message.Message):
     __slots__ = ("key", "first_hour", "last_hour", "key_version")

@@ -112,7 +112,7 @@ class Reason(_message.Message):
     def __init__(self, code: _Optional[str] = ..., contribution: _Optional[float] = ..., count: _Optional[_Union[CountBucket, str]] = ...) -> None: ...
 
 class Verdict(_message.Message):
-    __slots__ = ("key", "level", "score", "reasons", "sequence", "decided_at", "valid_until", "policy_digest", "evidence_digest", "scope", "deadline", "cause")
+    __slots__ = ("key", "level", "score", "reasons", "sequence", "decided_at", "valid_until", "policy_digest", "evidence_digest", "scope", "deadline", "cause", "member", "log_index")
     KEY_FIELD_NUMBER: _ClassVar[int]
     LEVEL_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +125,8 @@ class Verdict(_message.Message):
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_FIELD_NUMBER: _ClassVar[int]
     CAUSE_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    LOG_INDEX_FIELD_NUMBER: _ClassVar[int]
     key: bytes
     level: Level
     score: float
@@ -137,7 +139,27 @@ class Verdict(_message.Message):
     scope: Scope
     deadline: int
     cause: Cause
-    def __init__(self, key: _Optional[bytes] = ..., level: _Optional[_Union[Level, str]] = ..., score: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., sequence: _Optional[int] = ..., decided_at: _Optional[int] = ..., valid_until: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., evidence_digest: _Optional[bytes] = ..., scope: _Optional[_Union[Scope, str]] = ..., deadline: _Optional[int] = ..., cause: _Optional[_Union[Cause, str]] = ...) -> None: ...
+    member: str
+    log_index: int
+    def __init__(self, key: _Optional[bytes] = ..., level: _Optional[_Union[Level, str]] = ..., score: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., sequence: _Optional[int] = ..., decided_at: _Optional[int] = ..., valid_until: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., evidence_digest: _Optional[bytes] = ..., scope: _Optional[_Union[Scope, str]] = ..., deadline: _Optional[int] = ..., cause: _Optional[_Union[Cause, str]] = ..., member: _Optional[str] = ..., log_index: _Optional[int] = ...) -> None: ...
+
+class Envelope(_message.Message):
+    __slots__ = ("payload", "payload_type", "signatures")
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURES_FIELD_NUMBER: _ClassVar[int]
+    payload: bytes
+    payload_type: str
+    signatures: _containers.RepeatedCompositeFieldContainer[Signature]
+    def __init__(self, payload: _Optional[bytes] = ..., payload_type: _Optional[str] = ..., signatures: _Optional[_Iterable[_Union[Signature, _Mapping]]] = ...) -> None: ...
+
+class Signature(_message.Message):
+    __slots__ = ("sig", "keyid")
+    SIG_FIELD_NUMBER: _ClassVar[int]
+    KEYID_FIELD_NUMBER: _ClassVar[int]
+    sig: bytes
+    keyid: str
+    def __init__(self, sig: _Optional[bytes] = ..., keyid: _Optional[str] = ...) -> None: ...
 
 class Refusal(_message.Message):
     __slots__ = ("index", "code", "field", "expected")

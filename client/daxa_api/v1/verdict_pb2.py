@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from daxa_api.v1 import types_pb2 as daxa__api_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64\x61xa_api/v1/verdict.proto\x12\x0b\x64\x61xa_api.v1\x1a\x17\x64\x61xa_api/v1/types.proto\"<\n\x17\x42\x61tchGetVerdictsRequest\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\x13\n\x0bkey_version\x18\x02 \x01(\r\"B\n\x18\x42\x61tchGetVerdictsResponse\x12&\n\x08verdicts\x18\x01 \x03(\x0b\x32\x14.daxa_api.v1.Verdict\".\n\x14WatchVerdictsRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x04\"V\n\x15WatchVerdictsResponse\x12&\n\x08verdicts\x18\x01 \x03(\x0b\x32\x14.daxa_api.v1.Verdict\x12\x15\n\rhead_sequence\x18\x02 \x01(\x04\x32\xcb\x01\n\x0eVerdictService\x12_\n\x10\x42\x61tchGetVerdicts\x12$.daxa_api.v1.BatchGetVerdictsRequest\x1a%.daxa_api.v1.BatchGetVerdictsResponse\x12X\n\rWatchVerdicts\x12!.daxa_api.v1.WatchVerdictsRequest\x1a\".daxa_api.v1.WatchVerdictsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64\x61xa_api/v1/verdict.proto\x12\x0b\x64\x61xa_api.v1\x1a\x17\x64\x61xa_api/v1/types.proto\"<\n\x17\x42\x61tchGetVerdictsRequest\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\x13\n\x0bkey_version\x18\x02 \x01(\r\"C\n\x18\x42\x61tchGetVerdictsResponse\x12\'\n\x08verdicts\x18\x01 \x03(\x0b\x32\x15.daxa_api.v1.Envelope\".\n\x14WatchVerdictsRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x04\"W\n\x15WatchVerdictsResponse\x12\'\n\x08verdicts\x18\x01 \x03(\x0b\x32\x15.daxa_api.v1.Envelope\x12\x15\n\rhead_sequence\x18\x02 \x01(\x04\x32\xcb\x01\n\x0eVerdictService\x12_\n\x10\x42\x61tchGetVerdicts\x12$.daxa_api.v1.BatchGetVerdictsRequest\x1a%.daxa_api.v1.BatchGetVerdictsResponse\x12X\n\rWatchVerdicts\x12!.daxa_api.v1.WatchVerdictsRequest\x1a\".daxa_api.v1.WatchVerdictsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,11 +35,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHGETVERDICTSREQUEST']._serialized_start=67
   _globals['_BATCHGETVERDICTSREQUEST']._serialized_end=127
   _globals['_BATCHGETVERDICTSRESPONSE']._serialized_start=129
-  _globals['_BATCHGETVERDICTSRESPONSE']._serialized_end=195
-  _globals['_WATCHVERDICTSREQUEST']._serialized_start=197
-  _globals['_WATCHVERDICTSREQUEST']._serialized_end=243
-  _globals['_WATCHVERDICTSRESPONSE']._serialized_start=245
-  _globals['_WATCHVERDICTSRESPONSE']._serialized_end=331
-  _globals['_VERDICTSERVICE']._serialized_start=334
-  _globals['_VERDICTSERVICE']._serialized_end=537
+  _globals['_BATCHGETVERDICTSRESPONSE']._serialized_end=196
+  _globals['_WATCHVERDICTSREQUEST']._serialized_start=198
+  _globals['_WATCHVERDICTSREQUEST']._serialized_end=244
+  _globals['_WATCHVERDICTSRESPONSE']._serialized_start=246
+  _globals['_WATCHVERDICTSRESPONSE']._serialized_end=333
+  _globals['_VERDICTSERVICE']._serialized_start=336
+  _globals['_VERDICTSERVICE']._serialized_end=539
 # @@protoc_insertion_point(module_scope)

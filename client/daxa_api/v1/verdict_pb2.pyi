@@ -18,8 +18,8 @@ class BatchGetVerdictsRequest(_message.Message):
 class BatchGetVerdictsResponse(_message.Message):
     __slots__ = ("verdicts",)
     VERDICTS_FIELD_NUMBER: _ClassVar[int]
-    verdicts: _containers.RepeatedCompositeFieldContainer[_types_pb2.Verdict]
-    def __init__(self, verdicts: _Optional[_Iterable[_Union[_types_pb2.Verdict, _Mapping]]] = ...) -> None: ...
+    verdicts: _containers.RepeatedCompositeFieldContainer[_types_pb2.Envelope]
+    def __init__(self, verdicts: _Optional[_Iterable[_Union[_types_pb2.Envelope, _Mapping]]] = ...) -> None: ...
 
 class WatchVerdictsRequest(_message.Message):
     __slots__ = ("after_sequence",)
@@ -31,6 +31,6 @@ class WatchVerdictsResponse(_message.Message):
     __slots__ = ("verdicts", "head_sequence")
     VERDICTS_FIELD_NUMBER: _ClassVar[int]
     HEAD_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
-    verdicts: _containers.RepeatedCompositeFieldContainer[_types_pb2.Verdict]
+    verdicts: _containers.RepeatedCompositeFieldContainer[_types_pb2.Envelope]
     head_sequence: int
-    def __init__(self, verdicts: _Optional[_Iterable[_Union[_types_pb2.Verdict, _Mapping]]] = ..., head_sequence: _Optional[int] = ...) -> None: ...
+    def __init__(self, verdicts: _Optional[_Iterable[_Union[_types_pb2.Envelope, _Mapping]]] = ..., head_sequence: _Optional[int] = ...) -> None: ...

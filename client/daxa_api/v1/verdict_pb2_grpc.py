@@ -52,8 +52,8 @@ class VerdictServiceServicer(object):
     """
 
     def BatchGetVerdicts(self, request, context):
-        """The current verdicts of up to 1,000 of the caller's keys, in the order asked. A key that was never seen is CLEAR with
-        sequence 0: the answer does not tell whether anybody else has seen it.
+        """The current verdicts of up to 1,000 of the caller's keys. A key that is not in the answer is CLEAR and always was: the
+        answer does not tell whether anybody else has seen it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

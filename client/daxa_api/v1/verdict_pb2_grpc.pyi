@@ -25,8 +25,8 @@ class VerdictServiceStub:
         daxa_api.v1.verdict_pb2.BatchGetVerdictsRequest,
         daxa_api.v1.verdict_pb2.BatchGetVerdictsResponse,
     ]
-    """The current verdicts of up to 1,000 of the caller's keys, in the order asked. A key that was never seen is CLEAR with
-    sequence 0: the answer does not tell whether anybody else has seen it.
+    """The current verdicts of up to 1,000 of the caller's keys. A key that is not in the answer is CLEAR and always was: the
+    answer does not tell whether anybody else has seen it.
     """
 
     WatchVerdicts: grpc.UnaryStreamMultiCallable[
@@ -44,8 +44,8 @@ class VerdictServiceAsyncStub:
         daxa_api.v1.verdict_pb2.BatchGetVerdictsRequest,
         daxa_api.v1.verdict_pb2.BatchGetVerdictsResponse,
     ]
-    """The current verdicts of up to 1,000 of the caller's keys, in the order asked. A key that was never seen is CLEAR with
-    sequence 0: the answer does not tell whether anybody else has seen it.
+    """The current verdicts of up to 1,000 of the caller's keys. A key that is not in the answer is CLEAR and always was: the
+    answer does not tell whether anybody else has seen it.
     """
 
     WatchVerdicts: grpc.aio.UnaryStreamMultiCallable[
@@ -65,8 +65,8 @@ class VerdictServiceServicer(metaclass=abc.ABCMeta):
         request: daxa_api.v1.verdict_pb2.BatchGetVerdictsRequest,
         context: _ServicerContext,
     ) -> typing.Union[daxa_api.v1.verdict_pb2.BatchGetVerdictsResponse, collections.abc.Awaitable[daxa_api.v1.verdict_pb2.BatchGetVerdictsResponse]]:
-        """The current verdicts of up to 1,000 of the caller's keys, in the order asked. A key that was never seen is CLEAR with
-        sequence 0: the answer does not tell whether anybody else has seen it.
+        """The current verdicts of up to 1,000 of the caller's keys. A key that is not in the answer is CLEAR and always was: the
+        answer does not tell whether anybody else has seen it.
         """
 
     @abc.abstractmethod

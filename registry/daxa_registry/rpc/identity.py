@@ -46,6 +46,7 @@ class Peer:
 
 EVERYBODY = frozenset(Role)
 MEMBERS = frozenset({Role.MEMBER})
+READERS = frozenset({Role.MEMBER, Role.AUDITOR})
 _NAMED_ROLES = EVERYBODY - {Role.REGISTRY}
 
 # Operators evaluate too: declared infrastructure and leaked sets reach the registry as fingerprints like everything else.
@@ -56,6 +57,11 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "/daxa_api.v1.SightingService/WithdrawSightings": MEMBERS,
     "/daxa_api.v1.VerdictService/BatchGetVerdicts": MEMBERS,
     "/daxa_api.v1.VerdictService/WatchVerdicts": MEMBERS,
+    "/daxa_api.v1.AuditService/GetCheckpoint": READERS,
+    "/daxa_api.v1.AuditService/GetInclusionProof": READERS,
+    "/daxa_api.v1.AuditService/GetConsistencyProof": READERS,
+    "/daxa_api.v1.AuditService/ListEntries": READERS,
+    "/daxa_api.v1.AuditService/AddCosignature": READERS,
     "/grpc.health.v1.Health/Check": EVERYBODY,
     "/grpc.health.v1.Health/List": EVERYBODY,
     "/grpc.health.v1.Health/Watch": EVERYBODY,

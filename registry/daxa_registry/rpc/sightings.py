@@ -59,7 +59,7 @@ class SightingService(sighting_pb2_grpc.SightingServiceServicer):
         return sighting_pb2.SubmitSightingsResponse(
             accepted=receipt.accepted,
             refusals=[codec.write_refusal(refusal) for refusal in receipt.refusals],
-            verdicts=[codec.decode_verdict(body) for body in receipt.verdicts],
+            verdicts=[codec.decode_envelope(body) for body in receipt.verdicts],
         )
 
     async def WithdrawSightings(

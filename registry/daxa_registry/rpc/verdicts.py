@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from daxa_api.v1 import types_pb2, verdict_pb2, verdict_pb2_grpc
+from daxa_api.v1 import verdict_pb2, verdict_pb2_grpc
 from daxa_core import codec
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import FINGERPRINT_BYTES, MAX_KEYS_PER_LOOKUP
@@ -56,11 +56,9 @@ class VerdictService(verdict_pb2_grpc.VerdictServiceServicer):
                 raise InvalidInput(ErrorCode.INVALID_LENGTH, f"keys[{index}]", wanted)
         found = self._store.current_verdicts(member, keys)
         response = verdict_pb2.BatchGetVerdictsResponse()
-        for key in keys:
+        for key in dict.fromkeys(keys):
             body = found.get(key)
-            if body is None:
-                response.verdicts.add(key=key, level=types_pb2.LEVEL_CLEAR)
-            else:
+            if body is not None:
                 response.verdicts.add().MergeFromString(body)
         return response
 
@@ -82,7 +80,7 @@ class VerdictService(verdict_pb2_grpc.VerdictServiceServicer):
                     # The next page is read when this one was taken by the transport, so a slow reader costs one page.
                     cursor = page[-1][0]
                     yield verdict_pb2.WatchVerdictsResponse(
-                        verdicts=[codec.decode_verdict(body) for _, body in page],
+                        verdicts=[codec.decode_envelope(body) for _, body in page],
                         head_sequence=max(self._store.head(member), cursor),
                     )
                     continue

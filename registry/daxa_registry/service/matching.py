@@ -18,6 +18,8 @@ from daxa_registry.decision.places import PlaceFacts, facts_of
 from daxa_registry.decision.policy import Policy
 from daxa_registry.store.interface import Absorbed, Standing, Store, StoredVerdict
 
+from .log import Log
+
 CHUNK = 1_000
 MAX_REASONS = 16
 FACTS_CACHED = 20_000
@@ -26,8 +28,10 @@ FACTS_CACHED = 20_000
 class Matcher:
     """Decides subjects of one store under one policy. Used by one thread, inside the store's transaction."""
 
-    def __init__(self, store: Store, policy: Policy) -> None:
+    def __init__(self, store: Store, policy: Policy, log: Log | None = None) -> None:
+        """``log``: what signs each verdict and writes it down for good; None where nobody is told, as in a back-test."""
         self._store = store
+        self._log = log
         self.policy = policy
         self._facts: dict[int, tuple[Place, PlaceFacts]] = {}
 
@@ -61,10 +65,15 @@ class Matcher:
                 sequence = heads.get(standing.member)
                 sequence = (self._store.head(standing.member) if sequence is None else sequence) + 1
                 verdict = verdict_of(standing, sequence, evidence, assessment, after, cause, self.policy, now)
+                rested_on = evidence.to_bytes()
+                body = (
+                    self._log.append_verdict(verdict, standing.member, rested_on)
+                    if self._log is not None
+                    else encode_verdict(verdict)
+                )
                 self._store.append_verdict(
                     StoredVerdict(
-                        subject, standing.member, sequence, after.level, now, encode_verdict(verdict),
-                        evidence.to_bytes(), before.to_json(), act,
+                        subject, standing.member, sequence, after.level, now, body, rested_on, before.to_json(), act
                     )
                 )  # fmt: skip
                 heads[standing.member] = sequence

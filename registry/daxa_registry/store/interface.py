@@ -96,6 +96,26 @@ class Declared:
     subjects: int
 
 
+EVERYBODY, AUDITORS = 0, -1
+"""Who is told a leaf's content where it is not one member, whose number it is then."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLeaf:
+    """A leaf of the log: its index, whom it concerns, and either the kind and bytes of an event or a verdict's sequence.
+
+    ``body`` of a verdict's leaf is empty when it is appended, and the verdict's own when it is read. ``salt`` is what blinds its
+    evidence.
+    """
+
+    index: int
+    audience: int
+    event: str = ""
+    sequence: int = 0
+    salt: bytes = b""
+    body: bytes = b""
+
+
 class Store(Protocol):
     """One registry's database."""
 
@@ -151,6 +171,15 @@ class Store(Protocol):
     def write_document(self, kind: str, name: str, body: str, *, replace: bool = False) -> None:
         """Keeps a text under (kind, name). MUST fail when there is one and ``replace`` is not given."""
 
+    def next_leaf(self) -> int:
+        """The index of the leaf that is appended next."""
+
+    def append_leaf(self, leaf: StoredLeaf, leaf_hash: bytes) -> None:
+        """Adds a leaf and the hashes of the subtrees that it completes. MUST fail when its index is not the next."""
+
+    def save_cosignature(self, size: int, witness: str, line: str) -> None:
+        """Keeps a witness's line for the checkpoint of that size; a second one of that witness changes nothing."""
+
     # reading: anywhere
 
     def members(self) -> Mapping[int, str]:
@@ -164,6 +193,24 @@ class Store(Protocol):
 
     def declared(self) -> list[Declared]:
         """The infrastructure that is declared, whether or not its time is over."""
+
+    def log_size(self) -> int:
+        """How many leaves there are."""
+
+    def tree_hashes(self, positions: Sequence[int]) -> list[bytes]:
+        """The stored hashes at those positions of :mod:`daxa_core.merkle`, in their order."""
+
+    def leaves(self, start: int, limit: int) -> list[StoredLeaf]:
+        """Up to ``limit`` leaves from that index on, in order, with their bodies."""
+
+    def last_event(self, kind: str) -> bytes | None:
+        """The bytes of the newest event of that kind."""
+
+    def cosignatures(self, size: int) -> list[str]:
+        """The lines that witnesses gave for the checkpoint of that size."""
+
+    def cosigned_size(self, witnesses: int) -> int | None:
+        """The largest size whose checkpoint so many witnesses have cosigned."""
 
     def head(self, member: int) -> int:
         """The member's newest verdict sequence, 0 if there is none."""

@@ -28,6 +28,7 @@ from .interface import HUB_SIZE, Absorbed, Standing, StoredBatch, StoredVerdict
 from .sqlite_absorb import Absorber
 from .sqlite_graph import GraphReader
 from .sqlite_ladder import LadderTables
+from .sqlite_log import LogTables
 from .sqlite_schema import migrate
 
 BUSY_SECONDS = 5.0
@@ -42,7 +43,7 @@ def unavailable(error: sqlite3.Error) -> Unavailable:
     return Unavailable(ErrorCode.INTERNAL, "store", f"a statement that fits the schema, got {type(error).__name__}")
 
 
-class SqliteStore(LadderTables):
+class SqliteStore(LadderTables, LogTables):
     """A :class:`~daxa_registry.store.interface.Store` on one file, or in memory for one run."""
 
     def __init__(self, path: str | Path, *, hub_size: int = HUB_SIZE, cache_mib: int = 256) -> None:
@@ -95,6 +96,7 @@ class SqliteStore(LadderTables):
             self._members = dict(self._writer.execute("SELECT name, id FROM member"))
             self._absorber.forget()
             self._graph.forget()
+            self._frontier = None
         except sqlite3.Error as error:
             raise unavailable(error) from error
 
@@ -256,7 +258,7 @@ class SqliteStore(LadderTables):
         with self._reading() as reader:
             out = {
                 name: int(reader.execute(f"SELECT count(*) FROM {name}").fetchone()[0])  # noqa: S608 - fixed names
-                for name in ("member", "subject", "presence", "verdict", "batch")
+                for name in ("member", "subject", "presence", "verdict", "batch", "leaf")
             }
             kinds = dict(reader.execute("SELECT kind, count(*) FROM node GROUP BY kind"))
         return out | {f"node_{kind.name}": kinds.get(int(kind), 0) for kind in Kind}

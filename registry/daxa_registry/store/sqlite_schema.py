@@ -66,6 +66,21 @@ MIGRATIONS = (
       WITHOUT ROWID;
     CREATE INDEX node_infrastructure ON node (id) WHERE infrastructure > 0;
     """,
+    """
+    -- The log. A verdict's leaf has its member as audience and its sequence, and its bytes are the verdict's; an event's has
+    -- its kind and its bytes. audience: a member, 0 everybody, -1 auditors. salt: what blinds the verdict's evidence.
+    CREATE TABLE leaf (
+      idx INTEGER PRIMARY KEY, audience INTEGER NOT NULL, event TEXT NOT NULL, sequence INTEGER NOT NULL, salt BLOB NOT NULL,
+      body BLOB NOT NULL
+    );
+    CREATE INDEX leaf_event ON leaf (event, idx) WHERE event <> '';
+
+    -- Roots of complete subtrees in the order in which they became complete.
+    CREATE TABLE tree_hash (position INTEGER PRIMARY KEY, hash BLOB NOT NULL);
+
+    CREATE TABLE cosignature (size INTEGER NOT NULL, witness TEXT NOT NULL, line TEXT NOT NULL, PRIMARY KEY (size, witness))
+      WITHOUT ROWID;
+    """,
 )
 
 

@@ -1,0 +1,160 @@
+"""Following the registry's log: each checkpoint is held against the last one seen, and a log that was rewritten is caught.
+
+The last checkpoint is kept in a file, as the signed note that it was. One that is not consistent with it is refused, and both are
+kept beside it with what the registry offered as a proof: two notes under one signature that contradict each other convict it.
+
+    >>> follower = LogFollower(registry, config)                    # doctest: +SKIP
+    >>> follower.follow().size                                      # doctest: +SKIP
+    1042
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from daxa_api.v1 import audit_pb2
+from daxa_core import merkle
+from daxa_core.envelope import Envelope, pae
+from daxa_core.errors import ConfigurationError, CryptoError, ErrorCode
+from daxa_core.model import Verdict
+from daxa_core.note import Checkpoint, cosigned_by, read_checkpoint
+
+from ._config import ClientConfig
+from ._registry import Registry
+
+LOG = logging.getLogger("daxa_client")
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """The head of the log as it was verified, and the witnesses that had cosigned it, with the time of each (seconds)."""
+
+    size: int
+    root: bytes
+    cosigned_by: dict[str, int]
+
+
+class CheckpointFile:
+    """The last checkpoint, as a signed note in a file of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> str | None:
+        """None where there is none yet. Raises ConfigurationError where it cannot be read: starting anew would forget."""
+        try:
+            return self._path.read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise self.refuse(f"a readable file, got {type(error).__name__}") from None
+
+    def refuse(self, expected: str) -> ConfigurationError:
+        """The error for what is wrong with the file."""
+        return ConfigurationError(ErrorCode.INVALID_FILE, self._path.name, expected)
+
+    def write(self, note: str) -> None:
+        """Replaces the file whole. Raises ConfigurationError where it cannot: what is not kept cannot be held against anybody."""
+        self._write(self._path, note)
+
+    def keep_evidence(self, known: str, offered: str, proof: Sequence[bytes]) -> str:
+        """Keeps both notes and the proof beside the file, under a name that no other evidence has; answers the name."""
+        path = self._path.with_name(f"{self._path.name}.evidence-{time.time_ns()}")
+        lines = "".join(f"{step.hex()}\n" for step in proof)
+        self._write(path, f"{known}\n{offered}\nconsistency proof:\n{lines}")
+        return path.name
+
+    def _write(self, path: Path, text: str) -> None:
+        scratch = path.with_name(path.name + ".new")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+                out.write(text)
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(scratch, path)
+        except OSError as error:
+            raise self.refuse(f"a file that can be written, got {type(error).__name__}") from None
+
+
+class LogFollower:
+    """One member's view of the log. Thread-safe."""
+
+    def __init__(self, registry: Registry, config: ClientConfig, clock: Callable[[], float] = time.time) -> None:
+        self._registry = registry
+        self._keys = config.verification
+        self._member = config.member
+        self._file = CheckpointFile(config.checkpoint) if config.checkpoint else None
+        self._witness = config.witness
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._note: str | None = None
+
+    def follow(self, *, cosign: bool = True) -> LogHead:
+        """As :meth:`daxa_client.RegistryClient.audit`."""
+        with self._lock:
+            known = self._known()
+            note = self._registry.checkpoint(audit_pb2.GetCheckpointRequest()).checkpoint
+            head = read_checkpoint(note, self._keys.log)
+            if known is not None:
+                self._hold_against(known, note, head)
+            cosigned = cosigned_by(note, self._keys.witnesses)
+            # Kept before it is cosigned: a witness that forgets what it signed could be led onto a fork.
+            self._note = note
+            if self._file is not None:
+                self._file.write(note)
+        if cosign and self._witness is not None and self._witness.verifier.name not in cosigned:
+            signature = self._witness.cosign(head.text(), int(self._clock()))
+            self._registry.cosign(
+                audit_pb2.AddCosignatureRequest(tree_size=head.size, cosignature=signature.line().rstrip("\n"))
+            )
+        return LogHead(head.size, head.root, cosigned)
+
+    def prove(self, envelope: Envelope) -> Verdict:
+        """As :meth:`daxa_client.RegistryClient.prove`."""
+        verdict = self._keys.verdict(envelope, self._member)
+        with self._lock:
+            known = self._known()
+        head = None if known is None else self._read(known)
+        if head is None or verdict.log_index >= head.size:
+            size = 0 if head is None else head.size
+            wanted = f"a leaf below the size of the last checkpoint, {size}; audit first"
+            raise CryptoError(ErrorCode.INVALID_INCLUSION, "log_index", wanted)
+        request = audit_pb2.GetInclusionProofRequest(leaf_index=verdict.log_index, tree_size=head.size)
+        proof = self._registry.inclusion(request)
+        leaf = merkle.leaf_hash(pae(envelope.payload_type, envelope.payload))
+        merkle.verify_inclusion(leaf, verdict.log_index, head.size, list(proof.hashes), head.root)
+        return verdict
+
+    def _known(self) -> str | None:
+        if self._note is None and self._file is not None:
+            self._note = self._file.read()
+        return self._note
+
+    def _read(self, known: str) -> Checkpoint:
+        try:
+            return read_checkpoint(known, self._keys.log)
+        except CryptoError:
+            if self._file is None:
+                raise
+            raise self._file.refuse("a checkpoint signed by the log's key; move it away to begin anew") from None
+
+    def _hold_against(self, known: str, note: str, head: Checkpoint) -> None:
+        before = self._read(known)
+        proof: list[bytes] = []
+        try:
+            if 0 < before.size < head.size:
+                request = audit_pb2.GetConsistencyProofRequest(first_size=before.size, second_size=head.size)
+                proof = list(self._registry.consistency(request).hashes)
+            merkle.verify_consistency(before.size, before.root, head.size, head.root, proof)
+        except CryptoError as error:
+            kept = f"; both are kept in {self._file.keep_evidence(known, note, proof)}" if self._file else ""
+            LOG.critical("the registry's log is not consistent with what it was: %s%s", error, kept)
+            raise CryptoError(error.code, error.field, error.expected + kept) from None

@@ -1,0 +1,92 @@
+"""Reading the registry's verdicts: none is believed before its signature holds, and none that is older than one seen before.
+
+What was seen is kept in memory, by key, as the sequence of the newest verdict. An answer is held against what was known before
+the question was asked: what came in meanwhile may rightly be newer.
+
+    >>> verifier = Verifier(keys, "upbit")                                              # doctest: +SKIP
+    >>> known = verifier.known(asked)                                                   # doctest: +SKIP
+    >>> verifier.answer(registry.look_up(request).verdicts, asked, known).verdicts      # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from daxa_api.v1 import types_pb2
+from daxa_core.codec import read_envelope
+from daxa_core.errors import CryptoError, ErrorCode
+from daxa_core.model import Verdict
+from daxa_core.verification import VerificationKeys
+
+from ._errors import ROLE, malformed
+
+LOG = logging.getLogger("daxa_client")
+REMEMBERED = 200_000
+
+
+@dataclass(slots=True)
+class Answer:
+    """Verdicts by key, and why others were not believed."""
+
+    verdicts: dict[bytes, Verdict] = field(default_factory=dict)
+    distrusted: list[CryptoError] = field(default_factory=list)
+
+
+class Verifier:
+    """One member's view of what the registry has signed for it. Thread-safe."""
+
+    def __init__(self, keys: VerificationKeys, member: str, remembered: int = REMEMBERED) -> None:
+        self._keys = keys
+        self._member = member
+        self._remembered = remembered
+        self._newest: OrderedDict[bytes, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, message: types_pb2.Envelope) -> Verdict:
+        """The verdict, and remembers it. Raises CryptoError as :meth:`daxa_core.verification.VerificationKeys.verdict`."""
+        verdict = self._keys.verdict(read_envelope(message), self._member)
+        with self._lock:
+            if verdict.sequence > self._newest.get(verdict.key, 0):
+                self._newest[verdict.key] = verdict.sequence
+            self._newest.move_to_end(verdict.key)
+            if len(self._newest) > self._remembered:
+                self._newest.popitem(last=False)
+        return verdict
+
+    def known(self, keys: Iterable[bytes]) -> dict[bytes, int]:
+        """The newest sequence seen of each key; one that was never seen is not there."""
+        with self._lock:
+            return {key: self._newest[key] for key in keys if key in self._newest}
+
+    def answer(
+        self, messages: Sequence[types_pb2.Envelope], asked: Sequence[bytes], known: Mapping[bytes, int]
+    ) -> Answer:
+        """What the registry says of those keys.
+
+        One that does not verify, is older than ``known`` or missing though known is told in ``distrusted``, and logged without
+        identifiers. Raises Unavailable INTERNAL where it speaks of a key twice, or of one that was not asked about.
+        """
+        wanted = set(asked)
+        out = Answer()
+        for message in messages:
+            try:
+                verdict = self.read(message)
+            except CryptoError as error:
+                out.distrusted.append(error)
+                continue
+            if verdict.key not in wanted or verdict.key in out.verdicts:
+                raise malformed(ROLE, "with one verdict at most for each key that was asked about, and no other")
+            out.verdicts[verdict.key] = verdict
+        for key, sequence in known.items():
+            if key in wanted and (key not in out.verdicts or out.verdicts[key].sequence < sequence):
+                out.verdicts.pop(key, None)
+                out.distrusted.append(
+                    CryptoError(ErrorCode.REPLAYED_ENVELOPE, "verdicts", f"one at sequence {sequence} or later")
+                )
+        if out.distrusted:
+            LOG.error("%d of the registry's verdicts are not believed: %s", len(out.distrusted), out.distrusted[0])
+        return out
