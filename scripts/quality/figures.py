@@ -1,0 +1,171 @@
+"""Many samples as figures: rows against their targets, marks by pattern, and both as Markdown.
+
+Areas are means over worlds; precision, recall and marks are pooled over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .measures import Marks, average_precision, marks, shares_by
+from .sample import METHODS, OPERATOR_OWN, OURS, REFERENCE, Framed, Sample
+
+Row = dict[str, Any]
+
+LOOKALIKES = ("platform_small", "class_image", "team_image", "power_user", "household_one")
+ORDINARY_WARN, LOOKALIKE_WARN, LOOKALIKE_REAUTHENTICATE = 0.1, 5.0, 0.3
+
+
+def row(name: str, value: float, unit: str, relation: str, target: float, detail: str) -> Row:
+    """One figure against its target."""
+    ok = value >= target if relation == ">=" else value <= target
+    return {
+        "name": name, "value": value, "unit": unit, "target": f"{relation} {target:g}", "ok": bool(ok), "detail": detail,
+    }  # fmt: skip
+
+
+def area(samples: Sequence[Sample], method: str) -> float:
+    """The mean area under the precision-recall curve."""
+    return float(np.mean([average_precision(s.guilty, s.of[method].score) for s in samples]))
+
+
+def pooled(samples: Sequence[Sample], method: str, level: str) -> Marks:
+    """Precision and recall from a level up, over all samples."""
+    guilty = np.concatenate([s.guilty for s in samples])
+    return marks(guilty, np.concatenate([getattr(s.of[method], level) for s in samples]))
+
+
+def by_pattern(samples: Sequence[Sample], method: str, level: str, *, guilty: bool) -> dict[str, tuple[int, int]]:
+    """(marked, all) by pattern."""
+    out: dict[str, tuple[int, int]] = {}
+    for one in samples:
+        chosen = one.guilty if guilty else one.innocent
+        for name, (hit, count) in shares_by(one.group, getattr(one.of[method], level), chosen).items():
+            before = out.get(name, (0, 0))
+            out[name] = (before[0] + hit, before[1] + count)
+    return out
+
+
+def verdict_rows(world: str, samples: Sequence[Sample]) -> list[Row]:
+    """The issue's figures for one kind of world, and the best of the other methods beside them."""
+    others = {m: area(samples, m) for m in METHODS if m != OURS}
+    beside = ", ".join(f"{m} {a:.2f}" for m, a in others.items())
+    spread = " ".join(f"{average_precision(s.guilty, s.of[OURS].score):.2f}" for s in samples)
+    warn, high = (pooled(samples, OURS, level) for level in ("warn", "reauthenticate"))
+    theirs = [pooled(samples, REFERENCE, level) for level in ("warn", "reauthenticate")]
+    rows = [
+        row(f"{world}: area under precision-recall", area(samples, OURS), "", ">=", 0.9, f"by seed {spread}; {beside}"),
+        row(f"{world}: precision at WARN", warn.precision, "", ">=", 0.92, _beside(theirs[0].precision, warn)),
+        row(f"{world}: recall at WARN", warn.recall, "", ">=", 0.8, _beside(theirs[0].recall, warn)),
+        row(
+            f"{world}: precision at REAUTHENTICATE", high.precision, "", ">=", 0.985, _beside(theirs[1].precision, high)
+        ),
+        row(f"{world}: recall at REAUTHENTICATE", high.recall, "", ">=", 0.65, _beside(theirs[1].recall, high)),
+    ]
+    warned = by_pattern(samples, OURS, "warn", guilty=False)
+    asked = by_pattern(samples, OURS, "reauthenticate", guilty=False)
+    ordinary = {n: c for n, c in warned.items() if n not in LOOKALIKES and n != OPERATOR_OWN}
+    alike = {n: c for n, c in warned.items() if n in LOOKALIKES}
+    alike_high = {n: c for n, c in asked.items() if n in LOOKALIKES}
+    for name, counts, limit in (
+        ("worst ordinary pattern at WARN", ordinary, ORDINARY_WARN),
+        ("worst look-alike at WARN", alike, LOOKALIKE_WARN),
+        ("worst look-alike at REAUTHENTICATE", alike_high, LOOKALIKE_REAUTHENTICATE),
+    ):
+        if counts:
+            worst = max(counts, key=lambda n: _percent(counts[n]))
+            detail = f"{worst}: {counts[worst][0]} of {counts[worst][1]}"
+            rows.append(row(f"{world}: {name}", _percent(counts[worst]), "%", "<=", limit, detail))
+    return rows
+
+
+def holderless_rows(samples: Sequence[Sample]) -> list[Row]:
+    """With no holder known at all."""
+    warn = pooled(samples, OURS, "warn")
+    detail = f"at WARN {warn.precision:.3f} / {warn.recall:.3f}"
+    return [row("no holder known: area", area(samples, OURS), "", ">=", 0.75, detail)]
+
+
+def poisoned_rows(samples: Sequence[Sample], victims: Sequence[Framed]) -> list[Row]:
+    """With one member inventing holders on its victims' addresses."""
+    total, warned = sum(f.victims for f in victims), sum(f.warned for f in victims)
+    return [
+        row("one member invents holders: area", area(samples, OURS), "", ">=", 0.85, f"{len(samples)} worlds"),
+        row(
+            "one member invents holders: victims at WARN by it", sum(f.by_invention for f in victims), "keys", "<=", 0,
+            f"of {total} victims; {warned} are at WARN, the others of them without the inventions too",
+        ),
+    ]  # fmt: skip
+
+
+def pattern_table(samples: Sequence[Sample]) -> list[Row]:
+    """Every pattern: keys, and the share marked at each level, by the registry and by the reference model."""
+    out = []
+    for guilty in (False, True):
+        counts = {
+            (method, level): by_pattern(samples, method, level, guilty=guilty)
+            for method in (OURS, REFERENCE)
+            for level in ("warn", "reauthenticate")
+        }
+        for name, (_, keys) in sorted(counts[(OURS, "warn")].items(), key=lambda item: item[0]):
+            entry: Row = {"pattern": name, "guilty": guilty, "lookalike": name in LOOKALIKES, "keys": keys}
+            for (method, level), found in counts.items():
+                entry[f"{'ours' if method == OURS else 'reference'} {level}"] = _percent(found[name])
+            out.append(entry)
+    return out
+
+
+def method_table(samples: Sequence[Sample]) -> list[Row]:
+    """Every method: area, precision and recall."""
+    out = []
+    for method in METHODS:
+        warn, high = (pooled(samples, method, level) for level in ("warn", "reauthenticate"))
+        out.append(
+            {
+                "method": method, "area": area(samples, method),
+                "warn precision": warn.precision, "warn recall": warn.recall,
+                "reauthenticate precision": high.precision, "reauthenticate recall": high.recall,
+            }
+        )  # fmt: skip
+    return out
+
+
+def methods_markdown(table: Sequence[Row]) -> str:
+    """``method_table`` as Markdown."""
+    lines = [
+        "| method | area under precision-recall | precision / recall at WARN | at REAUTHENTICATE |",
+        "|---|---|---|---|",
+    ]
+    for r in table:
+        warn = f"{r['warn precision']:.3f} / {r['warn recall']:.2f}"
+        high = f"{r['reauthenticate precision']:.3f} / {r['reauthenticate recall']:.2f}"
+        lines.append(f"| {r['method']} | {r['area']:.3f} | {warn} | {high if high != warn else 'the same'} |")
+    return "\n".join(lines)
+
+
+def patterns_markdown(table: Sequence[Row], *, guilty: bool) -> str:
+    """One half of ``pattern_table`` as Markdown."""
+    what = "recall" if guilty else "false positives"
+    lines = [
+        f"| {'guilty' if guilty else 'innocent'} pattern | keys | {what} at WARN | at REAUTHENTICATE | reference model |",
+        "|---|---|---|---|---|",
+    ]
+    digits = 1 if guilty else 2
+    for r in table:
+        if r["guilty"] is guilty:
+            name = f"**{r['pattern']}**" if r["lookalike"] else r["pattern"]
+            ours = " | ".join(f"{r[f'ours {level}']:.{digits}f} %" for level in ("warn", "reauthenticate"))
+            reference = f"{r['reference warn']:.{digits}f} / {r['reference reauthenticate']:.{digits}f} %"
+            lines.append(f"| {name} | {r['keys']} | {ours} | {reference} |")
+    return "\n".join(lines)
+
+
+def _percent(counts: tuple[int, int]) -> float:
+    return 100.0 * counts[0] / max(counts[1], 1)
+
+
+def _beside(reference: float, found: Marks) -> str:
+    return f"reference model {reference:.2f}; {found.marked} marked"

@@ -1,0 +1,53 @@
+"""Writes the tables of docs/quality.md between their marks, from the JSON that ``scripts/bench quality --json`` wrote.
+
+The prose around the marks is written by people, the figures never are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .figures import methods_markdown, patterns_markdown
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "quality.md"
+
+
+def sections(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The page's generated parts by mark."""
+    mine = [row for row in rows if row.get("suite", "quality") == "quality"]
+    tables = next(row for row in mine if "patterns" in row)
+    return {
+        "worlds": f"{tables['detail']}.",
+        "methods": methods_markdown(tables["methods"]),
+        "targets": targets_markdown(mine),
+        "innocent": patterns_markdown(tables["patterns"], guilty=False),
+        "guilty": patterns_markdown(tables["patterns"], guilty=True),
+    }
+
+
+def targets_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Each figure beside its target."""
+    lines = ["| figure | reached | target | met |", "|---|---|---|---|"]
+    for row in rows:
+        unit = f" {row['unit']}" if row["unit"] else ""
+        met = "yes" if row["ok"] else "**no**"
+        lines.append(f"| {row['name']} | {row['value']:.3f}{unit} | {row['target']} | {met} |")
+    return "\n".join(lines)
+
+
+def filled(page: str, parts: Mapping[str, str]) -> str:
+    """The page with each marked part replaced. Raises ``ValueError`` for a part that the page has no mark for."""
+    for name, text in parts.items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        page, count = pattern.subn(lambda found, text=text: f"{found[1]}{text}\n{found[2]}", page)
+        if count != 1:
+            raise ValueError(f"{name}: one part of that mark in the page, not {count}")
+    return page
+
+
+def write_page(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Fills docs/quality.md."""
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), sections(rows)), "utf-8")

@@ -1,0 +1,122 @@
+"""One simulated world with the scores that each method gives its keys, beside the truth.
+
+>>> sample(WorldSpec(seed=9_001, keys=4_000), default_policy()).of["registry"].score  # doctest: +SKIP
+array([-9., ...])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from daxa_core.model import Level
+from daxa_registry.decision import Policy, assess, evidence_of
+from daxa_registry.decision.graph import Subject
+from fitting.graph import Graph
+from fitting.worlds import judge
+from simulation import Simulation, WorldSpec, generate
+
+from .baselines import communities, lockstep, shared_address
+from .measures import Array, Flags
+from .reference_model import REAUTHENTICATE, WARN, reference_scores
+from .tenants import Tenants
+
+OURS, REFERENCE = "registry", "reference model"
+SHARED, COMMUNITIES, LOCKSTEP = "address shared by three", "bipartite communities", "Jaccard lockstep"
+METHODS = (SHARED, COMMUNITIES, LOCKSTEP, REFERENCE, OURS)
+OPERATOR_OWN = "operator's own key"
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a method says of each key. A method with one threshold marks the same at both levels."""
+
+    score: Array
+    warn: Flags
+    reauthenticate: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The judged keys of one world in one order. ``group`` is the pattern, but an operator's own key is a group of its own."""
+
+    spec: WorldSpec
+    guilty: Flags
+    group: list[str]
+    role: list[str]
+    of: dict[str, Scores]
+    seconds: float  # for the evidence of all keys
+
+    @property
+    def innocent(self) -> Flags:
+        """Who is not guilty."""
+        return ~self.guilty
+
+
+def sample(spec: WorldSpec, policy: Policy, *, compare: bool = True) -> Sample:
+    """Makes the world and judges it; with ``compare``, by the other methods too.
+
+    What a dishonest member invented is no customer's key: it is left out of what is measured, not out of the graph.
+    """
+    judged, graph = judge(spec, keep=True)
+    kept = [i for i, role in enumerate(judged.role) if role != "invented"]
+    role = [judged.role[i] for i in kept]
+    group = [OPERATOR_OWN if judged.role[i] == "operator-own" else judged.pattern[i] for i in kept]
+    found = [assess(judged.evidence[i], policy, judged.now) for i in kept]
+    level = np.array([int(a.level) for a in found])
+    of = {OURS: Scores(np.array([a.score for a in found]), level >= Level.WARN, level >= Level.REAUTHENTICATE)}
+    if compare:
+        of |= _others(graph, [graph.subjects[judged.keys[i]] for i in kept])
+    return Sample(spec, judged.guilty[kept], group, role, of, judged.seconds)
+
+
+def _others(graph: Graph, subjects: Sequence[Subject]) -> dict[str, Scores]:
+    tenants = Tenants(graph)
+    out = {}
+    for name, method in ((SHARED, shared_address), (COMMUNITIES, communities), (LOCKSTEP, lockstep)):
+        score, marked = method(tenants, subjects)
+        out[name] = Scores(score, marked, marked)
+    score = reference_scores(graph, subjects)
+    out[REFERENCE] = Scores(score, score >= WARN, score >= REAUTHENTICATE)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Framed:
+    """Victims of a member that invents holders: how many, and how many of them reach WARN only by what it invented."""
+
+    victims: int
+    warned: int
+    by_invention: int
+
+
+def framed(spec: WorldSpec, policy: Policy) -> Framed:
+    """The same poisoned world with the inventions and without them."""
+    simulation = generate(spec)
+    role = [key.role for key in simulation.world.keys]
+    true = np.array([name != "invented" for name in role])[simulation.table.key]
+    twin = replace(
+        simulation,
+        table=simulation.table.where(true),
+        ts=simulation.ts[true],
+        holder_known=simulation.holder_known[true],
+    )
+    victims = [(simulation.world.keys[n].exchange + 1, n + 1) for n, name in enumerate(role) if name == "framed"]
+    poisoned, honest = _warned(simulation, victims, policy), _warned(twin, victims, policy)
+    return Framed(len(victims), len(poisoned), len(poisoned - honest))
+
+
+def _warned(simulation: Simulation, victims: Sequence[tuple[int, int]], policy: Policy) -> set[tuple[int, int]]:
+    graph = Graph.from_simulation(simulation)
+    out = set()
+    for at in victims:
+        subject = graph.subjects.get(at)
+        if subject is None:
+            continue
+        neighbourhood, facts = graph.neighbourhood(subject)
+        evidence = evidence_of(neighbourhood, facts, graph.population, graph.newest)
+        if assess(evidence, policy, 3_600 * (graph.newest + 1)).level >= Level.WARN:
+            out.add(at)
+    return out
