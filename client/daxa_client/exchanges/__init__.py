@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from daxa_core.errors import ErrorCode, InvalidInput
 
+from ._actions import Action
 from ._exchange import Exchange
 from .bithumb import Bithumb
 from .coinone import Coinone
@@ -24,7 +25,7 @@ _ALL: dict[str, Exchange] = {one.name: one for one in (Upbit(), Bithumb(), Coino
 NAMES = tuple(_ALL)
 ALIASES = {"digitalx": "korbit"}
 
-__all__ = ["ALIASES", "NAMES", "Exchange", "get"]
+__all__ = ["ALIASES", "NAMES", "Action", "Exchange", "get"]
 
 
 def get(name: str) -> Exchange:

@@ -1,4 +1,5 @@
-"""What every exchange's format can do: find the key identifier of a request, and tell whether a key could be its own.
+"""What every exchange's format can do: find the key identifier of a request, tell whether a key could be its own, what the
+request asks for and how it was answered.
 
 ``extract`` finds the *public* half of the credentials. It refuses, by answering None, what is not there, what has no
 exchange's shape, and what is ambiguous: two headers that name two keys are never guessed between, because the gateway may
@@ -10,10 +11,14 @@ looks for. ``looks_like_own`` tells the two apart.
 
 from __future__ import annotations
 
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
+
+from ._actions import Action, Routes, parameters, sells_at_market
+from ._reading import HeaderName
 
 # 40 letters and digits (Upbit, Bithumb 2), 48 or 32 hexadecimal digits (Bithumb 2 and 1.2), UUID (Coinone, Gopax)
 ALPHANUMERIC_40 = "[A-Za-z0-9]{40}"
@@ -29,6 +34,10 @@ class Exchange(ABC):
     name: ClassVar[str]
     accepted: ClassVar[re.Pattern[str]] = ANY_PUBLISHED
     own: ClassVar[re.Pattern[str]]
+    headers: ClassVar[tuple[HeaderName, ...]]  # all that ``extract`` looks at
+    routes: ClassVar[Routes]
+    refusals: ClassVar[frozenset[str]]  # the codes with which a gateway refuses a key
+    refuses_with_success: ClassVar[bool] = False  # whether such an answer may have a status below 400
 
     def extract(self, *, method: Any = "GET", path: Any = "/", headers: Any = (), body: Any = b"") -> str | None:
         """The key identifier that the request names, or None. Never raises, and keeps nothing of what it was given.
@@ -51,6 +60,42 @@ class Exchange(ABC):
     def looks_like_own(self, key: Any) -> bool:
         """Whether this exchange could have issued the key, by its shape. False means that it certainly did not."""
         return isinstance(key, str) and self.own.fullmatch(key) is not None
+
+    def action(self, method: str, path: str, query: str = "", body: bytes = b"") -> Action:
+        """What the request asks for. ``body`` is needed only to tell ``CLOSE`` from ``ORDER``."""
+        action = self.routes.action(method, path)
+        if action is Action.ORDER and body and sells_at_market(parameters(body, query)):
+            return Action.CLOSE
+        return action
+
+    def body_names_key(self, method: str, path: str) -> bool:
+        """Whether ``extract`` needs the body of this request."""
+        return False
+
+    def refused(self, status: int, body: bytes) -> bool:
+        """Whether an answer refuses the key: by its status, or by one of the exchange's own codes in its body."""
+        if status in (401, 403):
+            return True
+        if status >= 500 or not body.lstrip().startswith(b"{") or (status < 400 and not self.refuses_with_success):
+            return False
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            return False
+        return self._code(answer) in self.refusals
+
+    def blocked(self, path: str, message: str) -> tuple[int, bytes]:
+        """Status and JSON with which this exchange says that a key may not do this."""
+        status, answer = self._blocked(path, message)
+        return status, json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @abstractmethod
+    def _code(self, answer: dict[str, Any]) -> str:
+        """The exchange's code in an error's body; empty where there is none."""
+
+    @abstractmethod
+    def _blocked(self, path: str, message: str) -> tuple[int, dict[str, Any]]:
+        """Status and answer of :meth:`blocked`."""
 
     @abstractmethod
     def _candidates(self, method: Any, path: Any, headers: Any, body: Any) -> Iterable[object]:

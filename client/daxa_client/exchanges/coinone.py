@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from ._actions import Action, Routes
 from ._exchange import UUID, Exchange
 from ._reading import HeaderName, header_values, json_object
 
@@ -20,6 +21,23 @@ class Coinone(Exchange):
 
     name = "coinone"
     own = re.compile(UUID)
+    headers = (PAYLOAD,)
+    routes = Routes(
+        ("*", r"/public(/.*)?|/(orderbook|ticker|ticker_utc|trades)(/.*)?", Action.PUBLIC),
+        ("POST", r"(/v2(\.1)?)?/order/cancel.*", Action.CANCEL),
+        ("POST", r"(/v2(\.1)?)?/order/(open_|complete_|limit_|active_)orders(/.*)?", Action.READ),
+        ("POST", r"(/v2(\.1)?)?/order/(order_info|query_order|info|detail)(/.*)?", Action.READ),
+        ("POST", r"(/v2(\.1)?)?/order(/.*)?", Action.ORDER),
+        ("POST", r"(/v2(\.1)?)?/transaction/(btc|coin|(coin|krw)/withdrawal)", Action.WITHDRAW),
+    )
+    refusals = frozenset({"10", "12", "27", "40"})
+    refuses_with_success = True
+
+    def _code(self, answer: dict[str, Any]) -> str:
+        return str(answer.get("error_code", ""))
+
+    def _blocked(self, path: str, message: str) -> tuple[int, dict[str, Any]]:
+        return 200, {"result": "error", "error_code": "40", "error_msg": message}
 
     def _candidates(self, method: Any, path: Any, headers: Any, body: Any) -> Iterable[object]:
         payloads = (json_object(value) for value in header_values(headers, PAYLOAD))

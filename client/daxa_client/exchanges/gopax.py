@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from ._actions import Action, Routes
 from ._exchange import UUID, Exchange
 from ._reading import as_text, form_values, header_values, split_target
 from .bithumb import API_KEY
@@ -21,6 +22,21 @@ class Gopax(Exchange):
 
     name = "gopax"
     own = re.compile(UUID)
+    headers = (API_KEY,)
+    routes = Routes(
+        ("*", r"/(trading-pairs|assets|notices|price-tick-size|currencies|time)(/.*)?", Action.PUBLIC),
+        ("DELETE", r"/orders(/.*)?", Action.CANCEL),
+        ("POST", r"/orders(/.*)?", Action.ORDER),
+        ("POST", r"/.*withdraw.*", Action.WITHDRAW),
+    )
+    refusals = frozenset({"10004", "10155"})
+    refuses_with_success = True
+
+    def _code(self, answer: dict[str, Any]) -> str:
+        return str(answer.get("errorCode", ""))
+
+    def _blocked(self, path: str, message: str) -> tuple[int, dict[str, Any]]:
+        return 401, {"errorCode": 10004, "errorMessage": message}
 
     def _candidates(self, method: Any, path: Any, headers: Any, body: Any) -> Iterable[object]:
         named = [value for value in header_values(headers, API_KEY) if self.accepted.fullmatch(value)]

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from ._actions import Action, Routes
 from ._exchange import Exchange
 from ._reading import HeaderName, as_text, form_values, header_values, split_target
 
@@ -24,6 +25,30 @@ class Korbit(Exchange):
     name = "korbit"
     accepted = re.compile("[!-~]{1,128}")  # v1's; v2's is told apart below
     own = _V2
+    headers = (KAPI_KEY,)
+    routes = Routes(
+        (
+            "*",
+            r"/v2/(tickers|orderbook|trades|candles|currencyPairs|currencies|tickSizePolicy|time|public)(/.*)?",
+            Action.PUBLIC,
+        ),
+        ("*", r"/v1/(ticker|orderbook|transactions|constants)(/.*)?", Action.PUBLIC),
+        ("DELETE", r"/v2/(orders|coin/withdrawals?)(/.*)?", Action.CANCEL),
+        ("POST", r"/v2/orders(/.*)?", Action.ORDER),
+        ("POST", r"/v2/(coin|krw)/.*withdrawal.*", Action.WITHDRAW),
+    )
+    refusals = frozenset({"KEY_NOT_FOUND", "KEY_EXPIRED", "KEY_DEACTIVATED"})
+    refuses_with_success = True
+
+    def body_names_key(self, method: str, path: str) -> bool:
+        return method == "POST" and path.rstrip("/") == TOKEN_PATH
+
+    def _code(self, answer: dict[str, Any]) -> str:
+        error = answer.get("error")
+        return str(error.get("message", "")) if isinstance(error, dict) else ""
+
+    def _blocked(self, path: str, message: str) -> tuple[int, dict[str, Any]]:
+        return 403, {"success": False, "error": {"message": "KEY_DEACTIVATED", "detail": message}}
 
     def _candidates(self, method: Any, path: Any, headers: Any, body: Any) -> Iterable[object]:
         named = [value for value in header_values(headers, KAPI_KEY) if _V2.fullmatch(value)]

@@ -6,10 +6,18 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from ._actions import Action, Routes
 from ._exchange import ALPHANUMERIC_40, Exchange
 from ._reading import HeaderName, bearer_claim, header_values
 
 AUTHORIZATION = HeaderName("authorization")
+
+
+def named_error(answer: dict[str, Any]) -> str:
+    """``{"error": {"name": "…"}}``."""
+    error = answer.get("error")
+    name = error.get("name") if isinstance(error, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 class Upbit(Exchange):
@@ -17,6 +25,30 @@ class Upbit(Exchange):
 
     name = "upbit"
     own = re.compile(ALPHANUMERIC_40)
+    headers = (AUTHORIZATION,)
+    routes = Routes(
+        ("*", r"/v1/(market|candles|trades|ticker|orderbook)(/.*)?|/websocket/v1", Action.PUBLIC),
+        ("DELETE", r"/v1/(orders?|withdraws)(/.*)?", Action.CANCEL),
+        ("POST", r"/v1/orders/test", Action.READ),
+        ("POST", r"/v1/orders(/.*)?", Action.ORDER),
+        ("POST", r"/v1/(withdraws|pockets)(/.*)?", Action.WITHDRAW),
+    )
+    refusals = frozenset(
+        {
+            "no_authorization_ip",
+            "invalid_access_key",
+            "expired_access_key",
+            "jwt_verification",
+            "nonce_used",
+            "out_of_scope",
+        }
+    )
+
+    def _code(self, answer: dict[str, Any]) -> str:
+        return named_error(answer)
+
+    def _blocked(self, path: str, message: str) -> tuple[int, dict[str, Any]]:
+        return 401, {"error": {"name": "out_of_scope", "message": message}}
 
     def _candidates(self, method: Any, path: Any, headers: Any, body: Any) -> Iterable[object]:
         return (bearer_claim(value, "access_key") for value in header_values(headers, AUTHORIZATION))

@@ -1,0 +1,116 @@
+"""Where a request came from: the peer, or what trusted proxies say of it, and never what anybody else says.
+
+The header that names the address is one, the one that the gateway's own proxies write: if two were read, whoever sends the
+one that the proxies leave alone could choose an address. It is read from its right end, where those proxies append. Every
+entry that a trusted proxy itself stands for is passed over; the first other one is the customer, and what stands to the left
+of it was sent by the customer and means nothing.
+
+>>> proxies = TrustedProxies(["10.0.0.0/8", "unix"])
+>>> proxies.client("203.0.113.7", ["198.51.100.1"])
+'203.0.113.7'
+>>> proxies.client("10.0.0.2", ["192.0.2.1, 198.51.100.1, 10.1.2.3"])
+'198.51.100.1'
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+
+from daxa_core.errors import ConfigurationError, ErrorCode
+
+UNIX = "unix"
+FORWARDED = "forwarded"
+MAX_CHARACTERS = 4_096
+MAX_HOPS = 32
+REMEMBERED = 10_000
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _network(text: object, field: str) -> _Network:
+    try:
+        return ipaddress.ip_network(text) if isinstance(text, str) else ipaddress.ip_network("")
+    except ValueError:
+        expected = f'a network like 10.0.0.0/8 (host bits zero), or "{UNIX}" for a Unix socket'
+        raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, field, expected) from None
+
+
+def _unmapped(address: _Address) -> _Address:
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _parsed(text: str) -> _Address | None:
+    """An address with or without port, brackets and quotes; None for names, ``unknown`` and obfuscated identifiers."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return _unmapped(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+
+
+def _forwarded_for(element: str) -> str:
+    """The value of ``for`` in one element of ``Forwarded`` (RFC 7239 section 4); empty where there is none."""
+    for parameter in element.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "for":
+            return value
+    return ""
+
+
+class TrustedProxies:
+    """The networks of the proxies in front of the gateway, and the header that they write."""
+
+    def __init__(self, networks: Iterable[str] = (), header: str = "x-forwarded-for") -> None:
+        """Raises ConfigurationError naming ``trusted_proxies[i]``."""
+        texts = list(networks) if not isinstance(networks, str) else [networks]
+        self._unix = UNIX in texts
+        self._networks = [_network(text, f"trusted_proxies[{i}]") for i, text in enumerate(texts) if text != UNIX]
+        self.any = bool(texts)
+        self.header = header.lower()
+        self._forwarded = self.header == FORWARDED
+        self._remembered: dict[tuple[str | None, tuple[str, ...]], str | None] = {}
+
+    def trusts(self, peer: str | None) -> bool:
+        """Whether this peer is one of the proxies; None and the empty text stand for a Unix socket."""
+        if not peer:
+            return self._unix
+        address = _parsed(peer)
+        return address is not None and self._trusted(address)
+
+    def client(self, peer: str | None, values: Sequence[str]) -> str | None:
+        """The address of the customer. ``values`` are the header's, each line in order.
+
+        None where it cannot be known: a trusted proxy named nobody. The proxy's own address would join all its customers.
+        """
+        asked = (peer, tuple(values))
+        try:
+            return self._remembered[asked]
+        except KeyError:
+            found = self._client(peer, values)
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()
+            if sum(map(len, values)) <= MAX_CHARACTERS:
+                self._remembered[asked] = found
+            return found
+
+    def _client(self, peer: str | None, values: Sequence[str]) -> str | None:
+        if not self.trusts(peer):
+            address = _parsed(peer or "")
+            return None if address is None else str(address)
+        # Cut at every comma, quoted or not: a quote that a customer opened must not swallow what the proxy appended.
+        entries = ",".join(values)[-MAX_CHARACTERS:].split(",")[-MAX_HOPS:]
+        found: _Address | None = None
+        for entry in reversed(entries):
+            found = _parsed(_forwarded_for(entry) if self._forwarded else entry)
+            if found is None or not self._trusted(found):
+                break
+        return None if found is None else str(found)
+
+    def _trusted(self, address: _Address) -> bool:
+        return any(address in network for network in self._networks)

@@ -1,0 +1,201 @@
+"""What the ASGI and the WSGI middleware do alike: which key a request named, what became of it, and from where it came.
+
+It stands in front of somebody else's trades. So everything here is bounded, nothing waits, and nothing raises into the app: what
+goes wrong is counted, told in one line an hour, and costs a sighting at most. What is refused at the start is a wrong setting.
+
+Whether a key was *used* is the app's to know: reading a key out of a request proves nothing, and whoever sends a stranger's key
+to a page that asks for none must not be able to blame that stranger. With the ``account`` callback a key was used where the app
+named the account behind the request; without it, where the request succeeded on a route that needs a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, TypedDict
+
+from daxa_core.errors import ConfigurationError, ErrorCode
+from daxa_core.model import Device, Manner
+
+from ._address import TrustedProxies
+from ._complaints import Complaints
+from .exchanges import Action, get
+
+MAX_ANSWER = 2_048  # refusals are short: what is longer is data
+REMEMBERED = 10_000
+_STACK_HEADERS = frozenset(
+    ("host", "user-agent", "accept", "accept-encoding", "accept-language", "connection", "cache-control", "origin")
+)
+
+
+class Observes(Protocol):
+    """What a middleware needs of :class:`daxa_client.Gateway`."""
+
+    def observe(
+        self,
+        key: str,
+        address: str,
+        *,
+        manner: Manner = ...,
+        device: Device | None = ...,
+        account: str | None = ...,
+        holder: bytes | None = ...,
+        when: float | None = ...,
+    ) -> bool:
+        """A key was seen from an address."""
+
+
+class Settings(TypedDict, total=False):
+    """Keyword arguments of both middlewares.
+
+    ``trusted_proxies`` are networks (``"10.0.0.0/8"``; ``"unix"`` for a Unix socket) whose ``forwarded_header`` is believed:
+    ``x-forwarded-for``, ``forwarded``, or a header of one address. Without any, the peer is the customer, as it is behind a
+    server that speaks the PROXY protocol or that resolves proxies itself.
+
+    ``account``, ``holder`` and ``outcome`` are called with the ASGI scope or the WSGI environ once the app has answered, and
+    must be quick: the customer's number of the request that the app authenticated, None where it did not; the person's CI as
+    bytes; and, with status and the first bytes of the body, how it went, where the exchange's own codes do not tell.
+
+    ``prefix`` is cut off paths before they are compared with the exchange's. ``ja4_header`` and ``ja3_header`` name headers
+    that a trusted proxy writes. ``header_order`` adds the order of the client stack's headers to the device, ASGI only. All
+    members must build devices of the same parts: a device with one part more matches nobody's.
+    """
+
+    trusted_proxies: Iterable[str]
+    forwarded_header: str
+    account: Callable[[Any], str | None] | None
+    holder: Callable[[Any], bytes | None] | None
+    outcome: Callable[[Any, int, bytes], Manner | None] | None
+    prefix: str
+    ja4_header: str | None
+    ja3_header: str | None
+    header_order: bool
+
+
+def _setting(settings: Settings, name: str, kind: type, default: Any) -> Any:
+    value = settings.get(name, default)
+    if not (value is None and default is None) and not isinstance(value, kind):
+        raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, name, f"of type {kind.__name__}")
+    return value
+
+
+def readable(value: bytes) -> str:
+    """A header's value as text: UTF-8 where it is that, else Latin-1, so that one client is one device at every member."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+class RequestObserver:
+    """One exchange's requests, as one middleware sees them. Thread-safe as far as what it holds is only remembered."""
+
+    def __init__(self, gateway: Observes, exchange: str, settings: Settings) -> None:
+        """Raises InvalidInput naming ``exchange``, ConfigurationError naming a setting."""
+        unknown = set(settings) - Settings.__annotations__.keys()
+        if unknown:
+            raise ConfigurationError(
+                ErrorCode.INVALID_CONFIGURATION, "settings", f"of {sorted(Settings.__annotations__)}"
+            )
+        self.gateway = gateway
+        self.exchange = get(exchange)
+        header = _setting(settings, "forwarded_header", str, "x-forwarded-for")
+        self.proxies = TrustedProxies(settings.get("trusted_proxies", ()), header)
+        self.prefix = _setting(settings, "prefix", str, "").rstrip("/")
+        self.header_order = _setting(settings, "header_order", bool, False)
+        self.ja4_header = (_setting(settings, "ja4_header", str, None) or "").lower()
+        self.ja3_header = (_setting(settings, "ja3_header", str, None) or "").lower()
+        self._account, self._holder, self._outcome = (
+            settings.get("account"), settings.get("holder"), settings.get("outcome")
+        )  # fmt: skip
+        for name in ("account", "holder", "outcome"):
+            if settings.get(name) is not None and not callable(settings.get(name)):
+                raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, name, "something to call")
+        self.complaints = Complaints()
+        self.without_address = 0
+        self.troubles = 0
+        self._devices: dict[tuple[object, ...], Device | None] = {}
+
+    def trouble(self, error: Exception) -> None:
+        """Counts what went wrong in here or in a callback, and says it once an hour: the kind, never the text."""
+        self.troubles += 1
+        self.complaints.say(
+            "middleware",
+            f"a request could not be observed: {type(error).__name__} in the middleware or a callback of it",
+        )
+
+    def local_path(self, path: str) -> str:
+        """The path as the exchange's documentation has it."""
+        return path[len(self.prefix) :] if self.prefix and path.startswith(self.prefix) else path
+
+    def decided_by(self, status: int) -> bool:
+        """Whether the status alone tells how it went, without the body."""
+        if self._outcome is not None:
+            return False
+        return status in (401, 403) or status >= 500 or (status < 400 and not self.exchange.refuses_with_success)
+
+    def answered(
+        self,
+        context: Any,
+        key: str,
+        request: tuple[str, str],
+        answer: tuple[int, bytes],
+        peer: str | None,
+        forwarded: Sequence[str],
+        device: Device | None,
+    ) -> None:
+        """The app has answered: observes the key if the answer says anything about it. Never raises.
+
+        ``request`` is method and path, ``answer`` status and the body's first bytes.
+        """
+        try:
+            manner, account = self._manner(context, request, answer)
+            if manner is None:
+                return
+            address = self.proxies.client(peer, forwarded)
+            if address is None:
+                self.without_address += 1
+                return
+            used = manner is Manner.USED
+            holder = self._holder(context) if self._holder is not None and used else None
+            self.gateway.observe(key, address, manner=manner, device=device, account=account, holder=holder)
+        except Exception as error:  # noqa: BLE001 - callbacks are the exchange's own; its trades must not fail on them
+            self.trouble(error)
+
+    def _manner(
+        self, context: Any, request: tuple[str, str], answer: tuple[int, bytes]
+    ) -> tuple[Manner | None, str | None]:
+        status, body = answer
+        if self._outcome is not None:
+            manner = self._outcome(context, status, body)
+            named = self._account is not None and manner is Manner.USED
+            return manner, self._account(context) if named and self._account is not None else None
+        if self.exchange.refused(status, body):
+            return Manner.REJECTED, None
+        if self._account is not None:
+            account = self._account(context) if status < 500 else None
+            return (None, None) if account is None else (Manner.USED, account)
+        if status >= 400 or self.exchange.routes.action(request[0], self.local_path(request[1])) is Action.PUBLIC:
+            return None, None
+        return Manner.USED, None
+
+    def device(
+        self, user_agent: bytes | None, ja4: bytes | None, ja3: bytes | None, order: tuple[bytes, ...] | None
+    ) -> Device | None:
+        """The client's stack, the same object for the same parts; None where nothing of it is known."""
+        parts = (user_agent, ja4, ja3, order)
+        try:
+            return self._devices[parts]
+        except KeyError:
+            headers: list[tuple[str, str]] = []
+            if ja3:
+                headers.append(("ja3", readable(ja3)))
+            if order:
+                names = [name for name in (readable(one).lower() for one in order) if name in _STACK_HEADERS]
+                headers.append(("header-order", ",".join(names)))
+            agent, tls = readable(user_agent) if user_agent else None, readable(ja4) if ja4 else None
+            device = Device(agent, tls, tuple(headers)) if agent or tls or headers else None
+            if len(self._devices) >= REMEMBERED:
+                self._devices.clear()
+            if sum(len(part) for part in (user_agent, ja4, ja3) if part) <= MAX_ANSWER:
+                self._devices[parts] = device
+            return device

@@ -1,0 +1,161 @@
+"""Middleware for WSGI apps (Django, Flask and others under gunicorn, uWSGI or mod_wsgi).
+
+    application = SightingMiddleware(
+        application, gateway=Gateway.from_file("client.toml"), exchange="bithumb", trusted_proxies=["10.0.0.0/8"],
+        account=lambda environ: environ.get("exchange.customer"),
+    )
+
+It reads what a request says, lets it through untouched, and observes it when the app has answered. What it refuses is a wrong
+setting, when the app starts.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Unpack
+
+from ._middleware import MAX_ANSWER, Observes, RequestObserver, Settings
+from .exchanges._reading import MAX_FORM_BYTES
+
+Environ = dict[str, Any]
+App = Callable[[Environ, Any], Iterable[bytes]]
+
+
+class SightingMiddleware:
+    """Observes which keys are used or refused, and from where. See :class:`daxa_client._middleware.Settings`."""
+
+    def __init__(self, app: App, gateway: Observes, exchange: str, **settings: Unpack[Settings]) -> None:
+        """Raises InvalidInput naming ``exchange``, ConfigurationError naming a setting."""
+        self._app = app
+        self._requests = requests = RequestObserver(gateway, exchange, settings)
+        self._names = [(name.text, name.environ.upper()) for name in requests.exchange.headers]
+        self._forwarded = _environ_name(requests.proxies.header) if requests.proxies.any else ""
+        self._ja4, self._ja3 = _environ_name(requests.ja4_header), _environ_name(requests.ja3_header)
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """One request of the app."""
+        key = None
+        try:
+            key = self._key(environ)
+        except Exception as error:  # noqa: BLE001 - a server that is not quite WSGI is no reason to stop a trade
+            self._requests.trouble(error)
+        if key is None:
+            return self._app(environ, start_response)
+        answer = _Answer(self, environ, key, start_response)
+        body = self._app(environ, answer.start)
+        if answer.told_by_status():
+            return body  # as it came: a file stays one that the server may send by itself
+        return _Watched(body, answer)
+
+    def _key(self, environ: Environ) -> str | None:
+        exchange = self._requests.exchange
+        method, path = environ["REQUEST_METHOD"], _path(environ)
+        local = self._requests.local_path(path)
+        headers = [(name, environ[known]) for name, known in self._names if known in environ]
+        query = environ.get("QUERY_STRING")
+        body = _form(environ) if exchange.body_names_key(method, local) else b""
+        return exchange.extract(method=method, path=f"{local}?{query}" if query else local, headers=headers, body=body)
+
+    def answered(self, environ: Environ, key: str, status: int, body: bytes) -> None:
+        """Reads peer, proxies' header and client stack from the environ, and observes. Never raises."""
+        requests = self._requests
+        try:
+            peer = environ.get("REMOTE_ADDR")
+            forwarded = [environ[self._forwarded]] if self._forwarded in environ else []
+            trusted = bool(self._ja4 or self._ja3) and requests.proxies.trusts(peer)
+            device = requests.device(
+                _raw(environ.get("HTTP_USER_AGENT")),
+                _raw(environ.get(self._ja4)) if trusted else None,
+                _raw(environ.get(self._ja3)) if trusted else None,
+                None,
+            )
+        except Exception as error:  # noqa: BLE001 - as above
+            requests.trouble(error)
+            return
+        request = (environ["REQUEST_METHOD"], _path(environ))
+        requests.answered(environ, key, request, (status, body), peer, forwarded, device)
+
+    def decided_by(self, status: int) -> bool:
+        """Whether the body need not be looked at."""
+        return self._requests.decided_by(status)
+
+
+class _Answer:
+    """What one request was answered: told once."""
+
+    __slots__ = ("_environ", "_key", "_middleware", "_start", "_status", "_told")
+
+    def __init__(self, middleware: SightingMiddleware, environ: Environ, key: str, start: Any) -> None:
+        self._middleware, self._environ, self._key, self._start = middleware, environ, key, start
+        self._status, self._told = 0, False
+
+    def start(self, status: str, *arguments: Any, **named: Any) -> Any:
+        """``start_response`` of PEP 3333."""
+        number = status[:3]
+        self._status = int(number) if number.isdecimal() else 0
+        return self._start(status, *arguments, **named)
+
+    def told_by_status(self) -> bool:
+        """Observes if the status is there and says enough; whether it was."""
+        if self._status and self._middleware.decided_by(self._status):
+            self.tell(b"")
+        return self._told
+
+    def tell(self, body: bytes) -> None:
+        """Observes."""
+        if not self._told and self._status:
+            self._told = True
+            self._middleware.answered(self._environ, self._key, self._status, body[:MAX_ANSWER])
+
+
+class _Watched:
+    """The app's body, its first part looked at as it goes by; closed as PEP 3333 asks."""
+
+    __slots__ = ("_answer", "_body", "_parts")
+
+    def __init__(self, body: Iterable[bytes], answer: _Answer) -> None:
+        self._body, self._answer = body, answer
+        self._parts: Iterator[bytes] | None = None
+
+    def __iter__(self) -> _Watched:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._parts is None:
+            self._parts = iter(self._body)
+        part = next(self._parts, None)
+        if part is None:
+            self._answer.tell(b"")
+            raise StopIteration
+        if part:
+            self._answer.tell(part)
+        return part
+
+    def close(self) -> None:
+        """Closes the app's body, where it can be. An answer that nobody read to its first part tells nothing."""
+        close = getattr(self._body, "close", None)
+        if close is not None:
+            close()
+
+
+def _environ_name(header: str) -> str:
+    return "HTTP_" + header.upper().replace("-", "_") if header else ""
+
+
+def _path(environ: Environ) -> str:
+    return f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+
+
+def _raw(value: str | None) -> bytes | None:
+    return value.encode("latin-1") if value else None
+
+
+def _form(environ: Environ) -> bytes:
+    """A short body that may name a key; the app reads it again from the start."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    if not length.isdecimal() or not 0 < int(length) <= MAX_FORM_BYTES:
+        return b""
+    body: bytes = environ["wsgi.input"].read(int(length))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return body
