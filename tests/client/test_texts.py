@@ -1,0 +1,100 @@
+"""The catalogue of texts: nothing that a person sees is without words in either language."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+from string import ascii_letters
+from typing import Any
+
+import pytest
+
+import daxa_registry.decision
+from daxa_client import texts
+from daxa_core.errors import ErrorCode, InvalidInput
+from daxa_core.model import CountBucket, Level, Reason, Scope, Verdict
+
+CATALOGUE = texts.catalogue()
+DECISION = Path(daxa_registry.decision.__path__[0])
+
+
+def codes_of_reasons() -> set[str]:
+    """Every code that a verdict's reason can have: the policy's terms, and the terms that the decision adds by itself."""
+    policy: dict[str, Any] = tomllib.loads((DECISION / "default_policy.toml").read_text("utf-8"))
+    hypotheses = [table for table in policy.values() if isinstance(table, dict) and "term" in table]
+    found = {term["code"] for table in hypotheses for term in table["term"]}
+    found |= {f"{name.upper()}_PRIOR" for name, table in policy.items() if isinstance(table, dict) and "term" in table}
+    for module in DECISION.glob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and getattr(node.func, "id", "") == "Term"
+                and isinstance(node.args[0], ast.Constant)
+            ):
+                found.add(node.args[0].value)
+    return found
+
+
+def test_every_reason_has_words() -> None:
+    """Read from the policy in force and from the decision's code, so that a new code fails here until it has its lines."""
+    codes = codes_of_reasons()
+    assert {"OPERATOR_PRIOR", "NOTHING_SHARED", "SUPPRESSED_HUB"} <= codes
+    assert codes <= set(CATALOGUE["reason"])
+
+
+@pytest.mark.parametrize("kind", texts.SECTIONS, ids=lambda kind: kind.__name__)
+def test_every_name_has_words_and_no_words_are_left_over(kind: Any) -> None:
+    """Levels, scopes, causes, acts, grounds, appeals, counts, manners; of errors, words may be there before the code is."""
+    section = set(CATALOGUE[texts.SECTIONS[kind]])
+    assert set(kind.__members__) <= section
+    assert kind is ErrorCode or section == set(kind.__members__)
+    for one in kind:
+        for language in texts.LANGUAGES:
+            assert texts.text(one, language) or one is CountBucket.NONE
+
+
+def test_each_text_is_in_both_languages_and_in_its_own() -> None:
+    """Korean has Hangul, English has none; no text is there once only, and no two errors say the same."""
+    for section, named in CATALOGUE.items():
+        for name, worded in named.items():
+            assert set(worded) == set(texts.LANGUAGES), (section, name)
+            assert not re.search("[가-힣]", worded["en"]), (section, name)
+            assert section == "count" or re.search("[가-힣]", worded["ko"]), (section, name)
+            assert all(text == text.strip() and "  " not in text for text in worded.values())
+    for language in texts.LANGUAGES:
+        errors = [worded[language] for worded in CATALOGUE["error"].values()]
+        assert len(errors) == len(set(errors))
+
+
+def test_no_text_names_an_exchange_or_quotes_a_value() -> None:
+    """Which other exchange it was is nobody's to know, and a text is no place for placeholders that could be filled with it."""
+    everything = " ".join(text for named in CATALOGUE.values() for worded in named.values() for text in worded.values())
+    names = ["upbit", "bithumb", "coinone", "korbit", "gopax", "업비트", "빗썸", "코인원", "코빗", "고팍스", "{", "%"]
+    assert [name for name in names if name in everything.lower()] == []
+
+
+def test_a_verdict_is_explained_from_what_weighs_most() -> None:
+    """Level, what is asked, reasons with their counts; a code of a newer policy is given as it is."""
+    reasons = (Reason("CROWD", -0.5), Reason("MANY_PEOPLE", 2.0, CountBucket.FROM_5_TO_9), Reason("NEW_IN_2027", -3.0))
+    verdict = Verdict(b"k" * 32, Level.WARN, reasons=reasons, scope=Scope.TELL_HOLDER)
+    assert texts.explain(verdict, "ko") == [
+        "경고", "명의자에게 통지, 제한 없음", "이 버전이 아직 설명하지 못하는 정황: NEW_IN_2027",
+        "같은 주소에서 동시에 활동하는 사람 수 (5~9)", "그 주소를 거쳐 간 사람이 많음",
+    ]  # fmt: skip
+    assert texts.explain(verdict)[3] == "People on the same addresses at the same time (5 to 9)"
+
+
+def test_an_error_is_worded_with_its_field() -> None:
+    """What, where, and what was expected there."""
+    error = InvalidInput(ErrorCode.INVALID_ADDRESS, "sightings[3].address", "a global address")
+    assert texts.error(error, "ko") == "주소의 형식이 올바르지 않습니다 (sightings[3].address: a global address)"
+    assert texts.error(error).startswith("The address has no valid form (")
+
+
+def test_the_catalogue_is_installed_with_the_client() -> None:
+    """It is a file of the package, in UTF-8."""
+    file = resources.files("daxa_client").joinpath("texts.toml")
+    assert set(file.read_text("utf-8")) - set(ascii_letters)
