@@ -14,23 +14,44 @@ from daxa_core.errors import (
     Refused,
     Unavailable,
 )
-from daxa_core.model import CountBucket, Device, Level, Manner, RawSighting, Reason, Refusal, Verdict
+from daxa_core.model import (
+    Act,
+    AppealStatus,
+    Cause,
+    CountBucket,
+    Device,
+    Ground,
+    Level,
+    Manner,
+    RawSighting,
+    Reason,
+    Refusal,
+    Scope,
+    Verdict,
+)
 
 from ._client import RegistryClient, SubmitInterrupted
 from ._config import ClientConfig
+from ._enforcement import AppealReceipt, EnforcementReceipt
 from ._gateway import Gateway, GatewayHealth
 from ._submission import SubmitResult
 
 __all__ = [
+    "Act",
+    "AppealReceipt",
+    "AppealStatus",
+    "Cause",
     "ClientConfig",
     "ConfigurationError",
     "CountBucket",
     "CryptoError",
     "DaxaError",
     "Device",
+    "EnforcementReceipt",
     "ErrorCode",
     "Gateway",
     "GatewayHealth",
+    "Ground",
     "InvalidInput",
     "Level",
     "Manner",
@@ -39,6 +60,7 @@ __all__ = [
     "Refusal",
     "Refused",
     "RegistryClient",
+    "Scope",
     "SubmitInterrupted",
     "SubmitResult",
     "Unavailable",

@@ -15,10 +15,21 @@ from types import TracebackType
 from daxa_api.v1 import sighting_pb2, verdict_pb2
 from daxa_core.envelope import Envelope
 from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Unavailable
-from daxa_core.model import BATCH_ID_BYTES, MAX_KEYS_PER_LOOKUP, MAX_SIGHTINGS, Kind, RawSighting, Verdict
+from daxa_core.model import (
+    BATCH_ID_BYTES,
+    MAX_KEYS_PER_LOOKUP,
+    MAX_SIGHTINGS,
+    Act,
+    Ground,
+    Kind,
+    RawSighting,
+    Verdict,
+)
 
+from . import _enforcement as enforcement
 from ._cache import FingerprintCache
 from ._config import ClientConfig, read_config
+from ._enforcement import AppealReceipt, EnforcementReceipt
 from ._fingerprints import Fingerprinter
 from ._log import LogFollower, LogHead
 from ._raw_keys import RawKeys
@@ -181,6 +192,22 @@ class RegistryClient:
         else:
             cursor = checked_sequence(after_sequence)
         return follow(self._registry, self._verifier, cursor, file)
+
+    def report_enforcement(self, verdict: Verdict, act: Act) -> EnforcementReceipt:
+        """Tells the registry what this member did about a verdict, which must be its key's current one.
+
+        Telling the same twice is telling it once. Raises Refused SUPERSEDED naming the current sequence where there is a
+        newer verdict, NOT_FOUND where this member has none of that key.
+        """
+        return enforcement.report(self._registry, self._verifier, self._config.parameters.key_version, verdict, act)
+
+    def appeal(self, verdict: Verdict, ground: Ground, reference: str = "") -> AppealReceipt:
+        """Asks an operator to judge a verdict that is not CLEAR; asking again tells what became of it.
+
+        ``reference`` is this member's own number of the matter, up to 64 of A-Z, a-z, 0-9, ``.``, ``_`` and ``-``; nothing
+        about a person belongs in it. Raises as :meth:`report_enforcement`.
+        """
+        return enforcement.appeal(self._registry, self._config.parameters.key_version, verdict, ground, reference)
 
     def raw_key(self, fingerprint: bytes) -> str | None:
         """The raw key behind a fingerprint, where this process has submitted or looked it up; it is kept in memory alone."""

@@ -27,7 +27,7 @@ CLASSES: dict[ErrorCode, type[DaxaError]] = {
     **dict.fromkeys((_C.INVALID_ACCOUNT, _C.INVALID_LENGTH, _C.INVALID_VALUE, _C.MISSING_FIELD), InvalidInput),
     **dict.fromkeys((_C.UNKNOWN_KIND, _C.UNKNOWN_MANNER, _C.COUNT_OUT_OF_RANGE, _C.HOUR_OUT_OF_WINDOW), InvalidInput),
     **dict.fromkeys((_C.TOO_MANY_ITEMS, _C.EMPTY_BATCH, _C.MESSAGE_TOO_LARGE), InvalidInput),
-    **dict.fromkeys((_C.BATCH_ID_REUSED, _C.CURSOR_OUT_OF_RANGE), InvalidInput),
+    **dict.fromkeys((_C.BATCH_ID_REUSED, _C.CURSOR_OUT_OF_RANGE, _C.ID_REUSED), InvalidInput),
     **dict.fromkeys((_C.INVALID_ELEMENT, _C.IDENTITY_ELEMENT, _C.INVALID_SCALAR), CryptoError),
     **dict.fromkeys((_C.INVALID_PROOF, _C.INVALID_SHARE), CryptoError),
     **dict.fromkeys((_C.INVALID_ENVELOPE, _C.UNSIGNED_ENVELOPE, _C.FOREIGN_ENVELOPE), CryptoError),
@@ -38,6 +38,7 @@ CLASSES: dict[ErrorCode, type[DaxaError]] = {
     **dict.fromkeys(
         (_C.CERTIFICATE_REVOKED, _C.CERTIFICATE_IDENTITY, _C.MEMBER_MISMATCH, _C.PERMISSION_DENIED), Refused
     ),
+    **dict.fromkeys((_C.SUPERSEDED, _C.ALREADY_ANSWERED, _C.POLICY_NOT_TESTED), Refused),
     **dict.fromkeys((_C.QUOTA_EXHAUSTED, _C.OVERLOADED, _C.NOT_FOUND), Refused),
     **dict.fromkeys((_C.NOT_ENOUGH_EVALUATORS, _C.UNAVAILABLE, _C.DEADLINE_EXCEEDED, _C.INTERNAL), Unavailable),
     **dict.fromkeys((_C.INVALID_PARAMETERS, _C.INVALID_CONFIGURATION), ConfigurationError),

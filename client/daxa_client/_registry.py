@@ -85,6 +85,14 @@ class Registry:
         """Hands in a cosignature; twice is once."""
         return self._call(lambda line: line.audit.AddCosignature, request)  # type: ignore[no-any-return]
 
+    def report(self, request: verdict_pb2.ReportEnforcementRequest) -> verdict_pb2.ReportEnforcementResponse:
+        """Reporting twice under one id is reporting once."""
+        return self._call(lambda line: line.verdicts.ReportEnforcement, request)  # type: ignore[no-any-return]
+
+    def appeal(self, request: verdict_pb2.AppealRequest) -> verdict_pb2.AppealResponse:
+        """Appealing twice is appealing once."""
+        return self._call(lambda line: line.verdicts.Appeal, request)  # type: ignore[no-any-return]
+
     def stream(
         self, request: verdict_pb2.WatchVerdictsRequest
     ) -> Generator[verdict_pb2.WatchVerdictsResponse, None, None]:

@@ -120,7 +120,7 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
         ),
         Service(
             verdict_pb2_grpc.add_VerdictServiceServicer_to_server,
-            VerdictService(store, news, parameters, domain),
+            VerdictService(store, matcher, news, parameters, domain, lambda: int(clock())),
             verdict_pb2.DESCRIPTOR.services_by_name["VerdictService"],
         ),
         Service(

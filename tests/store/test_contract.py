@@ -183,7 +183,9 @@ def test_a_change_is_kept_with_all_that_it_rested_on(reopen: Open) -> None:
     with store.transaction():
         member = store.member_id("upbit")
         [subject] = store.absorb(member, [seen("k", "a")], fine).moved
-        kept = StoredVerdict(subject, member, 1, Level.WARN, 50, b"body", b"evidence", START.to_json(), Act.REVOKED)
+        kept = StoredVerdict(
+            subject, member, 1, Level.WARN, 50, b"body", b"evidence", START.to_json(), Act.REVOKED, 1.5
+        )
         store.append_verdict(kept)
         assert store.head(member) == 1
     store = reopen()
@@ -356,7 +358,7 @@ def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.sqlite"
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version=99")
-    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 3, this one is 99"):
+    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 4, this one is 99"):
         SqliteStore(path)
 
 

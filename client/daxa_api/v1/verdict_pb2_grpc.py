@@ -45,6 +45,16 @@ class VerdictServiceStub(object):
                 request_serializer=daxa__api_dot_v1_dot_verdict__pb2.WatchVerdictsRequest.SerializeToString,
                 response_deserializer=daxa__api_dot_v1_dot_verdict__pb2.WatchVerdictsResponse.FromString,
                 _registered_method=True)
+        self.ReportEnforcement = channel.unary_unary(
+                '/daxa_api.v1.VerdictService/ReportEnforcement',
+                request_serializer=daxa__api_dot_v1_dot_verdict__pb2.ReportEnforcementRequest.SerializeToString,
+                response_deserializer=daxa__api_dot_v1_dot_verdict__pb2.ReportEnforcementResponse.FromString,
+                _registered_method=True)
+        self.Appeal = channel.unary_unary(
+                '/daxa_api.v1.VerdictService/Appeal',
+                request_serializer=daxa__api_dot_v1_dot_verdict__pb2.AppealRequest.SerializeToString,
+                response_deserializer=daxa__api_dot_v1_dot_verdict__pb2.AppealResponse.FromString,
+                _registered_method=True)
 
 
 class VerdictServiceServicer(object):
@@ -67,6 +77,25 @@ class VerdictServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReportEnforcement(self, request, context):
+        """What the exchange did about the current verdict of one of its keys. What that changes is an event like any other. The
+        same report_id with the same content changes nothing and answers the same; with other content it is ALREADY_EXISTS,
+        ID_REUSED. A key without a verdict, or another member's: NOT_FOUND. A verdict that is not the key's current one:
+        FAILED_PRECONDITION, SUPERSEDED, naming the current sequence.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Appeal(self, request, context):
+        """Asks an operator to judge the current verdict of one of the caller's keys. Refused as ReportEnforcement. One verdict has
+        one appeal: another appeal_id for it answers with the one that there is. What a grant changes is an event to each member
+        whose verdict rested on the same evidence. Asking again tells what became of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_VerdictServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -79,6 +108,16 @@ def add_VerdictServiceServicer_to_server(servicer, server):
                     servicer.WatchVerdicts,
                     request_deserializer=daxa__api_dot_v1_dot_verdict__pb2.WatchVerdictsRequest.FromString,
                     response_serializer=daxa__api_dot_v1_dot_verdict__pb2.WatchVerdictsResponse.SerializeToString,
+            ),
+            'ReportEnforcement': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportEnforcement,
+                    request_deserializer=daxa__api_dot_v1_dot_verdict__pb2.ReportEnforcementRequest.FromString,
+                    response_serializer=daxa__api_dot_v1_dot_verdict__pb2.ReportEnforcementResponse.SerializeToString,
+            ),
+            'Appeal': grpc.unary_unary_rpc_method_handler(
+                    servicer.Appeal,
+                    request_deserializer=daxa__api_dot_v1_dot_verdict__pb2.AppealRequest.FromString,
+                    response_serializer=daxa__api_dot_v1_dot_verdict__pb2.AppealResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -136,6 +175,60 @@ class VerdictService(object):
             '/daxa_api.v1.VerdictService/WatchVerdicts',
             daxa__api_dot_v1_dot_verdict__pb2.WatchVerdictsRequest.SerializeToString,
             daxa__api_dot_v1_dot_verdict__pb2.WatchVerdictsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportEnforcement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daxa_api.v1.VerdictService/ReportEnforcement',
+            daxa__api_dot_v1_dot_verdict__pb2.ReportEnforcementRequest.SerializeToString,
+            daxa__api_dot_v1_dot_verdict__pb2.ReportEnforcementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Appeal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daxa_api.v1.VerdictService/Appeal',
+            daxa__api_dot_v1_dot_verdict__pb2.AppealRequest.SerializeToString,
+            daxa__api_dot_v1_dot_verdict__pb2.AppealResponse.FromString,
             options,
             channel_credentials,
             insecure,

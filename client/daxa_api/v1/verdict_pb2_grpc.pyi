@@ -37,6 +37,25 @@ class VerdictServiceStub:
     least once, lowerings too. A client that comes back gives the last sequence it has acted on.
     """
 
+    ReportEnforcement: grpc.UnaryUnaryMultiCallable[
+        daxa_api.v1.verdict_pb2.ReportEnforcementRequest,
+        daxa_api.v1.verdict_pb2.ReportEnforcementResponse,
+    ]
+    """What the exchange did about the current verdict of one of its keys. What that changes is an event like any other. The
+    same report_id with the same content changes nothing and answers the same; with other content it is ALREADY_EXISTS,
+    ID_REUSED. A key without a verdict, or another member's: NOT_FOUND. A verdict that is not the key's current one:
+    FAILED_PRECONDITION, SUPERSEDED, naming the current sequence.
+    """
+
+    Appeal: grpc.UnaryUnaryMultiCallable[
+        daxa_api.v1.verdict_pb2.AppealRequest,
+        daxa_api.v1.verdict_pb2.AppealResponse,
+    ]
+    """Asks an operator to judge the current verdict of one of the caller's keys. Refused as ReportEnforcement. One verdict has
+    one appeal: another appeal_id for it answers with the one that there is. What a grant changes is an event to each member
+    whose verdict rested on the same evidence. Asking again tells what became of it.
+    """
+
 class VerdictServiceAsyncStub:
     """For members: what the registry holds of their own keys."""
 
@@ -54,6 +73,25 @@ class VerdictServiceAsyncStub:
     ]
     """Every change of a verdict of the caller's keys after the cursor, oldest first, then as they happen: without gaps, at
     least once, lowerings too. A client that comes back gives the last sequence it has acted on.
+    """
+
+    ReportEnforcement: grpc.aio.UnaryUnaryMultiCallable[
+        daxa_api.v1.verdict_pb2.ReportEnforcementRequest,
+        daxa_api.v1.verdict_pb2.ReportEnforcementResponse,
+    ]
+    """What the exchange did about the current verdict of one of its keys. What that changes is an event like any other. The
+    same report_id with the same content changes nothing and answers the same; with other content it is ALREADY_EXISTS,
+    ID_REUSED. A key without a verdict, or another member's: NOT_FOUND. A verdict that is not the key's current one:
+    FAILED_PRECONDITION, SUPERSEDED, naming the current sequence.
+    """
+
+    Appeal: grpc.aio.UnaryUnaryMultiCallable[
+        daxa_api.v1.verdict_pb2.AppealRequest,
+        daxa_api.v1.verdict_pb2.AppealResponse,
+    ]
+    """Asks an operator to judge the current verdict of one of the caller's keys. Refused as ReportEnforcement. One verdict has
+    one appeal: another appeal_id for it answers with the one that there is. What a grant changes is an event to each member
+    whose verdict rested on the same evidence. Asking again tells what became of it.
     """
 
 class VerdictServiceServicer(metaclass=abc.ABCMeta):
@@ -77,6 +115,29 @@ class VerdictServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[collections.abc.Iterator[daxa_api.v1.verdict_pb2.WatchVerdictsResponse], collections.abc.AsyncIterator[daxa_api.v1.verdict_pb2.WatchVerdictsResponse]]:
         """Every change of a verdict of the caller's keys after the cursor, oldest first, then as they happen: without gaps, at
         least once, lowerings too. A client that comes back gives the last sequence it has acted on.
+        """
+
+    @abc.abstractmethod
+    def ReportEnforcement(
+        self,
+        request: daxa_api.v1.verdict_pb2.ReportEnforcementRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[daxa_api.v1.verdict_pb2.ReportEnforcementResponse, collections.abc.Awaitable[daxa_api.v1.verdict_pb2.ReportEnforcementResponse]]:
+        """What the exchange did about the current verdict of one of its keys. What that changes is an event like any other. The
+        same report_id with the same content changes nothing and answers the same; with other content it is ALREADY_EXISTS,
+        ID_REUSED. A key without a verdict, or another member's: NOT_FOUND. A verdict that is not the key's current one:
+        FAILED_PRECONDITION, SUPERSEDED, naming the current sequence.
+        """
+
+    @abc.abstractmethod
+    def Appeal(
+        self,
+        request: daxa_api.v1.verdict_pb2.AppealRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[daxa_api.v1.verdict_pb2.AppealResponse, collections.abc.Awaitable[daxa_api.v1.verdict_pb2.AppealResponse]]:
+        """Asks an operator to judge the current verdict of one of the caller's keys. Refused as ReportEnforcement. One verdict has
+        one appeal: another appeal_id for it answers with the one that there is. What a grant changes is an event to each member
+        whose verdict rested on the same evidence. Asking again tells what became of it.
         """
 
 def add_VerdictServiceServicer_to_server(servicer: VerdictServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

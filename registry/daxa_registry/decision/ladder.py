@@ -33,7 +33,7 @@ _LAST = (Cause.LEAK, Cause.ENFORCED)
 _HYPOTHESES = tuple(Hypothesis)
 _C, _M, _W, _R, _X = Level.CLEAR, Level.MONITOR, Level.WARN, Level.REAUTHENTICATE, Level.REVOKE
 
-# (where a verdict is, why it may move) -> where it goes. FELL names the lowest: it stops at what is supported.
+# (where a verdict is, why it may move) -> where it goes. FELL and CORRECTED name the lowest: they stop at what is supported.
 TRANSITIONS: dict[tuple[Level, Cause], Level] = {
     (_C, Cause.SUPPORTED): _M,
     (_M, Cause.SUPPORTED): _W,
@@ -117,9 +117,16 @@ class State:
 START = State()
 
 
-def step(state: State, assessment: Assessment, act: Act | None, policy: Policy, now: int) -> State:
-    """The state after one look: by what the exchange did, if ``act`` says so, else by evidence or time. At most one step up."""
-    if act is not None:
+def step(
+    state: State, assessment: Assessment, act: Act | None, policy: Policy, now: int, judged: float | None = None
+) -> State:
+    """The state after one look: by what the exchange did, if ``act`` says so, else by evidence or time. At most one step up.
+
+    ``judged`` is how many nats of the score were judged false, where it was not all of them.
+    """
+    if act is Act.JUDGED_FALSE:
+        state = _judged(state, assessment, policy, now, judged)
+    elif act is not None:
         state = _acted(state, assessment, act, policy, now)
     else:
         cause = _cause(state, assessment, policy, now)
@@ -223,14 +230,21 @@ def _acted(state: State, assessment: Assessment, act: Act, policy: Policy, now: 
             return _moved(state, _M, Cause.PROVED, policy, now) if state.level > _M else state
         case Act.REVOKED if state.moved_by is not Cause.ENFORCED:
             return _moved(state, _X, Cause.ENFORCED, policy, now)
-        case Act.JUDGED_FALSE:
-            judged = assessment.score - policy.levels.monitor + policy.ladder.judged_margin
-            pardons = list(state.pardons)
-            which = _HYPOTHESES.index(assessment.hypothesis)
-            pardons[which] = max(pardons[which], judged)
-            state = replace(state, pardons=(pardons[0], pardons[1], pardons[2]))
-            return _moved(state, _C, Cause.CORRECTED, policy, now)
     return state
+
+
+def _judged(state: State, assessment: Assessment, policy: Policy, now: int, judged: float | None) -> State:
+    if state.level is Level.CLEAR:
+        return state
+    whole = assessment.score - policy.levels.monitor
+    pardons = list(state.pardons)
+    which = _HYPOTHESES.index(assessment.hypothesis)
+    pardons[which] = max(
+        pardons[which], (whole if judged is None else min(judged, whole)) + policy.ladder.judged_margin
+    )
+    state = replace(state, pardons=(pardons[0], pardons[1], pardons[2]))
+    target = min(supported(state, assessment, policy, now), state.level)
+    return _moved(state, target, Cause.CORRECTED, policy, now) if target < state.level else state
 
 
 def _time_at(level: Level, policy: Policy) -> int:

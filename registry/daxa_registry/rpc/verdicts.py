@@ -1,16 +1,20 @@
-"""VerdictService: looks verdicts up, and streams their changes from a cursor."""
+"""VerdictService: looks verdicts up, streams their changes from a cursor, takes reports and appeals."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 
 from daxa_api.v1 import verdict_pb2, verdict_pb2_grpc
 from daxa_core import codec
 from daxa_core.errors import ErrorCode, InvalidInput
-from daxa_core.model import FINGERPRINT_BYTES, MAX_KEYS_PER_LOOKUP
+from daxa_core.model import BATCH_ID_BYTES, FINGERPRINT_BYTES, MAX_KEYS_PER_LOOKUP, Act, Ground
 from daxa_core.parameters import Parameters
+from daxa_registry.service.appeals import appeal
+from daxa_registry.service.matching import Matcher
 from daxa_registry.service.news import News
+from daxa_registry.service.reports import Report, report_enforcement
 from daxa_registry.store.interface import Store
 
 from .identity import Context, peer_of
@@ -18,16 +22,26 @@ from .sightings import check_key_version
 
 PAGE = 200
 HEARTBEAT_SECONDS = 20.0
+_REFERENCE = re.compile(r"[A-Za-z0-9._-]{0,64}")
 
 
 class VerdictService(verdict_pb2_grpc.VerdictServiceServicer):
     """See proto/daxa_api/v1/verdict.proto. A member is told of its own keys and of nobody else's."""
 
     def __init__(
-        self, store: Store, news: News, parameters: Parameters, trust_domain: str, heartbeat: float = HEARTBEAT_SECONDS
+        self,
+        store: Store,
+        matcher: Matcher,
+        news: News,
+        parameters: Parameters,
+        trust_domain: str,
+        clock: Callable[[], int],
+        heartbeat: float = HEARTBEAT_SECONDS,
     ) -> None:
         """``heartbeat``: seconds between empty messages on an idle stream."""
         self._store = store
+        self._matcher = matcher
+        self._clock = clock
         self._news = news
         self._parameters = parameters
         self._trust_domain = trust_domain
@@ -90,3 +104,51 @@ class VerdictService(verdict_pb2_grpc.VerdictServiceServicer):
                     yield verdict_pb2.WatchVerdictsResponse(head_sequence=self._store.head(member))
         finally:
             self._news.leave(member, event)
+
+    async def ReportEnforcement(
+        self, request: verdict_pb2.ReportEnforcementRequest, context: Context
+    ) -> verdict_pb2.ReportEnforcementResponse:
+        member = self._member(context)
+        check_key_version(self._parameters, request.key_version)
+        _check_length("report_id", request.report_id, BATCH_ID_BYTES)
+        _check_length("key", request.key, FINGERPRINT_BYTES)
+        if not 1 <= request.act <= len(Act):
+            raise InvalidInput(ErrorCode.INVALID_VALUE, "act", "one of those in Act")
+        report = Report(member, request.report_id, request.key, request.sequence, Act(request.act))
+        receipt, heads = await asyncio.to_thread(report_enforcement, self._store, self._matcher, report, self._clock())
+        self._news.tell(heads)
+        return verdict_pb2.ReportEnforcementResponse(
+            reported_at=receipt.reported_at, changed=receipt.changed, verdict=codec.decode_envelope(receipt.verdict)
+        )
+
+    async def Appeal(self, request: verdict_pb2.AppealRequest, context: Context) -> verdict_pb2.AppealResponse:
+        member = self._member(context)
+        check_key_version(self._parameters, request.key_version)
+        _check_length("appeal_id", request.appeal_id, BATCH_ID_BYTES)
+        _check_length("key", request.key, FINGERPRINT_BYTES)
+        if not 1 <= request.ground <= len(Ground):
+            raise InvalidInput(ErrorCode.INVALID_VALUE, "ground", "one of those in Ground")
+        if not _REFERENCE.fullmatch(request.reference):
+            raise InvalidInput(ErrorCode.INVALID_VALUE, "reference", "up to 64 of A-Z, a-z, 0-9, '.', '_' and '-'")
+        made = await asyncio.to_thread(
+            appeal,
+            self._store,
+            member,
+            request.appeal_id,
+            request.key,
+            request.sequence,
+            Ground(request.ground),
+            request.reference,
+            self._clock(),
+        )
+        return verdict_pb2.AppealResponse(
+            number=made.number,
+            filed_at=made.filed_at,
+            status=made.status,  # type: ignore[arg-type]
+            answered_at=made.answered_at,
+        )
+
+
+def _check_length(name: str, value: bytes, length: int) -> None:
+    if len(value) != length:
+        raise InvalidInput(ErrorCode.INVALID_LENGTH, name, f"{length} bytes, got {len(value)}")

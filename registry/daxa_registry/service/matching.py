@@ -6,7 +6,7 @@ one step of the ladder, and stores each change as one event. It refuses nothing:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from daxa_core.codec import encode_verdict
 from daxa_core.model import SECONDS_PER_HOUR, Act, Cause, CountBucket, Reason, Verdict
@@ -23,6 +23,7 @@ from .log import Log
 CHUNK = 1_000
 MAX_REASONS = 16
 FACTS_CACHED = 20_000
+NOTHING_JUDGED: Mapping[int, float] = {}
 
 
 class Matcher:
@@ -39,9 +40,12 @@ class Matcher:
         """Who has to be decided again: whom the batch moved, and everybody on a place that passed a step."""
         return absorbed.moved | self._store.subjects_on(absorbed.grown) if absorbed.grown else absorbed.moved
 
-    def decide(self, subjects: Iterable[int], now: int, act: Act | None = None) -> dict[int, int]:
+    def decide(
+        self, subjects: Iterable[int], now: int, act: Act | None = None, judged: Mapping[int, float] = NOTHING_JUDGED
+    ) -> dict[int, int]:
         """Moves each by one step at ``now`` (seconds), or by what an exchange did, and stores what changed.
 
+        ``judged`` has the nats that were judged false, for subjects where that was not the whole score.
         Answers the members that have news, with their new head. Call it once a transaction.
         """
         heads: dict[int, int] = {}
@@ -53,7 +57,7 @@ class Matcher:
             for neighbourhood, evidence, assessment in self.assessments(part, now):
                 subject = neighbourhood.subject.id
                 before, was_due = kept.get(subject, (START, 0))
-                after = step(before, assessment, act, self.policy, now)
+                after = step(before, assessment, act, self.policy, now, judged.get(subject))
                 again = due(after, assessment, self.policy, now)
                 if after == before and (now < was_due <= again or was_due == again):
                     continue
@@ -73,7 +77,8 @@ class Matcher:
                 )
                 self._store.append_verdict(
                     StoredVerdict(
-                        subject, standing.member, sequence, after.level, now, body, rested_on, before.to_json(), act
+                        subject, standing.member, sequence, after.level, now, body, rested_on, before.to_json(), act,
+                        judged.get(subject),
                     )
                 )  # fmt: skip
                 heads[standing.member] = sequence
@@ -81,12 +86,19 @@ class Matcher:
 
     def assessments(self, subjects: list[int], now: int) -> Iterator[tuple[Neighbourhood, Evidence, Assessment]]:
         """What the policy says of each subject at ``now``; nothing is stored."""
-        hour = now // SECONDS_PER_HOUR
         for neighbourhood in self._store.neighbourhoods(subjects):
-            population = self._store.population()
-            facts = {address: self._facts_of(place) for address, place in neighbourhood.places.items()}
-            evidence = evidence_of(neighbourhood, facts, population, hour)
-            yield neighbourhood, evidence, assess(evidence, self.policy, now)
+            yield neighbourhood, *self.assess(neighbourhood, now)
+
+    def assess(self, neighbourhood: Neighbourhood, now: int) -> tuple[Evidence, Assessment]:
+        """What the policy says of one neighbourhood at ``now``, stored or imagined."""
+        evidence = evidence_of(
+            neighbourhood, self.facts(neighbourhood), self._store.population(), now // SECONDS_PER_HOUR
+        )
+        return evidence, assess(evidence, self.policy, now)
+
+    def facts(self, neighbourhood: Neighbourhood) -> dict[int, PlaceFacts]:
+        """The facts of every place of a neighbourhood."""
+        return {address: self._facts_of(place) for address, place in neighbourhood.places.items()}
 
     def _facts_of(self, place: Place) -> PlaceFacts:
         """A place's facts, worked out once as long as the store hands out the same place."""

@@ -69,8 +69,9 @@ class Standing:
 class StoredVerdict:
     """One change of a verdict: the exact bytes shipped and all that they rested on, at its member's sequence.
 
-    ``before`` is the state that it changed, as ``State.to_json`` has it, and ``act`` what the exchange did, where that
-    changed it: with the evidence and the policy of the body's digest they give the body again.
+    ``before`` is the state that it changed, as ``State.to_json`` has it, ``act`` what the exchange did, where that changed it,
+    and ``judged`` how much of the score was judged false, where it was a part: with the evidence and the policy of the
+    body's digest they give the body again.
     """
 
     subject: int
@@ -82,6 +83,7 @@ class StoredVerdict:
     evidence: bytes
     before: str = ""
     act: Act | None = None
+    judged: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,9 +201,9 @@ class SqliteStore(LadderTables, LogTables):
         if updated != 1:
             raise AssertionError("a verdict's sequence must be its member's next")
         self._writer.execute(
-            "INSERT INTO verdict VALUES (?,?,?,?,?,?,?,?,?)",
+            "INSERT INTO verdict VALUES (?,?,?,?,?,?,?,?,?,?)",
             (verdict.member, verdict.sequence, verdict.subject, int(verdict.level), verdict.decided_at, verdict.body,
-             verdict.evidence, verdict.before, int(verdict.act or 0)),
+             verdict.evidence, verdict.before, int(verdict.act or 0), verdict.judged),
         )  # fmt: skip
         self._writer.execute(
             "UPDATE subject SET level=?, sequence=? WHERE id=?", (int(verdict.level), verdict.sequence, verdict.subject)

@@ -71,15 +71,24 @@ class LadderTables:
     def verdict(self, member: int, sequence: int) -> StoredVerdict | None:
         with self._reading() as reader:
             row = reader.execute(
-                "SELECT subject, level, decided_at, body, evidence, before, act FROM verdict"
+                "SELECT subject, level, decided_at, body, evidence, before, act, judged FROM verdict"
                 " WHERE member=? AND sequence=?",
                 (member, sequence),
             ).fetchone()
         if row is None:
             return None
-        subject, level, decided_at, body, evidence, before, act = row
+        subject, level, decided_at, body, evidence, before, act, judged = row
         return StoredVerdict(
-            subject, member, sequence, Level(level), decided_at, body, evidence, before, Act(act) if act else None
+            subject,
+            member,
+            sequence,
+            Level(level),
+            decided_at,
+            body,
+            evidence,
+            before,
+            Act(act) if act else None,
+            judged,
         )
 
     # beside them

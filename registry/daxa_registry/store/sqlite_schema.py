@@ -81,6 +81,9 @@ MIGRATIONS = (
     CREATE TABLE cosignature (size INTEGER NOT NULL, witness TEXT NOT NULL, line TEXT NOT NULL, PRIMARY KEY (size, witness))
       WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE verdict ADD COLUMN judged REAL;
+    """,
 )
 
 
