@@ -17,6 +17,7 @@ from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_core.model import Device, Manner
 
 from ._address import TrustedProxies
+from ._blocking import BLOCKED
 from ._complaints import Complaints
 from .exchanges import Action, get
 
@@ -165,6 +166,10 @@ class RequestObserver:
         self, context: Any, request: tuple[str, str], answer: tuple[int, bytes]
     ) -> tuple[Manner | None, str | None]:
         status, body = answer
+        if BLOCKED in context:
+            # Refused by a verdict, not by the exchange: a use where the app had authenticated it before, else nothing.
+            account = self._account(context) if self._account is not None else None
+            return (None, None) if account is None else (Manner.USED, account)
         if self._outcome is not None:
             manner = self._outcome(context, status, body)
             named = self._account is not None and manner is Manner.USED

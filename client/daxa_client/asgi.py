@@ -8,6 +8,9 @@
 
 It reads what a request says, lets it through untouched, and observes it when the answer has been sent: HTTP requests and
 websocket handshakes. What it refuses is a wrong setting, when the app starts.
+
+``EnforcementMiddleware`` is a step of its own, for exchanges that want verdicts acted on in the gateway. It belongs behind the
+gateway's authentication: before it, whoever knows the public half of a key could learn that the key is restricted.
 """
 
 from __future__ import annotations
@@ -15,8 +18,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Unpack
 
+from daxa_core.model import Verdict
+
+from ._blocking import BLOCKED, KEY, Answer, Blocking, Judges
 from ._middleware import MAX_ANSWER, Observes, RequestObserver, Settings
 from .exchanges._reading import MAX_FORM_BYTES
+from .texts import Language
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -48,7 +55,7 @@ class SightingMiddleware:
             path, query = scope["path"], scope["query_string"]
             method = scope["method"] if kind == "http" else "GET"
             if kind == "http" and self._requests.exchange.body_names_key(method, self._requests.local_path(path)):
-                body, receive = await _read_form(receive)
+                body, _, receive = await _read_form(receive)
                 path = self._requests.local_path(path)
             key = self._extract(
                 method=method,
@@ -61,6 +68,7 @@ class SightingMiddleware:
         if key is None:
             await self._app(scope, receive, send)
             return
+        scope[KEY] = key
         await self._app(
             scope, receive, _Answer(self, scope, key, send) if kind == "http" else self._accepts(scope, key, send)
         )
@@ -137,8 +145,64 @@ class _Answer:
                 self._status = message["status"]
 
 
-async def _read_form(receive: Receive) -> tuple[bytes, Receive]:
-    """The start of a body that may name a key, and a ``receive`` that gives the app all of it as it came."""
+class EnforcementMiddleware:
+    """Blocks what the scope of a key's verdict blocks, with the exchange's own error, and has the gateway report it.
+
+    Reading, cancelling and selling at market go through below ``EVERYTHING``; where no verdict can be had, everything does.
+    """
+
+    def __init__(
+        self, app: App, gateway: Judges, exchange: str, *, language: Language = "ko", prefix: str = ""
+    ) -> None:
+        """``language`` of the message, ``prefix`` to cut off paths. Raises as :class:`SightingMiddleware`."""
+        self._app = app
+        self._blocking = Blocking(gateway, exchange, language, prefix)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection of the app."""
+        kind, blocking = scope["type"], self._blocking
+        verdict = self._restricting(scope) if kind == "http" or kind == "websocket" else None
+        if verdict is not None:
+            method, path = scope.get("method", "GET"), scope["path"]
+            body = b""
+            if kind == "http" and blocking.needs_body(verdict, method, path):
+                body, whole, receive = await _read_form(receive)
+                body = body if whole else b""
+            request = (method, path, scope["query_string"].decode("latin-1"))
+            answer = blocking.guarded(lambda: blocking.answer(verdict, request, scope["headers"], body))
+            if answer is not None:
+                scope[BLOCKED] = True
+                await _deny(kind, answer, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _restricting(self, scope: Scope) -> Verdict | None:
+        try:
+            key = scope.get(KEY) or self._key(scope)
+        except Exception as error:  # noqa: BLE001 - a server that is not quite ASGI is no reason to stop a trade
+            self._blocking.trouble(error)
+            return None
+        return self._blocking.restricting(key) if key else None
+
+    def _key(self, scope: Scope) -> str | None:
+        path, query = self._blocking.local_path(scope["path"]), scope["query_string"].decode("latin-1")
+        return self._blocking.exchange.extract(
+            method=scope.get("method", "GET"), path=f"{path}?{query}", headers=scope["headers"]
+        )
+
+
+async def _deny(kind: str, answer: Answer, send: Send) -> None:
+    """The exchange's own refusal; a websocket is closed before it is accepted, which a server answers with 403."""
+    if kind == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer.body)).encode())]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _read_form(receive: Receive) -> tuple[bytes, bool, Receive]:
+    """The start of a body, whether that is all of it, and a ``receive`` that gives the app all of it as it came."""
     kept: list[Message] = []
     body, more = b"", True
     while more and len(body) <= MAX_FORM_BYTES:
@@ -153,4 +217,4 @@ async def _read_form(receive: Receive) -> tuple[bytes, Receive]:
     async def again() -> Message:
         return kept.pop() if kept else await receive()
 
-    return body, again
+    return body, not more and len(body) <= MAX_FORM_BYTES, again

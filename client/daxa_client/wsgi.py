@@ -7,16 +7,23 @@
 
 It reads what a request says, lets it through untouched, and observes it when the app has answered. What it refuses is a wrong
 setting, when the app starts.
+
+``EnforcementMiddleware`` is a step of its own, for exchanges that want verdicts acted on in the gateway. It belongs behind the
+gateway's authentication: before it, whoever knows the public half of a key could learn that the key is restricted.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
 from typing import Any, Unpack
 
+from ._blocking import BLOCKED, KEY, Answer, Blocking, Judges
 from ._middleware import MAX_ANSWER, Observes, RequestObserver, Settings
+from .exchanges import Exchange
 from .exchanges._reading import MAX_FORM_BYTES
+from .texts import Language
 
 Environ = dict[str, Any]
 App = Callable[[Environ, Any], Iterable[bytes]]
@@ -29,7 +36,6 @@ class SightingMiddleware:
         """Raises InvalidInput naming ``exchange``, ConfigurationError naming a setting."""
         self._app = app
         self._requests = requests = RequestObserver(gateway, exchange, settings)
-        self._names = [(name.text, name.environ.upper()) for name in requests.exchange.headers]
         self._forwarded = _environ_name(requests.proxies.header) if requests.proxies.any else ""
         self._ja4, self._ja3 = _environ_name(requests.ja4_header), _environ_name(requests.ja3_header)
 
@@ -37,25 +43,17 @@ class SightingMiddleware:
         """One request of the app."""
         key = None
         try:
-            key = self._key(environ)
+            key = _key(environ, self._requests.exchange, self._requests.local_path(_path(environ)))
         except Exception as error:  # noqa: BLE001 - a server that is not quite WSGI is no reason to stop a trade
             self._requests.trouble(error)
         if key is None:
             return self._app(environ, start_response)
-        answer = _Answer(self, environ, key, start_response)
+        environ[KEY] = key
+        answer = _Told(self, environ, key, start_response)
         body = self._app(environ, answer.start)
         if answer.told_by_status():
             return body  # as it came: a file stays one that the server may send by itself
         return _Watched(body, answer)
-
-    def _key(self, environ: Environ) -> str | None:
-        exchange = self._requests.exchange
-        method, path = environ["REQUEST_METHOD"], _path(environ)
-        local = self._requests.local_path(path)
-        headers = [(name, environ[known]) for name, known in self._names if known in environ]
-        query = environ.get("QUERY_STRING")
-        body = _form(environ) if exchange.body_names_key(method, local) else b""
-        return exchange.extract(method=method, path=f"{local}?{query}" if query else local, headers=headers, body=body)
 
     def answered(self, environ: Environ, key: str, status: int, body: bytes) -> None:
         """Reads peer, proxies' header and client stack from the environ, and observes. Never raises."""
@@ -81,7 +79,7 @@ class SightingMiddleware:
         return self._requests.decided_by(status)
 
 
-class _Answer:
+class _Told:
     """What one request was answered: told once."""
 
     __slots__ = ("_environ", "_key", "_middleware", "_start", "_status", "_told")
@@ -114,7 +112,7 @@ class _Watched:
 
     __slots__ = ("_answer", "_body", "_parts")
 
-    def __init__(self, body: Iterable[bytes], answer: _Answer) -> None:
+    def __init__(self, body: Iterable[bytes], answer: _Told) -> None:
         self._body, self._answer = body, answer
         self._parts: Iterator[bytes] | None = None
 
@@ -137,6 +135,52 @@ class _Watched:
         close = getattr(self._body, "close", None)
         if close is not None:
             close()
+
+
+class EnforcementMiddleware:
+    """Blocks what the scope of a key's verdict blocks, with the exchange's own error, and has the gateway report it.
+
+    Reading, cancelling and selling at market go through below ``EVERYTHING``; where no verdict can be had, everything does.
+    """
+
+    def __init__(
+        self, app: App, gateway: Judges, exchange: str, *, language: Language = "ko", prefix: str = ""
+    ) -> None:
+        """``language`` of the message, ``prefix`` to cut off paths. Raises as :class:`SightingMiddleware`."""
+        self._app = app
+        self._blocking = Blocking(gateway, exchange, language, prefix)
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """One request of the app."""
+        answer = self._blocking.guarded(lambda: self._answer(environ))
+        if answer is None:
+            return self._app(environ, start_response)
+        environ[BLOCKED] = True
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(answer.body)))]
+        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
+        return [answer.body]
+
+    def _answer(self, environ: Environ) -> Answer | None:
+        blocking, path = self._blocking, _path(environ)
+        key = environ.get(KEY) or _key(environ, blocking.exchange, blocking.local_path(path))
+        verdict = blocking.restricting(key) if key else None
+        if verdict is None:
+            return None
+        method = environ["REQUEST_METHOD"]
+        body = _form(environ) if blocking.needs_body(verdict, method, path) else b""
+        headers = _headers(environ, blocking.exchange)
+        return blocking.answer(verdict, (method, path, environ.get("QUERY_STRING", "")), headers, body)
+
+
+def _headers(environ: Environ, exchange: Exchange) -> list[tuple[str, Any]]:
+    return [(name.text, environ[name.wsgi]) for name in exchange.headers if name.wsgi in environ]
+
+
+def _key(environ: Environ, exchange: Exchange, local: str) -> str | None:
+    method, query = environ["REQUEST_METHOD"], environ.get("QUERY_STRING")
+    body = _form(environ) if exchange.body_names_key(method, local) else b""
+    path = f"{local}?{query}" if query else local
+    return exchange.extract(method=method, path=path, headers=_headers(environ, exchange), body=body)
 
 
 def _environ_name(header: str) -> str:

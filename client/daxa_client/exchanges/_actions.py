@@ -48,10 +48,9 @@ class _Ambiguous(ValueError):
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    if len({name.lower() for name, _ in pairs}) != len(pairs):
         raise _Ambiguous
-    return found
+    return dict(pairs)
 
 
 def parameters(body: bytes, query: str) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from ._actions import Action, Routes, parameters, sells_at_market
+from ._actions import Routes, parameters, sells_at_market
 from ._reading import HeaderName
 
 # 40 letters and digits (Upbit, Bithumb 2), 48 or 32 hexadecimal digits (Bithumb 2 and 1.2), UUID (Coinone, Gopax)
@@ -61,12 +61,12 @@ class Exchange(ABC):
         """Whether this exchange could have issued the key, by its shape. False means that it certainly did not."""
         return isinstance(key, str) and self.own.fullmatch(key) is not None
 
-    def action(self, method: str, path: str, query: str = "", body: bytes = b"") -> Action:
-        """What the request asks for. ``body`` is needed only to tell ``CLOSE`` from ``ORDER``."""
-        action = self.routes.action(method, path)
-        if action is Action.ORDER and body and sells_at_market(parameters(body, query)):
-            return Action.CLOSE
-        return action
+    def closes(self, headers: Any, query: str, body: bytes) -> bool:
+        """Whether a request whose action is ``ORDER`` is one that sells at market: then it counts as ``CLOSE``.
+
+        ``body`` is the whole of it, or nothing. Parameters that can be read in two ways are no such order.
+        """
+        return sells_at_market(parameters(body, query))
 
     def body_names_key(self, method: str, path: str) -> bool:
         """Whether ``extract`` needs the body of this request."""

@@ -26,12 +26,13 @@ _URL_SAFE_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 class HeaderName:
     """A header's name in the forms in which gateways hand it on: any case, text or bytes, or WSGI's ``HTTP_…``."""
 
-    __slots__ = ("data", "environ", "text")
+    __slots__ = ("data", "environ", "text", "wsgi")
 
     def __init__(self, name: str) -> None:
         self.text = name
         self.data = name.encode()
         self.environ = "http_" + name.replace("-", "_")
+        self.wsgi = self.environ.upper()
 
 
 def as_text(value: object) -> str | None:
@@ -99,18 +100,26 @@ def form_values(form: Any, name: str) -> Iterator[str]:
             yield unquote_plus(value).strip()
 
 
+def decoded(encoded: str) -> bytes:
+    """The bytes in base64 or base64url, padded or not; nothing where it is neither, or too long."""
+    if len(encoded) > MAX_TOKEN_CHARACTERS or not encoded.isascii():
+        return b""
+    data = encoded.encode().rstrip(b"=").translate(_URL_SAFE_TO_STANDARD)
+    if data.translate(None, _BASE64):
+        return b""
+    try:
+        return binascii.a2b_base64(data + b"=" * (-len(data) % 4))
+    except ValueError:
+        return b""
+
+
 def json_object(encoded: str) -> dict[str, Any] | None:
     """The object in base64 or base64url of JSON, padded or not.
 
     Of a name that stands twice the last value counts, as in most parsers (RFC 7519 section 4 has it so, or a refusal).
     """
-    if len(encoded) > MAX_TOKEN_CHARACTERS or not encoded.isascii():
-        return None
-    data = encoded.encode().rstrip(b"=").translate(_URL_SAFE_TO_STANDARD)
-    if data.translate(None, _BASE64):
-        return None
     try:
-        loaded = json.loads(binascii.a2b_base64(data + b"=" * (-len(data) % 4)).decode("utf-8", "replace"))
+        loaded = json.loads(decoded(encoded).decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
     return loaded if isinstance(loaded, dict) else None

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ._actions import Action, Routes
+from ._actions import Action, Routes, parameters, sells_at_market
 from ._exchange import UUID, Exchange
-from ._reading import HeaderName, header_values, json_object
+from ._reading import HeaderName, decoded, header_values, json_object
 
 PAYLOAD = HeaderName("x-coinone-payload")
 
@@ -32,6 +32,11 @@ class Coinone(Exchange):
     )
     refusals = frozenset({"10", "12", "27", "40"})
     refuses_with_success = True
+
+    def closes(self, headers: Any, query: str, body: bytes) -> bool:
+        """By the payload, which is what is signed."""
+        payloads = [decoded(value) for value in header_values(headers, PAYLOAD)]
+        return len(payloads) == 1 and sells_at_market(parameters(payloads[0], query))
 
     def _code(self, answer: dict[str, Any]) -> str:
         return str(answer.get("error_code", ""))

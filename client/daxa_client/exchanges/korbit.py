@@ -23,7 +23,9 @@ class Korbit(Exchange):
     """``X-KAPI-KEY``; at v1's token request the form field ``client_id``. Neither format is published."""
 
     name = "korbit"
-    accepted = re.compile("[!-~]{1,128}")  # v1's; v2's is told apart below
+    # v1's; v2's is told apart below. No separator of forms: in a form that was put together wrongly, "client_id=key" may run
+    # into "client_secret=…", and the secret must not come along.
+    accepted = re.compile("[A-Za-z0-9._~:@/+-]{1,126}={0,2}")
     own = _V2
     headers = (KAPI_KEY,)
     routes = Routes(

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from daxa_client import Device, Manner
+from daxa_client import Device, Manner, Verdict
+from daxa_core.model import Act
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,17 @@ class Sink:
 
     file: Path | None = None
     seen: list[Seen] = field(default_factory=list)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    reports: list[tuple[int, Act]] = field(default_factory=list)
+
+    def verdict(self, key: str) -> Verdict:
+        """As it was set."""
+        return self.verdicts.get(key, Verdict(b""))
+
+    def report(self, verdict: Verdict, act: Act) -> bool:
+        """Keeps the verdict's sequence and the act."""
+        self.reports.append((verdict.sequence, act))
+        return True
 
     def observe(
         self, key: str, address: str, *, manner: Manner = Manner.USED, device: Device | None = None, account: str | None = None,
