@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from formats import FORMATS, SECRET, Request, base64url
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from daxa_client.exchanges import NAMES, get
+from formats import FORMATS, SECRET, Request, base64url
 
 NAMES_OF_HEADERS = ["Authorization", "Api-Key", "X-COINONE-PAYLOAD", "X-KAPI-KEY", "api-key", "HTTP_API_KEY"]
 PATHS = ["/v1/oauth2/access_token", "/info/balance", "/v1/orders", "/?apiKey=", "https://h", "//", "?", "#", "/%zz"]

@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 import pytest
-from formats import FORMATS, HEX_32, HEX_48, KEY_40, KORBIT, SECRET, UUID, Request, base64url, bearer, payload
 
 from daxa_client import InvalidInput
 from daxa_client.exchanges import NAMES, get
+from formats import FORMATS, HEX_32, HEX_48, KEY_40, KORBIT, SECRET, UUID, Request, base64url, bearer, payload
 
 OTHER_40 = KEY_40[::-1]
 OTHER_UUID = UUID.replace("3f25", "aaaa")

@@ -18,9 +18,9 @@ import python_bithumb
 import pyupbit
 import requests
 import upbit
-from formats import HEX_32, HEX_48, KEY_40, KORBIT, SECRET, UUID
 
 from daxa_client.exchanges import get
+from formats import HEX_32, HEX_48, KEY_40, KORBIT, SECRET, UUID
 from gateways import Recorder, sent_to, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs are not ours to mend
