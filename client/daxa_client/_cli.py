@@ -1,23 +1,31 @@
-"""``daxa-client``: look verdicts up and watch them from a shell. One JSON object a line; a refusal is one line and exit code 2.
+"""``daxa-client``: look verdicts up, watch them, verify them and follow the log, from a shell.
 
-What is printed on standard output holds the member's own raw keys, because they are what its operator asked about.
+One JSON object a line; a refusal is one line and exit code 2. What is printed on standard output holds the member's own raw
+keys, because they are what its operator asked about; with ``--envelope`` it is what the registry signed, and nothing raw.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from daxa_core.errors import DaxaError
+from daxa_core.envelope import Envelope
+from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode
 from daxa_core.model import Verdict
 
 from ._client import RegistryClient
+from ._config import read_config, read_verification_keys
 
 
-def _line(verdict: Verdict, key: str | None) -> str:
+def _line(verdict: Verdict, key: str | None, *, envelope: bool = False) -> str:
+    if envelope:
+        return verdict.envelope.to_json() if verdict.envelope is not None else ""
     reasons = [{"code": r.code, "contribution": r.contribution, "count": r.count.name} for r in verdict.reasons]
     return json.dumps(
         {
@@ -47,28 +55,104 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="daxa-client", description="The exchange's side of the shared-key registry.")
     parser.add_argument("--config", default="client.toml", help="client.toml (default: in this folder)")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("verdicts", help="current verdicts of keys read from standard input, one a line")
+    verdicts = commands.add_parser("verdicts", help="current verdicts of keys read from standard input, one a line")
     watch = commands.add_parser("watch", help="every change of a verdict, as it happens")
     watch.add_argument(
         "--after", type=_sequence, metavar="SEQUENCE", help="the last sequence seen (default: the cursor's)"
     )
+    for command in (verdicts, watch):
+        command.add_argument(
+            "--envelope", action="store_true", help="print each as it was signed; a key that has none, nothing"
+        )
+    verify = commands.add_parser(
+        "verify", help="verify signed verdicts, offline: a DSSE envelope a line, as --envelope prints"
+    )
+    verify.add_argument("file", metavar="FILE", help="- for standard input")
+    verify.add_argument("--keys", type=Path, metavar="FILE", help="verification.json (default: that of client.toml)")
+    verify.add_argument(
+        "--member", metavar="NAME", help="for whom they have to be (default: client.toml's; with --keys, anybody)"
+    )
+    audit = commands.add_parser(
+        "audit", help="hold the log against its last checkpoint, and signed verdicts against the log"
+    )
+    audit.add_argument(
+        "file", metavar="FILE", nargs="?", help="envelopes that have to stand in the log; - for standard input"
+    )
+    audit.add_argument("--every", type=float, metavar="SECONDS", help="go on doing so")
+    audit.add_argument("--no-cosign", action="store_true", help="do not cosign the checkpoint")
     return parser
 
 
+def _envelopes(path: str) -> Iterator[tuple[str, Envelope]]:
+    """Each line's envelope, with the line's name. Raises CryptoError or ConfigurationError naming the line or the file."""
+    try:
+        with contextlib.nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    name = f"line {number}"
+                    try:
+                        yield name, Envelope.from_json(line)
+                    except DaxaError as error:
+                        raise error.within(name) from None
+    except OSError as error:
+        wanted = f"a readable file, got {type(error).__name__}"
+        raise ConfigurationError(ErrorCode.INVALID_FILE, Path(path).name, wanted) from None
+
+
+def _verify(arguments: argparse.Namespace) -> None:
+    """Needs no registry and no network: the file, and the public keys."""
+    if arguments.keys is not None:
+        keys, member = read_verification_keys(arguments.keys), arguments.member
+    else:
+        config = read_config(arguments.config)
+        keys, member = config.verification, arguments.member or config.member
+    for name, envelope in _envelopes(arguments.file):
+        try:
+            verdict = keys.verdict(envelope, member)
+        except DaxaError as error:
+            raise error.within(name) from None
+        print(_line(verdict, None))
+
+
+def _audit(client: RegistryClient, arguments: argparse.Namespace) -> None:
+    while True:
+        head = client.audit(cosign=not arguments.no_cosign)
+        proved = 0
+        for name, envelope in _envelopes(arguments.file) if arguments.file else ():
+            try:
+                client.prove(envelope)
+            except DaxaError as error:
+                raise error.within(name) from None
+            proved += 1
+        said = {"size": head.size, "root": head.root.hex(), "cosigned_by": head.cosigned_by, "proved": proved}
+        print(json.dumps(said), flush=True)
+        if arguments.every is None:
+            return
+        time.sleep(arguments.every)
+
+
 def _run(client: RegistryClient, arguments: argparse.Namespace) -> None:
+    if arguments.command == "audit":
+        _audit(client, arguments)
+        return
     if arguments.command == "watch":
         for verdict in client.watch(arguments.after):
-            print(_line(verdict, client.raw_key(verdict.key)), flush=True)
+            print(_line(verdict, client.raw_key(verdict.key), envelope=arguments.envelope), flush=True)
         return
     keys = [line.strip() for line in sys.stdin if line.strip()]
     for key, verdict in client.verdicts(keys).items():
-        print(_line(verdict, key))
+        if verdict.envelope is not None or not arguments.envelope:
+            print(_line(verdict, key, envelope=arguments.envelope))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point."""
     arguments = _parser().parse_args(argv)
     try:
+        if arguments.command == "verify":
+            _verify(arguments)
+            sys.stdout.flush()
+            return
         with RegistryClient.from_file(arguments.config) as client:
             _run(client, arguments)
             sys.stdout.flush()

@@ -141,6 +141,16 @@ def _verification(table: Table) -> VerificationKeys:
         raise table.refuse("keys", f"{error.field}: {error.expected}") from None
 
 
+def read_verification_keys(path: Path) -> VerificationKeys:
+    """Reads verification.json. Raises ConfigurationError naming file and field."""
+    try:
+        return VerificationKeys.from_json(path.read_text("utf-8", "replace"))
+    except OSError as error:
+        raise _refuse(path.name, f"a readable file, got {type(error).__name__}") from None
+    except ConfigurationError as error:
+        raise _refuse(f"{path.name}: {error.field}", error.expected) from None
+
+
 def _witness(table: Table) -> Witness | None:
     if not table.has("witness"):
         return None

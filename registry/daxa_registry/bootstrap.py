@@ -36,8 +36,9 @@ from .rpc.evaluation import EvaluationService
 from .rpc.server import Service, build_server
 from .rpc.sightings import SightingService
 from .rpc.verdicts import VerdictService
+from .service.audit import Report, audit
 from .service.intake import Intake
-from .service.log import Log
+from .service.log import Log, append_state
 from .service.matching import Matcher
 from .service.news import News
 from .service.quota import Quota
@@ -58,6 +59,17 @@ def open_store(database: str) -> Store:
 def open_log(store: Store, config: RegistryConfig) -> Log:
     """The log in that store, signed with the registry's keys."""
     return Log(store, Signer(config.signing), read_verification_keys(config.verification).witnesses)
+
+
+def audit_database(configuration: Path, checkpoint: str | None) -> Report:
+    """Whether the database of a registry.toml still holds what was logged; it may be in use meanwhile."""
+    config = read_registry(configuration)
+    keys = read_verification_keys(config.verification)
+    store = open_store(config.database)
+    try:
+        return audit(store, keys, checkpoint)
+    finally:
+        store.close()
 
 
 def make_backtest(policy: Policy) -> Backtest:
@@ -97,8 +109,9 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
     log = open_log(store, config)
     with store.transaction():
         now = int(clock())
-        log.state("members", {"names": sorted(config.members)}, now)
-        log.state("policy", {"digest": policy.digest.hex()}, now)
+        log.note_keys(now)
+        append_state(store, "members", {"names": sorted(config.members)}, now)
+        append_state(store, "policy", {"digest": policy.digest.hex()}, now)
     news = News(asyncio.get_running_loop())
     matcher = Matcher(store, policy, log)
     sweep = Sweep(store, matcher, clock=lambda: int(clock()), on_verdicts=news.tell)

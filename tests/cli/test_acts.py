@@ -8,7 +8,7 @@ import click
 
 from daxa_registry.cli import cli
 
-READS = {"backtest", "pki list"}
+READS = {"audit verify", "backtest", "pki list", "signing-key show"}
 """Only look, and write what they were told to write where they were told to."""
 MAKES = {"init", "ceremony"}
 """Make something new, in an empty place, for nobody yet."""

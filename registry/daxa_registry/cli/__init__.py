@@ -12,11 +12,13 @@ import click
 from daxa_core.errors import DaxaError, ErrorCode
 
 COMMANDS = {
+    "audit": "check the log that the database holds",
     "backtest": "decide raw sightings from a file",
     "ceremony": "deal fresh fingerprinting keys to evaluators",
     "evaluator": "serve one share of the fingerprinting keys",
     "init": "make a working deployment folder",
     "pki": "issue, sign, renew, revoke and list certificates",
+    "signing-key": "make, rotate and show the keys that verdicts are signed with",
     "serve": "serve the registry",
 }
 
@@ -28,7 +30,8 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        module = cmd_name.replace("-", "_")
+        command = getattr(importlib.import_module(f"{__name__}.{module}"), module)
         assert isinstance(command, click.Command)
         return command
 

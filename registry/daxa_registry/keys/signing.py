@@ -35,11 +35,12 @@ GRACE_SECONDS = 3_600
 
 @dataclass(frozen=True, slots=True)
 class VerdictSigner:
-    """A key that signs verdicts, and from and until when (seconds; 0: until it is replaced)."""
+    """A key that signs verdicts, from and until when (seconds; 0: until it is replaced), and who made it."""
 
     key: SigningKey
     since: int
     until: int = 0
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,12 @@ class SigningKeys:
             "origin": self.origin,
             "log": self.log.private_bytes().hex(),
             "verdicts": [
-                {"private": signer.key.private_bytes().hex(), "since": signer.since, "until": signer.until}
+                {
+                    "private": signer.key.private_bytes().hex(),
+                    "since": signer.since,
+                    "until": signer.until,
+                    "by": signer.by,
+                }
                 for signer in self.verdicts
             ],
         }
@@ -82,21 +88,19 @@ def origin_of(trust_domain: str) -> str:
     return f"{trust_domain}/verdict-log"
 
 
-def generate(trust_domain: str, now: int) -> SigningKeys:
-    """Fresh keys that sign from now on."""
-    return SigningKeys(origin_of(trust_domain), SigningKey.generate(), (VerdictSigner(SigningKey.generate(), now),))
-
-
-def make(folder: Path, trust_domain: str, now: int, witnesses: Sequence[NoteVerifier] = ()) -> VerificationKeys:
+def make(
+    folder: Path, trust_domain: str, now: int, witnesses: Sequence[NoteVerifier] = (), by: str = ""
+) -> VerificationKeys:
     """Writes fresh ``signing.json`` (0600) and ``verification.json``. Raises ConfigurationError where one is there."""
-    keys = generate(trust_domain, now)
+    first = VerdictSigner(SigningKey.generate(), now, by=by)
+    keys = SigningKeys(origin_of(trust_domain), SigningKey.generate(), (first,))
     public = keys.public(witnesses)
     write_secret(folder / SIGNING, keys.to_json().encode())
     write_public(folder / VERIFICATION, public.to_json().encode())
     return public
 
 
-def rotated(keys: SigningKeys, now: int, overlap_seconds: int) -> SigningKeys:
+def rotated(keys: SigningKeys, now: int, overlap_seconds: int, by: str = "") -> SigningKeys:
     """The same with a fresh key that signs after the overlap; the last one signs until then."""
     begins = now + overlap_seconds
     last = keys.verdicts[-1]
@@ -104,7 +108,7 @@ def rotated(keys: SigningKeys, now: int, overlap_seconds: int) -> SigningKeys:
         raise ConfigurationError(
             ErrorCode.INVALID_VALUE, "signing-key", "no other rotation under way: the last new key does not sign yet"
         )
-    fresh = VerdictSigner(SigningKey.generate(), begins)
+    fresh = VerdictSigner(SigningKey.generate(), begins, by=by)
     return replace(keys, verdicts=(*keys.verdicts[:-1], replace(last, until=begins), fresh))
 
 
@@ -137,7 +141,7 @@ def read_signing_keys(path: Path) -> SigningKeys:
         if not isinstance(one, dict):
             raise _refuse(path, where, "private, since and until")
         since, until = (_time(path, f"{where}.{name}", one.get(name)) for name in ("since", "until"))
-        verdicts.append(VerdictSigner(_key(path, f"{where}.private", one), since, until))
+        verdicts.append(VerdictSigner(_key(path, f"{where}.private", one), since, until, str(one.get("by", ""))))
     if [signer.since for signer in verdicts] != sorted(signer.since for signer in verdicts):
         raise _refuse(path, "verdicts", "keys in the order in which they begin to sign")
     keys = SigningKeys(str(raw.get("origin", "")), _key(path, "log", {"private": raw.get("log")}), tuple(verdicts))
@@ -205,6 +209,13 @@ class Signer:
         if self._clock() >= self._next_look:
             self._reload()
         return self.keys.at(now).sign(payload_type, payload)
+
+    def described(self) -> list[dict[str, object]]:
+        """Which key signs verdicts when, and who made it: what the log says of them."""
+        return [
+            {"key_id": one.key.key_id, "since": one.since, "until": one.until, "by": one.by}
+            for one in self.keys.verdicts
+        ]
 
     def note_signer(self) -> NoteSigner:
         """What signs checkpoints."""

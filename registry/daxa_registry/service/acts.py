@@ -13,7 +13,10 @@ from enum import StrEnum
 
 from daxa_registry.store.interface import Store
 
+from .log import append_event, append_state
+
 _KIND = "act"
+LOGGED_AS = "operator-act"
 
 
 class ActKind(StrEnum):
@@ -37,7 +40,7 @@ class OperatorAct:
     detail: Mapping[str, object]
 
     def to_json(self) -> str:
-        """Canonical: equal acts give equal text. The log takes its bytes as a leaf."""
+        """Canonical: equal acts give equal text."""
         table = {"number": self.number, "at": self.at, "operator": self.operator, "kind": self.kind}
         return json.dumps(table | {"detail": dict(self.detail)}, sort_keys=True, separators=(",", ":"))
 
@@ -48,11 +51,14 @@ class OperatorAct:
 
 
 def record_act(store: Store, operator: str, kind: ActKind, detail: Mapping[str, object], now: int) -> OperatorAct:
-    """Writes down one act, inside the transaction that it belongs to. The only way in which one comes to be."""
+    """Writes down one act and logs it, inside the transaction that it belongs to. The only way in which one comes to be."""
     number = int(store.document("counter", _KIND) or 0) + 1
     act = OperatorAct(number, now, operator, str(kind), detail)
     store.write_document("counter", _KIND, str(number), replace=True)
     store.write_document(_KIND, f"{number:012d}", act.to_json())
+    append_event(store, LOGGED_AS, json.loads(act.to_json()), now)
+    if kind is ActKind.POLICY_ACTIVATED and "digest" in detail:
+        append_state(store, "policy", {"digest": detail["digest"]}, now)  # what all members may know of the act
     return act
 
 

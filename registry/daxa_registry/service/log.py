@@ -4,9 +4,8 @@ A leaf is DSSE's pre-authentication encoding of a payload's type and bytes. Verd
 came into force, members, an operator's act) are JSON objects that every checkpoint answers for. Both carry 16 random bytes, so
 that whoever is told a leaf's hash alone cannot try out what it holds.
 
-    >>> log = Log(store, signer)                                                          # doctest: +SKIP
     >>> with store.transaction():                                                         # doctest: +SKIP
-    ...     log.event("policy-active", {"digest": digest.hex()}, now)
+    ...     append_state(store, "policy", {"digest": policy.digest.hex()}, now)
 """
 
 from __future__ import annotations
@@ -40,6 +39,9 @@ class Signs(Protocol):
     def note_signer(self) -> NoteSigner:
         """What signs checkpoints."""
 
+    def described(self) -> list[dict[str, object]]:
+        """Which key signs verdicts when, and who made it."""
+
 
 def evidence_commitment(salt: bytes, evidence: bytes) -> bytes:
     """What a verdict says of the evidence that it rested on: 32 bytes that fix it and tell nothing of it.
@@ -59,8 +61,29 @@ class Entry:
     payload: bytes = b""
 
 
+def append_event(store: Store, kind: str, detail: Mapping[str, object], now: int, audience: int = AUDITORS) -> int:
+    """Logs an event, inside the store's transaction; answers its index.
+
+    ``audience``: a member's number, EVERYBODY, or auditors alone. It is no secret kept by the hash alone: the salt keeps it.
+    """
+    index = store.next_leaf()
+    table = {"kind": kind, "at": now, "detail": dict(detail), "salt": secrets.token_hex(SALT_BYTES)}
+    payload = json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    leaf = StoredLeaf(index, audience, event=kind, body=payload)
+    store.append_leaf(leaf, merkle.leaf_hash(pae(EVENT_TYPE, payload)))
+    return index
+
+
+def append_state(store: Store, kind: str, detail: Mapping[str, object], now: int) -> int | None:
+    """Logs what is in force, for everybody, where it is not what the last event of that kind said; its index if so."""
+    last = store.last_event(kind)
+    if last is not None and json.loads(last)["detail"] == detail:
+        return None
+    return append_event(store, kind, detail, now, EVERYBODY)
+
+
 class Log:
-    """Seals verdicts and records events, inside the store's transaction; and reads what the log proves, anywhere."""
+    """Signs and logs verdicts, inside the store's transaction; and reads what the log proves, anywhere."""
 
     def __init__(
         self,
@@ -75,11 +98,13 @@ class Log:
         self._witnesses = {witness.name: witness for witness in witnesses}
         self._random = random
         self._names: dict[int, str] = {}
+        self._noted: tuple[list[dict[str, object]], int] | None = None
 
     # writing: inside the store's transaction
 
     def append_verdict(self, verdict: Verdict, member: int, evidence: bytes) -> bytes:
         """Signs and logs a verdict for that member; answers the bytes to store and to ship."""
+        self.note_keys(verdict.decided_at)
         index, salt = self._store.next_leaf(), self._random(SALT_BYTES)
         whole = dataclasses.replace(
             verdict, member=self._name(member), log_index=index, evidence_digest=evidence_commitment(salt, evidence)
@@ -89,21 +114,13 @@ class Log:
         self._store.append_leaf(leaf, merkle.leaf_hash(pae(VERDICT_TYPE, envelope.payload)))
         return encode_envelope(envelope)
 
-    def event(self, kind: str, detail: Mapping[str, object], now: int, audience: int = AUDITORS) -> int:
-        """Logs an event; answers its index. ``audience``: a member's number, EVERYBODY, or auditors alone."""
-        index = self._store.next_leaf()
-        table = {"kind": kind, "at": now, "detail": dict(detail), "salt": self._random(SALT_BYTES).hex()}
-        payload = json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        leaf = StoredLeaf(index, audience, event=kind, body=payload)
-        self._store.append_leaf(leaf, merkle.leaf_hash(pae(EVENT_TYPE, payload)))
-        return index
-
-    def state(self, kind: str, detail: Mapping[str, object], now: int) -> int | None:
-        """Logs what is in force, for everybody, where it is not what the last event of that kind said; its index if so."""
-        last = self._store.last_event(kind)
-        if last is not None and json.loads(last)["detail"] == detail:
-            return None
-        return self.event(kind, detail, now, EVERYBODY)
+    def note_keys(self, now: int) -> None:
+        """Logs which keys sign verdicts, where that is not what the log says already."""
+        keys = self._signer.described()
+        # What was noted in a transaction that failed was not: then the log is no longer than it was before.
+        if self._noted is None or self._noted[0] != keys or self._store.next_leaf() < self._noted[1]:
+            append_state(self._store, "verdict-keys", {"keys": keys}, now)
+            self._noted = (keys, self._store.next_leaf())
 
     def _name(self, member: int) -> str:
         if member not in self._names:

@@ -60,7 +60,7 @@ class LogTables:
     def leaves(self, start: int, limit: int) -> list[StoredLeaf]:
         with self._reading() as reader:
             rows = reader.execute(
-                "SELECT l.idx, l.audience, l.event, l.sequence, l.salt, coalesce(v.body, l.body) FROM leaf l"
+                "SELECT l.idx, l.audience, l.event, l.sequence, l.salt, CAST(coalesce(v.body, l.body) AS BLOB) FROM leaf l"
                 " LEFT JOIN verdict v ON l.sequence > 0 AND v.member=l.audience AND v.sequence=l.sequence"
                 " WHERE l.idx >= ? ORDER BY l.idx LIMIT ?",
                 (start, limit),
