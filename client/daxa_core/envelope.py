@@ -16,13 +16,14 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from .errors import CryptoError, ErrorCode
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 VERDICT_TYPE = "application/vnd.daxa.verdict.v1+protobuf"
 """A ``daxa_api.v1.Verdict`` as it was serialised once: nobody serialises it again."""
@@ -153,13 +154,19 @@ class SigningKey:
         return Envelope(payload, payload_type, (signature,))
 
 
+@lru_cache(256)
+def _public_key(public: bytes) -> Ed25519PublicKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    return Ed25519PublicKey.from_public_bytes(public)
+
+
 def verify_bytes(public: bytes, signature: bytes, message: bytes) -> bool:
     """Whether that Ed25519 key signed exactly that message."""
     from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+        _public_key(public).verify(signature, message)
     except (InvalidSignature, ValueError):
         return False
     return True

@@ -239,8 +239,9 @@ TAMPERED: dict[str, tuple[str, int | None, str]] = {
     "the last leaf deleted": ("DELETE FROM leaf WHERE idx=8", None, "has 8 leaves, and the checkpoint 9"),
     "a verdict moved to a member": ("UPDATE leaf SET audience=2 WHERE idx=2", 2, "another leaf's"),
     "a verdict outside the log": (
-        "INSERT INTO verdict (member, sequence, subject, level, decided_at, body, evidence)"
-        " SELECT member, 9, subject, level, decided_at, body, evidence FROM verdict WHERE member=1 AND sequence=1", None, "1 verdicts have no leaf"),
+        "INSERT INTO verdict (member, sequence, subject, level, decided_at, body, evidence) SELECT member, 9, subject,"
+        " level, decided_at, body, evidence FROM verdict WHERE member=1 AND sequence=1",
+        None, "1 verdicts have no leaf"),
 }  # fmt: skip
 
 
