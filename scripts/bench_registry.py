@@ -135,11 +135,12 @@ def submit_all(call: grpc.UnaryUnaryMultiCallable, requests: list[bytes], sighti
     return sightings / (time.perf_counter() - began)
 
 
-def bare_upserts(path: Path, traffic: Traffic) -> float:
-    """Sightings a second of the same rows upserted in the same groups by bare SQL, with the registry's schema and settings."""
-    store = SqliteStore(path)
+def bare_upserts(store: SqliteStore, ids: dict[bytes, int], traffic: Traffic) -> float:
+    """Sightings a second of the same rows upserted in the same groups by bare SQL, with the registry's schema and settings.
+
+    ``ids`` are those of earlier rounds: the database grows as the registry's does.
+    """
     database = store._writer
-    ids: dict[bytes, int] = {}
     began = time.perf_counter()
     group_size = BATCH * IN_FLIGHT
     for start in range(0, len(traffic.sightings), group_size):
@@ -168,31 +169,30 @@ def bare_upserts(path: Path, traffic: Traffic) -> float:
             ],
         )
         database.execute("COMMIT")
-    rate = len(traffic.sightings) / (time.perf_counter() - began)
-    store.close()
-    return rate
+    return len(traffic.sightings) / (time.perf_counter() - began)
 
 
 def intake(edges: int) -> list[Row]:
     """New edges against the bare upserts, repeats against new edges."""
     new, repeats, bare = [], [], []
-    with registry() as folder, channel(folder, "upbit") as open_channel:
+    with registry() as folder, channel(folder, "upbit") as open_channel, contextlib.ExitStack() as stack:
         call = raw(open_channel, "/daxa_api.v1.SightingService/SubmitSightings")
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        floor = stack.enter_context(contextlib.closing(SqliteStore(scratch / "bare.sqlite")))
+        ids: dict[bytes, int] = {}
         for round_ in range(ROUNDS):
             traffic = Traffic(edges, round_)
-            with tempfile.TemporaryDirectory() as scratch:
-                bare.append(bare_upserts(Path(scratch) / "bare.sqlite", traffic))
+            bare.append(bare_upserts(floor, ids, traffic))
             new.append(submit_all(call, traffic.requests("upbit"), edges))
             repeats.append(submit_all(call, traffic.requests("upbit"), edges))
     on = f"{edges:,} edges × {ROUNDS} rounds, batches of {BATCH}, mutual TLS, synchronous=FULL"
     ratio = statistics.median(n / b for n, b in zip(new, bare, strict=True))
     again = statistics.median(r / n for r, n in zip(repeats, new, strict=True))
-    floor = statistics.median(r / b for r, b in zip(repeats, bare, strict=True))
     return [
         {"name": "intake of new edges / bare upserts", "value": ratio, "unit": "×", "target": ">= 0.4", "ok": ratio >= 0.4,
          "detail": f"{statistics.median(new):,.0f} / {statistics.median(bare):,.0f} sightings/s; {on}"},
-        {"name": "intake of repeats / 0.4 of bare upserts", "value": floor / 0.4, "unit": "×", "target": ">= 5",
-         "ok": floor / 0.4 >= 5, "detail": f"{statistics.median(repeats):,.0f} sightings/s; {again:.1f} × new edges; {on}"},
+        {"name": "intake of repeats / intake of new edges", "value": again, "unit": "×", "target": ">= 5", "ok": again >= 5,
+         "detail": f"{statistics.median(repeats):,.0f} / {statistics.median(new):,.0f} sightings/s; {on}"},
     ]  # fmt: skip
 
 

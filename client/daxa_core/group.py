@@ -125,6 +125,19 @@ def element(data: bytes, field: str = "element") -> bytes:
     return data
 
 
+def refused_elements(candidates: Sequence[bytes]) -> dict[bytes, CryptoError]:
+    """Those of many candidates that :func:`element` refuses, each with why."""
+    if _all_right(candidates) and IDENTITY not in candidates and all(map(_is_valid, candidates)):
+        return {}
+    refused: dict[bytes, CryptoError] = {}
+    for candidate in candidates:
+        try:
+            element(candidate)
+        except CryptoError as error:
+            refused[candidate] = error
+    return refused
+
+
 def from_uniform(data: bytes) -> bytes:
     """The element that 64 uniform bytes map to (RFC 9496 section 4.3.4)."""
     _check_length(data, "uniform", UNIFORM_BYTES)

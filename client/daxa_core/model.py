@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 from .envelope import Envelope
 
@@ -75,16 +76,18 @@ class RawSighting:
     account: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """A sighting as it travels: fingerprints (32 bytes each), the account's pseudonym (16 bytes), an hour, a count."""
+class Sighting(NamedTuple):
+    """A sighting as it travels: fingerprints (32 bytes each), the account's pseudonym (16 bytes), an hour, a count.
+
+    A tuple, because making a frozen dataclass takes longer than all else that a registry does for a repeat.
+    """
 
     key: bytes
     address: bytes
     network: bytes
     hour: int
     manner: Manner
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple has a method of that name, which nobody calls here
     device: bytes | None = None
     holder: bytes | None = None
     account: bytes | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import threading
 import time
@@ -47,6 +48,8 @@ from .store.interface import Store
 from .store.sqlite import SqliteStore
 
 GRACE_SECONDS = 5.0
+GC_THRESHOLD = (100_000, 50, 100)
+"""What the store remembers is millions of small objects that live long and form no cycles: looking through them often is lost."""
 
 
 def open_store(database: str) -> Store:
@@ -119,7 +122,7 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
     intake = Intake(
         store,
         matcher,
-        check_element=_check_element,
+        check=group.refused_elements,
         on_verdicts=news.tell,
         retention_hours=config.retention_hours,
         clock=lambda: int(clock()),
@@ -158,10 +161,6 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
         store.close()
 
 
-def _check_element(fingerprint: bytes) -> None:
-    group.element(fingerprint)
-
-
 def run_evaluator(configuration: Path, say: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT."""
     config = read_evaluator(configuration)
@@ -178,6 +177,7 @@ def run_evaluator(configuration: Path, say: Callable[[str], None]) -> None:
 def run_registry(configuration: Path, say: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT."""
     config = read_registry(configuration)
+    gc.set_threshold(*GC_THRESHOLD)
 
     async def main() -> None:
         async with registry_server(config) as port:

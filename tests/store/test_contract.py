@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -49,8 +49,9 @@ def seen(
     return Sighting(fp(key), fp(address), fp("n" + address), hour, manner, count, device_bytes, **more)  # type: ignore[arg-type]
 
 
-def fine(_: bytes) -> None:
+def fine(_: Sequence[bytes]) -> Mapping[bytes, DaxaError]:
     """Takes every element."""
+    return {}
 
 
 def test_what_a_transaction_wrote_is_there_after_reopening(reopen: Open) -> None:
@@ -87,9 +88,9 @@ def test_a_transaction_that_fails_leaves_nothing(reopen: Open) -> None:
 def test_an_element_is_checked_before_it_is_stored_and_refuses_its_item_alone(reopen: Open) -> None:
     """The item is told by index and field, nothing of it is stored, and the others are."""
 
-    def check(data: bytes) -> None:
-        if data == fp("bad"):
-            raise CryptoError(ErrorCode.INVALID_ELEMENT, "element", "an element")
+    def check(candidates: Sequence[bytes]) -> Mapping[bytes, DaxaError]:
+        bad = CryptoError(ErrorCode.INVALID_ELEMENT, "element", "an element")
+        return {fp("bad"): bad} if fp("bad") in candidates else {}
 
     store = reopen()
     with store.transaction():
@@ -111,12 +112,19 @@ def test_a_repeat_moves_nobody_and_a_new_hour_moves_its_subject(reopen: Open) ->
 
 
 def test_a_place_grows_by_steps_and_past_the_hub_size_nobody_is_visited(reopen: Open) -> None:
-    """A new subject makes its place grow at a step; a hub's subjects are not handed out, and a hub shows same devices alone."""
+    """Who comes once has met nobody; who stays makes the place grow at a step; a hub's subjects are not handed out, and a hub
+    shows same devices alone."""
     store = reopen()
     with store.transaction():
         member = store.member_id("upbit")
-        grown = [bool(store.absorb(member, [seen(f"k{i}", "a", device=f"d{i % 2}")], fine).grown) for i in range(7)]
-        assert grown == [False, True, True, True, True, True, False]
+
+        def grown(hour: int) -> list[bool]:
+            each = ([seen(f"k{i}", "a", hour, device=f"d{i % 2}")] for i in range(7))
+            return [bool(store.absorb(member, one, fine).grown) for one in each]
+
+        assert grown(1_000) == [False] * 7
+        assert grown(1_001) == [False, True, True, True, True, True, False]
+        assert grown(1_002) == [False] * 7
         [address] = {p.address for p in next(store.neighbourhoods([1])).own}
         assert len(store.subjects_on([address])) == 7
         store.absorb(member, [seen(f"k{i}", "a", device=f"d{i % 2}") for i in range(7, 12)], fine)

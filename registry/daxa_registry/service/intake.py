@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused, Unavailable
 from daxa_core.model import SECONDS_PER_HOUR, Refusal, Sighting
-from daxa_registry.store.interface import Store, StoredBatch
+from daxa_registry.store.interface import CheckElements, Store, StoredBatch
 
 from .matching import Matcher
 
@@ -73,7 +73,7 @@ class Intake:
         store: Store,
         matcher: Matcher,
         *,
-        check_element: Callable[[bytes], None],
+        check: CheckElements,
         on_verdicts: Callable[[dict[int, int]], None] = lambda heads: None,
         retention_hours: int = 720,
         clock: Clock = lambda: int(time.time()),
@@ -81,7 +81,7 @@ class Intake:
         """``on_verdicts`` is called after a commit, on the writer's thread, with the heads of the members that have news."""
         self._store = store
         self._matcher = matcher
-        self._check_element = check_element
+        self._check = check
         self._on_verdicts = on_verdicts
         self._retention_hours = retention_hours
         self._clock = clock
@@ -178,7 +178,7 @@ class Intake:
                 waiting.answer = self._again(member, work, stored)
                 continue
             sightings, refusals, indexes = self._sort(work.items, now)
-            absorbed = self._store.absorb(member, sightings, self._check_element)
+            absorbed = self._store.absorb(member, sightings, self._check)
             refusals += [Refusal(indexes[r.index], r.code, r.field, r.expected) for r in absorbed.refusals]
             refusals.sort(key=lambda refusal: refusal.index)
             undecided |= self._matcher.after(absorbed)
@@ -190,10 +190,15 @@ class Intake:
             waiting.answer = earlier.answer if same else _reused()
         return heads
 
-    def _sort(self, items: Sequence[Sighting | DaxaError], now: int) -> tuple[list[Sighting], list[Refusal], list[int]]:
+    def _sort(
+        self, items: Sequence[Sighting | DaxaError], now: int
+    ) -> tuple[list[Sighting], list[Refusal], Sequence[int]]:
         """The items that can be taken, the refusals of the others, and the place of each taken one in the batch."""
         newest = now // SECONDS_PER_HOUR + AHEAD_HOURS
         oldest = newest - AHEAD_HOURS - self._retention_hours
+        hours = [item.hour for item in items if isinstance(item, Sighting)]
+        if len(hours) == len(items) and oldest <= min(hours) and max(hours) <= newest:
+            return list(items), [], range(len(items))  # type: ignore[arg-type]
         sightings: list[Sighting] = []
         refusals: list[Refusal] = []
         indexes: list[int] = []

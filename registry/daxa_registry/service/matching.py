@@ -16,6 +16,7 @@ from daxa_registry.decision.graph import Neighbourhood, Place
 from daxa_registry.decision.ladder import START, State, change, due, step
 from daxa_registry.decision.places import PlaceFacts, facts_of
 from daxa_registry.decision.policy import Policy
+from daxa_registry.decision.quiet import Quiet
 from daxa_registry.store.interface import Absorbed, Standing, Store, StoredVerdict
 
 from .log import Log
@@ -34,11 +35,16 @@ class Matcher:
         self._store = store
         self._log = log
         self.policy = policy
+        self._quiet = Quiet(policy)
         self._facts: dict[int, tuple[Place, PlaceFacts]] = {}
 
     def after(self, absorbed: Absorbed) -> frozenset[int]:
-        """Who has to be decided again: whom the batch moved, and everybody on a place that passed a step."""
-        return absorbed.moved | self._store.subjects_on(absorbed.grown) if absorbed.grown else absorbed.moved
+        """Who has to be decided again: whom the batch moved, if a glance does not show that there is nothing to say, and
+        everybody on a place whose evidence class changed."""
+        surely_clear = self._quiet.surely_clear
+        calm = {glance.subject for glance in self._store.glances(absorbed.moved) if surely_clear(glance)}
+        again = absorbed.moved - calm
+        return again | self._store.subjects_on(absorbed.grown) if absorbed.grown else again
 
     def decide(
         self, subjects: Iterable[int], now: int, act: Act | None = None, judged: Mapping[int, float] = NOTHING_JUDGED

@@ -27,6 +27,8 @@ def without(first: int, bits: int, from_hour: int, to_hour: int) -> tuple[int, i
 
 def pack(bits: int) -> bytes:
     """The bits as few bytes, little-endian."""
+    if bits == 1:
+        return b"\x01"
     return bits.to_bytes((bits.bit_length() + 7) // 8, "little")
 
 

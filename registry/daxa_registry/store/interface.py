@@ -13,11 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from daxa_core.errors import DaxaError
 from daxa_core.model import Act, Kind, Level, Refusal, Sighting
 from daxa_registry.decision.graph import Neighbourhood, Population
 from daxa_registry.decision.ladder import State
+from daxa_registry.decision.quiet import Glance
 
 HUB_SIZE = 256
 """Distinct subjects on one address up to which a decision looks at all of them (DESIGN.md section 6)."""
@@ -28,8 +30,10 @@ class Absorbed:
     """What a batch changed.
 
     ``subjects`` has one id per sighting, in their order, or None where it was refused. ``moved`` are the subjects whose
-    evidence changed: a new presence, or a known one in a new hour. ``grown`` are addresses whose number of subjects
-    passed a step (:data:`STEPS`), so that everybody there has to be decided again.
+    evidence changed: a new presence, or a known one in a new hour. ``grown`` are addresses whose evidence class
+    changed, so that everybody there has to be decided again: the parties with two hours there or more passed a step
+    (:data:`STEPS`; one that was there once has met nobody), or a key failed there for the first time, or after that the
+    number of subjects passed a step.
     """
 
     subjects: tuple[int | None, ...]
@@ -41,7 +45,7 @@ class Absorbed:
 STEPS = frozenset(
     {2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128, 160, 200, HUB_SIZE, HUB_SIZE + 1}
 )
-"""Numbers of subjects on an address at which its evidence class changes."""
+"""Numbers on an address at which its evidence class changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,7 @@ class StoredBatch:
     sequences: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Where a subject stands: its key's fingerprint, its current level and the sequence that said so (0: none yet)."""
 
     subject: int
@@ -118,6 +121,10 @@ class StoredLeaf:
     body: bytes = b""
 
 
+CheckElements = Callable[[Sequence[bytes]], Mapping[bytes, DaxaError]]
+"""Which of many fingerprints are no elements, each with why."""
+
+
 class Store(Protocol):
     """One registry's database."""
 
@@ -143,11 +150,11 @@ class Store(Protocol):
     def drop_batches(self, received_before: int, limit: int) -> int:
         """Forgets at most ``limit`` batches that came in before that time; how many it forgot."""
 
-    def absorb(self, member: int, sightings: Sequence[Sighting], check_element: Callable[[bytes], None]) -> Absorbed:
+    def absorb(self, member: int, sightings: Sequence[Sighting], check: CheckElements) -> Absorbed:
         """Merges sightings into nodes, subjects and presences, and keeps the counters of each.
 
-        ``check_element`` is called for every fingerprint that no stored node has, before it is stored; what it raises
-        (a ``DaxaError``) refuses that sighting alone. Hours are added to a set, so the same hour twice is one hour; counts
+        ``check`` is called with the fingerprints that no stored node has, before they are stored; those it names refuse
+        their sightings alone. Hours are added to a set, so the same hour twice is one hour; counts
         are added up, except for ``DECLARED``.
         """
 
@@ -234,6 +241,12 @@ class Store(Protocol):
 
     def verdict(self, member: int, sequence: int) -> StoredVerdict | None:
         """One change, whole."""
+
+    def glances(self, subjects: Iterable[int]) -> Iterator[Glance]:
+        """What is known of each without reading its neighbourhood; one of whom nothing is at hand is passed over.
+
+        MUST NOT understate, as :class:`daxa_registry.decision.quiet.Glance` says.
+        """
 
     def subjects_on(self, addresses: Iterable[int]) -> frozenset[int]:
         """The subjects on those addresses, except on addresses beyond the hub size: those are never visited."""

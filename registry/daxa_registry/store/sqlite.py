@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,8 +23,9 @@ from sqlite_utils import Database
 from daxa_core.errors import ErrorCode, Unavailable
 from daxa_core.model import Kind, Level, Refusal, Sighting
 from daxa_registry.decision.graph import Neighbourhood, Population
+from daxa_registry.decision.quiet import Glance
 
-from .interface import HUB_SIZE, Absorbed, Standing, StoredBatch, StoredVerdict
+from .interface import HUB_SIZE, Absorbed, CheckElements, Standing, StoredBatch, StoredVerdict
 from .sqlite_absorb import Absorber
 from .sqlite_graph import GraphReader
 from .sqlite_ladder import LadderTables
@@ -60,7 +61,7 @@ class SqliteStore(LadderTables, LogTables):
         self._writing: int | None = None  # the thread that a transaction is open on
         self._members: dict[str, int] = dict(self._writer.execute("SELECT name, id FROM member"))
         self._absorber = Absorber(self._writer, hub_size)
-        self._graph = GraphReader(self._writer, hub_size)
+        self._graph = GraphReader(self._writer, hub_size, self._absorber.seen)
 
     @staticmethod
     def _connect(path: str, cache_mib: int) -> sqlite3.Connection:
@@ -79,7 +80,7 @@ class SqliteStore(LadderTables, LogTables):
                 self._writer.execute("BEGIN IMMEDIATE")
                 self._writing = threading.get_ident()
                 yield
-                self._absorber.flush()
+                self._absorber.finish()
                 self._writer.execute("COMMIT")
                 self._writing = None
             except BaseException as error:
@@ -156,8 +157,8 @@ class SqliteStore(LadderTables, LogTables):
 
     # matching
 
-    def absorb(self, member: int, sightings: Sequence[Sighting], check_element: Callable[[bytes], None]) -> Absorbed:
-        return self._absorber.absorb(member, sightings, check_element)
+    def absorb(self, member: int, sightings: Sequence[Sighting], check: CheckElements) -> Absorbed:
+        return self._absorber.absorb(member, sightings, check)
 
     def withdraw(self, member: int, key: bytes, first_hour: int, last_hour: int) -> tuple[int, frozenset[int]]:
         return self._absorber.withdraw(member, key, first_hour, last_hour)
@@ -177,6 +178,9 @@ class SqliteStore(LadderTables, LogTables):
         with self._write_lock:
             rows = self._writer.execute("SELECT id FROM subject WHERE seen > 0 ORDER BY id").fetchall()
         return (row[0] for row in rows)
+
+    def glances(self, subjects: Iterable[int]) -> Iterator[Glance]:
+        return self._absorber.glances(subjects)
 
     def subjects_on(self, addresses: Iterable[int]) -> frozenset[int]:
         self._absorber.flush()
@@ -208,11 +212,21 @@ class SqliteStore(LadderTables, LogTables):
         self._writer.execute(
             "UPDATE subject SET level=?, sequence=? WHERE id=?", (int(verdict.level), verdict.sequence, verdict.subject)
         )
+        record = self._absorber.record(verdict.subject)
+        if record is not None:
+            record.level, record.sequence = verdict.level, verdict.sequence
 
     def standings(self, subjects: Iterable[int]) -> Mapping[int, Standing]:
-        self._absorber.flush()
         out: dict[int, Standing] = {}
-        wanted = list(subjects)
+        wanted: list[int] = []
+        for subject in subjects:
+            record = self._absorber.record(subject)
+            if record is None:
+                wanted.append(subject)
+            else:
+                out[subject] = Standing(subject, record.member, record.fingerprint, record.level, record.sequence)
+        if wanted:
+            self._absorber.flush()
         for start in range(0, len(wanted), MANY):
             part = wanted[start : start + MANY]
             marks = ",".join("?" * len(part))

@@ -1,46 +1,29 @@
 """Taking sightings into SQLite: nodes, subjects and presences, with every counter kept as the rows are.
 
-One writer owns the tables, so ids are counted here and rows are written in bulk by :meth:`Absorber.flush`. What is cached is
-what the file holds plus what this transaction has not flushed yet; after a failed transaction all of it is forgotten.
+One writer owns the tables, so ids are counted here, and rows are written in bulk by :meth:`Absorber.flush`: many to a statement,
+because each statement lets go of the interpreter's lock and has to win it back. A sighting of a known edge costs one look-up;
+what a batch brings that is not remembered is read from the file for the whole batch at once (:mod:`.sqlite_recall`).
+After a failed transaction everything is forgotten.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from daxa_core.errors import DaxaError
 from daxa_core.model import Kind, Manner, Refusal, Sighting
+from daxa_registry.decision.graph import UNKNOWN_DEVICE
+from daxa_registry.decision.quiet import Glance
 
-from .hours import merge, pack, unpack, without
-from .interface import STEPS, Absorbed
+from .hours import merge, pack
+from .interface import STEPS, Absorbed, CheckElements
+from .sqlite_memory import Edge, Ledger, Record, glance_at
+from .sqlite_recall import KINDS, Recall
+from .sqlite_rows import insert, update
+from .sqlite_withdraw import withdraw
 
-_FIELDS = ((Kind.KEY, "key"), (Kind.ADDRESS, "address"), (Kind.NETWORK, "network"), (Kind.DEVICE, "device"),
-           (Kind.HOLDER, "holder"))  # fmt: skip
 _USED, _REJECTED, _DECLARED = Manner.USED, Manner.REJECTED, Manner.DECLARED
-NODES_CACHED = 2_000_000
-EDGES_CACHED = 500_000
-SUBJECTS_CACHED = 250_000
-
-Edge = tuple[int, int, int, int]
-"""address, device, subject, manner"""
-
-
-@dataclass(slots=True)
-class _Record:
-    """A subject as the writer knows it, with where it was seen and with what."""
-
-    id: int
-    key: int
-    member: int
-    account: bytes | None
-    holder: int | None
-    seen: int = 0
-    hours: int = 0
-    addresses: set[int] = field(default_factory=set)
-    devices: set[int] = field(default_factory=set)
-    rejected: set[int] = field(default_factory=set)
 
 
 class Absorber:
@@ -50,14 +33,21 @@ class Absorber:
         self._db = connection
         self._hub_size = hub_size
         self.changed_places: set[int] = set()
+        self._recall = Recall(connection, hub_size)
+        self._new_nodes: dict[int, list[object]] = {}
+        self._node_counts: dict[int, list[int]] = {}
+        self._new_subjects: dict[int, Record] = {}
+        self._new_by_key: dict[int, list[int]] = {}
+        self._dirty: list[Record] = []
+        self._new_edges: list[Edge] = []
+        self._changed: list[Edge] = []
+        self._counted: list[Edge] = []
         self.forget()
 
     def forget(self) -> None:
-        """Drops every cache and everything unflushed: what the file says is all that is so."""
-        self._nodes: dict[Kind, dict[bytes, int]] = {kind: {} for kind in Kind}
-        self._records: dict[tuple[int, int], _Record] = {}
-        self._edges: dict[Edge, list[int]] = {}
-        self._on_address: dict[int, int] = {}
+        """Drops everything remembered and everything unwritten: what the file says is all that is so."""
+        self._recall.forget()
+        self._seen: int | None = None
         self._clear_pending()
         self._next = {
             table: int(self._db.execute(f"SELECT coalesce(max(id), 0) + 1 FROM {table}").fetchone()[0])  # noqa: S608
@@ -66,341 +56,288 @@ class Absorber:
         self.changed_places.clear()
 
     def _clear_pending(self) -> None:
-        self._new_nodes: dict[int, list[object]] = {}
-        self._node_counts: dict[int, list[int]] = {}
-        self._new_subjects: dict[int, _Record] = {}
-        self._new_by_key: dict[int, list[int]] = {}
-        self._dirty_subjects: dict[int, _Record] = {}
-        self._new_edges: dict[Edge, list[int]] = {}
-        self._new_hours: dict[int, list[int]] = {}
-        self._counts: dict[int, int] = {}
-        self._new_pairs: set[tuple[int, int]] = set()
+        self._new_nodes.clear()
+        self._node_counts.clear()
+        self._new_subjects.clear()
+        self._new_by_key.clear()
+        self._dirty.clear()
+        self._new_edges.clear()
+        self._changed.clear()
+        self._counted.clear()
+
+    # what is remembered
+
+    def record(self, subject: int) -> Record | None:
+        """A subject that is at hand."""
+        return self._recall.by_id.get(subject)
+
+    def glances(self, subjects: Iterable[int]) -> Iterator[Glance]:
+        """As :meth:`daxa_registry.store.interface.Store.glances`."""
+        recall = self._recall
+        for subject in subjects:
+            record = recall.by_id.get(subject)
+            if record is not None:
+                glance = glance_at(record, recall.ledgers, recall.key_refused(record.key))
+                if glance is not None:
+                    yield glance
+
+    def seen(self) -> int:
+        """How many subjects were used or declared; counted once, then kept."""
+        if self._seen is None:
+            self.flush()
+            self._seen = int(self._db.execute("SELECT count(*) FROM subject WHERE seen > 0").fetchone()[0])
+        return self._seen
 
     # taking in
 
-    def absorb(self, member: int, sightings: Sequence[Sighting], check_element: Callable[[bytes], None]) -> Absorbed:
+    def absorb(self, member: int, sightings: Sequence[Sighting], check: CheckElements) -> Absorbed:
         """As :meth:`daxa_registry.store.interface.Store.absorb`."""
+        used, rejected, declared = self._recall.edges_of(member)
+        edges: list[Edge | None] = []
+        for key, address, _, _, manner, _, device, _, _ in sightings:
+            table = used if manner is _USED else rejected if manner is _REJECTED else declared
+            edges.append(table.get((key, address, device)))
+        missed = [sighting for sighting, edge in zip(sightings, edges, strict=True) if edge is None]
+        bad: Mapping[bytes, DaxaError] = self._recall.learn(member, missed, check) if missed else {}
         subjects: list[int | None] = []
         refusals: list[Refusal] = []
         moved: set[int] = set()
         grown: set[int] = set()
-        nodes = self._nodes
-        keys, places, networks, devices, holders = (nodes[kind] for kind, _ in _FIELDS)
-        for index, sighting in enumerate(sightings):
-            key, address = keys.get(sighting.key), places.get(sighting.address)
-            network = networks.get(sighting.network)
-            device = devices.get(sighting.device) if sighting.device else 0
-            holder = holders.get(sighting.holder) if sighting.holder else 0
-            if key is None or address is None or network is None or device is None or holder is None:
-                try:
-                    key, address, network, device, holder = self._resolve(sighting, check_element)
-                except DaxaError as error:
-                    refusals.append(Refusal(index, error.code, error.field, error.expected))
-                    subjects.append(None)
-                    continue
-            record = self._records.get((key, member)) or self._record(key, member)
-            subjects.append(record.id)
-            if (sighting.account and sighting.account != record.account) or (holder and holder != record.holder):
-                record.account = sighting.account or record.account
-                record.holder = holder or record.holder
-                self._dirty_subjects[record.id] = record
-                self.changed_places.update(record.addresses)
-                moved.add(record.id)
-            edge = (address, device, record.id, int(sighting.manner))
-            state = self._edges.get(edge) or self._edge(edge, record)
-            if state is None:
-                self._add(edge, record, network, sighting, moved, grown)
+        counted = self._counted
+        for index, (sighting, known) in enumerate(zip(sightings, edges, strict=True)):
+            key, address, _, hour, manner, count, device, holder, account = sighting
+            try:
+                if known is None:
+                    edge = self._edge(member, sighting, bad)
+                    table = used if manner is _USED else rejected if manner is _REJECTED else declared
+                    table[key, address, device] = edge
+                else:
+                    edge = known
+                record = edge.record
+                if (account and account != record.account) or (holder and holder != record.holder_print):
+                    self._identify(record, sighting, check, moved)
+            except DaxaError as error:
+                refusals.append(Refusal(index, error.code, error.field, error.expected))
+                subjects.append(None)
                 continue
-            if sighting.manner is not _DECLARED:
-                row = state[0]
-                self._counts[row] = self._counts.get(row, 0) + sighting.count
-            offset = sighting.hour - state[1]
-            if offset < 0 or not state[2] >> offset & 1:
-                self._extend(edge, state, record, sighting, moved)
+            subjects.append(record.id)
+            offset = hour - edge.first
+            if offset >= 0 and edge.bits >> offset & 1:
+                if manner is not _DECLARED:
+                    if not edge.pending:
+                        counted.append(edge)
+                    edge.pending += count
+            else:
+                self._hour(edge, hour, count, moved, grown)
         return Absorbed(tuple(subjects), tuple(refusals), frozenset(moved), frozenset(grown))
 
-    def _resolve(self, sighting: Sighting, check_element: Callable[[bytes], None]) -> tuple[int, int, int, int, int]:
-        """The ids of all five nodes; unknown ones are checked first, all of them, and only then made."""
-        found: list[int] = []
-        unknown: list[tuple[int, Kind, bytes]] = []
-        for kind, name in _FIELDS:
-            fingerprint = getattr(sighting, name)
-            if not fingerprint:
-                found.append(0)
-                continue
-            known = self._nodes[kind].get(fingerprint)
-            if known is None:
-                row = self._db.execute(
-                    "SELECT id FROM node WHERE fingerprint=? AND kind=?", (fingerprint, int(kind))
-                ).fetchone()
-                if row is None:
-                    try:
-                        check_element(fingerprint)
-                    except DaxaError as error:
-                        raise type(error)(error.code, name, error.expected) from None
-                    unknown.append((len(found), kind, fingerprint))
-                    known = 0
-                else:
-                    known = self._nodes[kind][fingerprint] = row[0]
-            found.append(known)
-        for place, kind, fingerprint in unknown:
-            found[place] = number = self._next["node"]
-            self._next["node"] += 1
-            self._new_nodes[number] = [number, int(kind), fingerprint, 0, 0, 0]
-            self._nodes[kind][fingerprint] = number
-        key, address, network, device, holder = found
-        return key, address, network, device, holder
-
-    def _record(self, key: int, member: int) -> _Record:
-        row = None
-        if key not in self._new_nodes:
-            row = self._db.execute(
-                "SELECT id, account, holder, seen, hours FROM subject WHERE key=? AND member=?", (key, member)
-            ).fetchone()
-        if row is None:
-            record = _Record(self._next["subject"], key, member, None, None)
+    def _edge(self, member: int, sighting: Sighting, bad: Mapping[bytes, DaxaError]) -> Edge:
+        """The stored edge of a sighting that was learnt, or a new one without hours. Its subject has its account and holder."""
+        key, address, network, _, manner, _, device, holder, account = sighting
+        if bad:
+            prints = (key, address, network, device, holder)
+            for fingerprint, (_, name) in zip(prints, KINDS, strict=True):
+                error = bad.get(fingerprint) if fingerprint else None
+                if error is not None:
+                    raise type(error)(error.code, name, error.expected)
+        _, keys, addresses, networks, devices, holders = self._recall.nodes
+        key_id = keys.get(key) or self._node(key, Kind.KEY)
+        address_id = addresses.get(address) or self._node(address, Kind.ADDRESS)
+        network_id = networks.get(network) or self._node(network, Kind.NETWORK)
+        device_id = (devices.get(device) or self._node(device, Kind.DEVICE)) if device else UNKNOWN_DEVICE
+        holder_id = (holders.get(holder) or self._node(holder, Kind.HOLDER)) if holder else None
+        records = self._recall.records
+        record = records.get((key_id, member))
+        if record is None:
+            record = records[key_id, member] = Record(self._next["subject"], key_id, key, member)
             self._next["subject"] += 1
+            self._recall.by_id[record.id] = record
             self._new_subjects[record.id] = record
-            self._new_by_key.setdefault(key, []).append(record.id)
+            self._new_by_key.setdefault(key_id, []).append(record.id)
+        if not record.edges:
+            record.account = account or record.account
+            if holder:
+                record.holder, record.holder_print = holder_id, holder
+        edge = record.edges.get((address_id, device_id, 1 if manner is _USED else int(manner)))
+        return edge or Edge(record, address_id, device_id, manner, network_id, 0, 0, 0)
+
+    def _node(self, fingerprint: bytes, kind: Kind) -> int:
+        """The id of a new node."""
+        number = self._recall.nodes[kind][fingerprint] = self._next["node"]
+        self._next["node"] += 1
+        self._new_nodes[number] = [number, int(kind), fingerprint, 0, 0, 0]
+        self._recall.born(number, kind)
+        return number
+
+    def _identify(self, record: Record, sighting: Sighting, check: CheckElements, moved: set[int]) -> None:
+        """Another account or holder than before: whoever meets the subject sees another person."""
+        holder = sighting.holder
+        if holder and holder not in self._recall.nodes[Kind.HOLDER]:
+            for error in self._recall.learn(record.member, [sighting], check).values():
+                raise type(error)(error.code, "holder", error.expected)
+        holder_id = record.holder
+        if holder:
+            holder_id = self._recall.nodes[Kind.HOLDER].get(holder) or self._node(holder, Kind.HOLDER)
+            record.holder_print = holder
+        if (sighting.account or record.account, holder_id) == (record.account, record.holder):
+            return
+        if record.edges:
+            self.flush()  # the ledgers are read anew from the file
+            for address in record.addresses:
+                self._recall.ledgers.pop(address, None)
+        record.account, record.holder = sighting.account or record.account, holder_id
+        self._touch(record)
+        self.changed_places.update(record.addresses)
+        moved.add(record.id)
+
+    def _hour(self, edge: Edge, hour: int, count: int, moved: set[int], grown: set[int]) -> None:
+        """An hour that the edge did not have."""
+        record, address, manner = edge.record, edge.address, edge.manner
+        ledger = self._recall.ledger(address)
+        if not edge.bits:
+            edge.first, edge.bits, edge.pending = hour, 1, count
+            edge.row = self._next["presence"]
+            self._next["presence"] += 1
+            self._new_edges.append(edge)
+            edge.changed = True
+            self._arrive(edge, ledger, grown)
         else:
-            record = _Record(row[0], key, member, row[1], row[2], row[3], row[4])
-            for address, device, manner in self._db.execute(
-                "SELECT DISTINCT address, device, manner FROM presence WHERE subject=?", (record.id,)
-            ):
-                record.addresses.add(address)
-                record.devices.add(device)
-                if manner == _REJECTED:
-                    record.rejected.add(device)
-        self._records[key, member] = record
-        return record
+            edge.first, edge.bits = merge(edge.first, edge.bits, hour, 1)
+            if manner is not _DECLARED:
+                edge.pending += count
+            if not edge.changed:
+                edge.changed = True
+                self._changed.append(edge)
+        if manner is _USED:
+            if not self._on_another_device(edge, hour):
+                record.hours += 1
+            if ledger is not None and ledger.note(record.identity, hour) and ledger.lasting in STEPS:
+                grown.add(address)
+        elif manner is _REJECTED:
+            self._recall.refused_keys[record.key] = True
+            if ledger is not None and not ledger.refused:
+                ledger.refused = True
+                grown.add(address)
+            moved.update(self._siblings(record))
+        self._touch(record)
+        self.changed_places.add(address)
+        moved.add(record.id)
 
-    def _edge(self, edge: Edge, record: _Record) -> list[int] | None:
-        """What is stored of an edge as [row, first, bits], or None where it is new."""
-        if edge[0] not in record.addresses or edge[1] not in record.devices:
-            return None
-        row = self._db.execute(
-            "SELECT id, first, hours FROM presence WHERE address=? AND device=? AND subject=? AND manner=?", edge
-        ).fetchone()
-        if row is None:
-            return None
-        state = self._edges[edge] = [row[0], row[1], unpack(row[2])]
-        return state
-
-    def _add(
-        self, edge: Edge, record: _Record, network: int, sighting: Sighting, moved: set[int], grown: set[int]
-    ) -> None:
-        address, device, _, _ = edge
-        row = self._next["presence"]
-        self._next["presence"] += 1
-        self._edges[edge] = state = [row, sighting.hour, 1]
-        self._new_edges[edge] = [network, sighting.count, *state]
+    def _arrive(self, edge: Edge, ledger: Ledger | None, grown: set[int]) -> None:
+        """Counters for an edge that is new."""
+        record, address, device = edge.record, edge.address, edge.device
         if address not in record.addresses:
-            record.addresses.add(address)
-            count = self._subjects_on_address(address) + 1
-            self._on_address[address] = count
+            count = self._recall.on_address[address] = self._recall.subjects_on(address) + 1
             self._count(address, 0)
-            if count in STEPS:
+            if count > self._hub_size:
+                self._recall.ledgers[address] = ledger = None
+            if count in STEPS and (ledger is None or ledger.refused):
                 grown.add(address)
         if device:
             if device not in record.devices:
                 self._count(device, 0)
-            if self._new_pair(address, device):
+            if self._recall.new_pair(address, device):
                 self._count(device, 1)
-            if sighting.manner is _REJECTED and device not in record.rejected:
-                record.rejected.add(device)
+            if edge.manner is _REJECTED and device not in record.rejected:
                 self._count(device, 2)
-        record.devices.add(device)
-        if sighting.manner is not _REJECTED:
+        record.keep(edge)
+        if edge.manner is not _REJECTED and not record.seen:
             record.seen = 1
-        self._settle(edge, record, 1, sighting.hour, moved)
+            if self._seen is not None:
+                self._seen += 1
 
-    def _extend(self, edge: Edge, state: list[int], record: _Record, sighting: Sighting, moved: set[int]) -> None:
-        state[1], state[2] = merge(state[1], state[2], sighting.hour, 1)
-        fresh = self._new_edges.get(edge)
-        if fresh is not None:
-            fresh[3], fresh[4] = state[1], state[2]
-        else:
-            self._new_hours[state[0]] = state
-        self._settle(edge, record, 1, sighting.hour, moved)
+    @staticmethod
+    def _on_another_device(edge: Edge, hour: int) -> bool:
+        """Whether the subject was used there in that hour already, with another device."""
+        record = edge.record
+        if len(record.devices) > 1:
+            for device in record.devices:
+                if device != edge.device:
+                    other = record.edges.get((edge.address, device, int(_USED)))
+                    if other is not None and hour >= other.first and other.bits >> (hour - other.first) & 1:
+                        return True
+        return False
 
-    def _settle(self, edge: Edge, record: _Record, bits: int, first: int, moved: set[int]) -> None:
-        """After a new hour on an edge: the subject's counter, whom it moved, and which place it changed."""
-        address, device, subject, manner = edge
-        if manner == _USED:
-            for other in record.devices:
-                if other != device and (address, other, subject, manner) in self._edges:
-                    _, other_first, other_bits = self._edges[address, other, subject, manner]
-                    offset = first - other_first
-                    if offset >= 0 and other_bits >> offset & 1:
-                        bits = 0
-            record.hours += bits
-        self._dirty_subjects[record.id] = record
-        self.changed_places.add(address)
-        moved.add(subject)
-        if manner == _REJECTED:
-            moved.update(self._siblings(record))
-
-    def _siblings(self, record: _Record) -> list[int]:
+    def _siblings(self, record: Record) -> list[int]:
         """The same key's subjects at other members, written or not yet."""
         found = list(self._new_by_key.get(record.key, ()))
         if record.key not in self._new_nodes:
             found += [row[0] for row in self._db.execute("SELECT id FROM subject WHERE key=?", (record.key,))]
         return found
 
-    def _subjects_on_address(self, address: int) -> int:
-        count = self._on_address.get(address)
-        if count is None:
-            count = 0
-            if address not in self._new_nodes:
-                row = self._db.execute("SELECT subjects FROM node WHERE id=?", (address,)).fetchone()
-                count = int(row[0])
-        return count
+    def _touch(self, record: Record) -> None:
+        if not record.dirty:
+            record.dirty = True
+            self._dirty.append(record)
 
-    def _new_pair(self, address: int, device: int) -> bool:
-        pair = (address, device)
-        if pair in self._new_pairs:
-            return False
-        self._new_pairs.add(pair)
-        if address in self._new_nodes or device in self._new_nodes:
-            return True
-        row = self._db.execute("SELECT 1 FROM presence WHERE address=? AND device=? LIMIT 1", pair).fetchone()
-        return row is None
-
-    def _count(self, node: int, which: int, by: int = 1) -> None:
+    def _count(self, node: int, which: int) -> None:
         """Counters of a node: 0 its subjects, 1 its addresses, 2 its refused subjects."""
         fresh = self._new_nodes.get(node)
         if fresh is not None:
-            fresh[3 + which] = int(str(fresh[3 + which])) + by
+            fresh[3 + which] += 1  # type: ignore[operator]
         else:
-            self._node_counts.setdefault(node, [0, 0, 0])[which] += by
+            self._node_counts.setdefault(node, [0, 0, 0])[which] += 1
 
     # writing
 
     def flush(self) -> None:
-        """Writes everything pending with one statement a table and kind of change."""
-        many = self._db.executemany
+        """Writes everything pending."""
+        db = self._db
         if self._new_nodes:
-            many(
-                "INSERT INTO node (id, kind, fingerprint, subjects, addresses, rejected) VALUES (?,?,?,?,?,?)",
-                self._new_nodes.values(),
-            )
+            insert(db, "node (id, kind, fingerprint, subjects, addresses, rejected)", list(self._new_nodes.values()))
         if self._node_counts:
-            many(
-                "UPDATE node SET subjects=subjects+?, addresses=addresses+?, rejected=rejected+? WHERE id=?",
-                ((*counts, node) for node, counts in self._node_counts.items()),
-            )
-        if self._new_subjects:
-            many(
-                "INSERT INTO subject (id, key, member, account, holder, seen, hours, addresses) VALUES (?,?,?,?,?,?,?,?)",
-                (
-                    (r.id, r.key, r.member, r.account, r.holder, r.seen, r.hours, len(r.addresses))
-                    for r in self._new_subjects.values()
-                ),
-            )
-        dirty = [r for r in self._dirty_subjects.values() if r.id not in self._new_subjects]
-        if dirty:
-            many(
-                "UPDATE subject SET account=?, holder=?, seen=?, hours=?, addresses=? WHERE id=?",
-                ((r.account, r.holder, r.seen, r.hours, len(r.addresses), r.id) for r in dirty),
-            )
+            counters = ("subjects=subjects+", "addresses=addresses+", "rejected=rejected+")
+            update(db, "node", counters, [(node, *counts) for node, counts in self._node_counts.items()])
+        if self._dirty:
+            fresh, old = [], []
+            for r in self._dirty:
+                r.dirty = False
+                row = (r.id, r.account, r.holder, r.seen, r.hours, len(r.addresses))
+                if r.id in self._new_subjects:
+                    fresh.append((*row, r.key, r.member))
+                else:
+                    old.append(row)
+            insert(db, "subject (id, account, holder, seen, hours, addresses, key, member)", fresh)
+            update(db, "subject", ("account=", "holder=", "seen=", "hours=", "addresses="), old)
         if self._new_edges:
-            counts = self._counts
-            many(
-                "INSERT INTO presence (id, address, device, subject, manner, network, first, hours, count)"
-                " VALUES (?,?,?,?,?,?,?,?,?)",
-                (
-                    (row, *edge, network, first, pack(bits), count + counts.pop(row, 0))
-                    for edge, (network, count, row, first, bits) in self._new_edges.items()
-                ),
-            )
-        if self._new_hours:
-            many(
-                "UPDATE presence SET first=?, hours=?, count=count+? WHERE id=?",
-                (
-                    (first, pack(bits), self._counts.pop(row, 0), row)
-                    for row, (_, first, bits) in self._new_hours.items()
-                ),
-            )
-        if self._counts:
-            many("UPDATE presence SET count=count+? WHERE id=?", ((n, row) for row, n in self._counts.items()))
+            rows = []
+            for e in self._new_edges:
+                e.changed = False
+                hours = pack(e.bits)
+                rows.append(
+                    (e.row, e.address, e.device, e.record.id, int(e.manner), e.network, e.first, hours, e.pending)
+                )
+                e.pending = 0
+            columns = "(id, address, device, subject, manner, network, first, hours, count)"
+            insert(db, f"presence {columns}", rows)
+        if self._changed:
+            changed = []
+            for e in self._changed:
+                e.changed = False
+                changed.append((e.row, e.first, pack(e.bits), e.pending))
+                e.pending = 0
+            update(db, "presence", ("first=", "hours=", "count=count+"), changed)
+        if self._counted:
+            counts = []
+            for e in self._counted:
+                if e.pending:
+                    counts.append((e.row, e.pending))
+                    e.pending = 0
+            update(db, "presence", ("count=count+",), counts)
         self._clear_pending()
-        self._shrink()
 
-    def _shrink(self) -> None:
-        for cache in self._nodes.values():
-            if len(cache) > NODES_CACHED:
-                cache.clear()
-        if len(self._edges) > EDGES_CACHED:
-            self._edges.clear()
-        if len(self._records) > SUBJECTS_CACHED:
-            self._records.clear()
-        if len(self._on_address) > NODES_CACHED:
-            self._on_address.clear()
+    def finish(self) -> None:
+        """Writes everything pending at the end of a transaction, and forgets what has grown past its bounds."""
+        self.flush()
+        self._recall.shrink()
 
     # taking back
 
     def withdraw(self, member: int, key: bytes, first_hour: int, last_hour: int) -> tuple[int, frozenset[int]]:
         """As :meth:`daxa_registry.store.interface.Store.withdraw`."""
         self.flush()
-        row = self._db.execute(
-            "SELECT s.id FROM node n JOIN subject s ON s.key=n.id AND s.member=? WHERE n.fingerprint=? AND n.kind=1",
-            (member, key),
-        ).fetchone()
-        if row is None:
-            return 0, frozenset()
-        subject = int(row[0])
-        changed = 0
-        addresses: set[int] = set()
-        for presence, address, first, hours in self._db.execute(
-            "SELECT id, address, first, hours FROM presence WHERE subject=?", (subject,)
-        ).fetchall():
-            bits = unpack(hours)
-            left_first, left = without(first, bits, first_hour, last_hour)
-            if left == bits:
-                continue
-            changed += 1
-            addresses.add(address)
-            if left:
-                # The count of single hours is not kept: what is left of it is in proportion to the hours left.
-                share = left.bit_count() / bits.bit_count()
-                self._db.execute(
-                    "UPDATE presence SET first=?, hours=?, count=max(1, cast(count*? AS INTEGER)) WHERE id=?",
-                    (left_first, pack(left), share, presence),
-                )
-            else:
-                self._db.execute("DELETE FROM presence WHERE id=?", (presence,))
-        touched = {subject}
-        for address in addresses:
-            touched.update(
-                row[0]
-                for row in self._db.execute(
-                    "SELECT DISTINCT subject FROM presence WHERE address=? LIMIT ?", (address, self._hub_size)
-                )
-            )
-        self._recount(subject, addresses)
-        self._db.execute("DELETE FROM subject WHERE id=? AND sequence=0 AND addresses=0", (subject,))
-        self.forget()
-        self.changed_places.update(addresses)
-        return changed, frozenset(touched)
-
-    def _recount(self, subject: int, addresses: set[int]) -> None:
-        """Counters after a deletion, from the rows that are left."""
-        for address in addresses:
-            self._db.execute(
-                "UPDATE node SET subjects=(SELECT count(DISTINCT subject) FROM presence WHERE address=?1) WHERE id=?1",
-                (address,),
-            )
-        places: dict[int, int] = {}
-        used = 0
-        rows = self._db.execute("SELECT address, manner, first, hours FROM presence WHERE subject=?", (subject,))
-        for address, manner, first, hours in rows:
-            if manner == _USED:
-                # One absolute bit set per address, so that two devices in one hour are one hour.
-                places[address] = places.get(address, 0) | unpack(hours) << first % 100_000
-            else:
-                places.setdefault(address, 0)
-            used |= manner != _REJECTED
-        self._db.execute(
-            "UPDATE subject SET seen=?, hours=?, addresses=? WHERE id=?",
-            (int(used), sum(bits.bit_count() for bits in places.values()), len(places), subject),
-        )
+        changed, touched, addresses = withdraw(self._db, self._hub_size, member, key, first_hour, last_hour)
+        if changed:
+            self.forget()
+            self.changed_places.update(addresses)
+        return changed, touched

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from daxa_core.model import Manner
 from daxa_registry.decision.graph import Commonness, Neighbourhood, Place, Population, Presence, Subject
@@ -22,8 +22,10 @@ Row = tuple[int, int, int, int, int, int, bytes, int]
 class GraphReader:
     """Builds what :mod:`daxa_registry.decision.graph` describes; keeps places until the absorber changes them."""
 
-    def __init__(self, connection: sqlite3.Connection, hub_size: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, hub_size: int, count_seen: Callable[[], int]) -> None:
+        """``count_seen``: how many subjects were used or declared."""
         self._db = connection
+        self._count_seen = count_seen
         self._hub_size = hub_size
         self.forget()
 
@@ -60,8 +62,7 @@ class GraphReader:
     def population(self) -> Population:
         """Totals as of the last chunk of neighbourhoods, with the devices met so far."""
         if self._population is None:
-            total = self._db.execute("SELECT count(*) FROM subject WHERE seen > 0").fetchone()[0]
-            self._population = Population(int(total), self._devices)
+            self._population = Population(self._count_seen(), self._devices)
         return self._population
 
     def neighbourhoods(self, subjects: Sequence[int]) -> Iterator[Neighbourhood]:
@@ -70,7 +71,7 @@ class GraphReader:
             yield from self._chunk(subjects[start : start + CHUNK])
 
     def _chunk(self, wanted: Sequence[int]) -> Iterator[Neighbourhood]:
-        self._population = None  # counted once a chunk: counting for each subject would read the whole table each time
+        self._population = None
         for subject in wanted:
             self._subjects.pop(subject, None)
         self._load_subjects(wanted)

@@ -1,0 +1,94 @@
+"""Who is surely CLEAR without a look at the neighbourhood: what most keys are in most hours.
+
+A decision costs most where it finds nothing: a customer alone on a line of his own. So a store may tell what it knows of a
+subject at a glance, and this module says whether that already leaves only CLEAR. It refuses to say so wherever a full
+decision could say anything else: the glance bounds every feature, and each curve of the policy is taken at its largest within
+those bounds.
+
+- Nobody was there at the same time, and nobody was met on two addresses: one person, no operator.
+- No key failed with it, nor where it is used: no leak.
+- Its own networks and client stacks bound what can be said of many parties.
+
+>>> Quiet(default_policy()).surely_clear(Glance(1, False, False, False, 1, 1, False, False))  # doctest: +SKIP
+True
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from daxa_registry.decision.assess import HYPOTHESES, SILENT
+from daxa_registry.decision.features import FEATURES, Hypothesis
+from daxa_registry.decision.policy import Curve, Policy
+
+SHAPES_KEPT = 10_000
+
+
+class Glance(NamedTuple):
+    """What a store knows of a subject without reading its neighbourhood; it may overstate, and must never understate.
+
+    ``told``: a verdict on it was ever given. ``company``: on one of its addresses its party and another each have two hours of
+    use or more, or another party is on two of its addresses. ``refused``: its key failed somewhere, or any key where it is used.
+    ``stacks`` and ``networks`` are those it was used with and from; ``twice``: an hour stands on two of its edges;
+    ``lasting``: more than a day lies between its first hour and its last. A tuple, because there is one for each new hour.
+    """
+
+    subject: int
+    told: bool
+    company: bool
+    refused: bool
+    stacks: int
+    networks: int
+    twice: bool
+    lasting: bool
+
+
+class Quiet:
+    """One policy's answer, remembered by shape."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._known: dict[tuple[int, int, bool, bool], float] = {}
+
+    def surely_clear(self, glance: Glance) -> bool:
+        """Whether a decision now could only say CLEAR, and nothing else was said before."""
+        return not glance.told and self.highest(glance) < self._policy.levels.monitor
+
+    def highest(self, glance: Glance) -> float:
+        """The largest score that a decision could give; infinite where the glance does not bound it."""
+        if glance.company or glance.refused:
+            return math.inf
+        shape = glance[4:]
+        known = self._known.get(shape)
+        if known is None:
+            if len(self._known) >= SHAPES_KEPT:
+                self._known.clear()
+            known = self._known[shape] = self._of_shape(*shape)
+        return known
+
+    def _of_shape(self, stacks: int, networks: int, twice: bool, lasting: bool) -> float:
+        """The largest score that many parties can give; the two others are silent."""
+        parties = SILENT
+        if networks >= 2:
+            most = {
+                "stacks": max(stacks, 1),
+                "networks": networks,
+                "parties": max(min(stacks, networks), 1),
+                "concurrency": float(twice),
+                "crossfire": float(twice),
+                "interleaving": math.sqrt(networks * (networks - 1)) if lasting else 0.0,
+                "diversity": networks,
+                "hosts": 0.0,  # hosts are company
+            }
+            weights = self._policy.weights[Hypothesis.PARTIES]
+            total = sum(_largest(curve, most.get(FEATURES[curve.feature].name, math.inf)) for curve in weights.curves)
+            parties = weights.prior + total
+        silent = math.exp(SILENT) * (len(HYPOTHESES) - 1)
+        return math.log(math.exp(parties) + silent)
+
+
+def _largest(curve: Curve, most: float) -> float:
+    """The largest value of a curve from 0 up to ``most``."""
+    within = [value for knot, value in zip(curve.knots, curve.values, strict=True) if 0 <= knot <= most]
+    return max(curve(0.0), curve(most), *within)

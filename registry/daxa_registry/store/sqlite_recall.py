@@ -1,0 +1,192 @@
+"""What the writer has read of the file or written to it, by fingerprint and by id; each of its tables is bounded.
+
+A batch's unknown fingerprints, subjects and addresses are read with one query for hundreds of them. An address whose edges are
+not written yet always has its ledger here, so a ledger is only ever read when the file is complete for it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from daxa_core.errors import DaxaError
+from daxa_core.model import Kind, Level, Manner, Sighting
+
+from .hours import unpack
+from .sqlite_memory import Edge, Ledger, Record
+
+KINDS = ((Kind.KEY, "key"), (Kind.ADDRESS, "address"), (Kind.NETWORK, "network"), (Kind.DEVICE, "device"),
+         (Kind.HOLDER, "holder"))  # fmt: skip
+_PLACES = (0, 1, 2, 6, 7)
+"""Where these stand in a Sighting."""
+_MANNERS = {int(manner): manner for manner in Manner}
+NODES_KEPT = 1_000_000
+EDGES_KEPT = 300_000
+SUBJECTS_KEPT = 150_000
+ADDRESSES_KEPT = 300_000
+AT_ONCE = 500
+
+EdgesByPrint = dict[tuple[bytes, bytes, bytes | None], Edge]
+"""By key, address and device."""
+
+
+class Recall:
+    """The writer's memory; see :class:`.sqlite_absorb.Absorber`, which alone changes it."""
+
+    def __init__(self, connection: sqlite3.Connection, hub_size: int) -> None:
+        self._db = connection
+        self._hub_size = hub_size
+        self.forget()
+
+    def forget(self) -> None:
+        """Drops all of it."""
+        self.nodes: list[dict[bytes, int]] = [{} for _ in range(len(Kind) + 1)]  # by the kind's number
+        self._edges: dict[int, tuple[EdgesByPrint, EdgesByPrint, EdgesByPrint]] = {}
+        self.records: dict[tuple[int, int], Record] = {}
+        self.by_id: dict[int, Record] = {}
+        self.on_address: dict[int, int] = {}
+        self.ledgers: dict[int, Ledger | None] = {}
+        self.refused_keys: dict[int, bool] = {}
+        self._pairs: set[tuple[int, int]] = set()
+
+    def shrink(self) -> None:
+        """Drops what has grown past its bound. Only after everything was written."""
+        for nodes in self.nodes:
+            if len(nodes) > NODES_KEPT:
+                nodes.clear()
+        if len(self.by_id) > SUBJECTS_KEPT or sum(len(t) for three in self._edges.values() for t in three) > EDGES_KEPT:
+            self._edges.clear()
+            self.records.clear()
+            self.by_id.clear()
+            self.refused_keys.clear()
+        if len(self.ledgers) > ADDRESSES_KEPT:
+            self.ledgers.clear()
+            self.on_address.clear()
+            self._pairs.clear()
+
+    def edges_of(self, member: int) -> tuple[EdgesByPrint, EdgesByPrint, EdgesByPrint]:
+        """A member's edges by manner: used, rejected, declared."""
+        return self._edges.setdefault(member, ({}, {}, {}))
+
+    def born(self, node: int, kind: Kind) -> None:
+        """A node that was made just now: all that can be known of it is."""
+        if kind is Kind.ADDRESS:
+            self.on_address[node] = 0
+            ledger = self.ledgers[node] = Ledger()
+            ledger.devices = set()
+        elif kind is Kind.KEY:
+            self.refused_keys[node] = False
+
+    def ledger(self, address: int) -> Ledger | None:
+        """The ledger of an address; None past the hub size."""
+        if address not in self.ledgers:
+            self._learn_places([address])
+        return self.ledgers[address]
+
+    def subjects_on(self, address: int) -> int:
+        """How many subjects were seen on an address, those not yet written included."""
+        if address not in self.on_address:
+            self._learn_places([address])
+        return self.on_address[address]
+
+    def key_refused(self, key: int) -> bool:
+        """Whether a key ever failed, at any member."""
+        known = self.refused_keys.get(key)
+        if known is None:
+            row = self._db.execute(
+                "SELECT 1 FROM subject s JOIN presence p ON p.subject=s.id WHERE s.key=? AND p.manner=2 LIMIT 1", (key,)
+            ).fetchone()
+            known = self.refused_keys[key] = row is not None
+        return known
+
+    def new_pair(self, address: int, device: int) -> bool:
+        """Whether a device is on an address for the first time; from now on it is not."""
+        ledger = self.ledgers.get(address)
+        if ledger is not None and ledger.devices is not None:
+            if device in ledger.devices:
+                return False
+            ledger.devices.add(device)
+            return True
+        pair = (address, device)
+        if pair in self._pairs:
+            return False
+        self._pairs.add(pair)
+        row = self._db.execute("SELECT 1 FROM presence WHERE address=? AND device=? LIMIT 1", pair).fetchone()
+        return row is None
+
+    # reading
+
+    def learn(
+        self, member: int, sightings: Sequence[Sighting], check: Callable[[Sequence[bytes]], Mapping[bytes, DaxaError]]
+    ) -> Mapping[bytes, DaxaError]:
+        """Reads all that the file has of these sightings' nodes, subjects, edges and addresses.
+
+        Answers the fingerprints that no stored node has and that may not be stored.
+        """
+        unknown: list[bytes] = []
+        for (kind, _), place in zip(KINDS, _PLACES, strict=True):
+            nodes = self.nodes[kind]
+            prints = (sighting[place] for sighting in sightings)
+            wanted = {print_ for print_ in prints if isinstance(print_, bytes)} - nodes.keys()
+            if wanted:
+                nodes.update(
+                    self._select("SELECT fingerprint, id FROM node WHERE kind=? AND fingerprint IN ({})", wanted, kind)
+                )
+                unknown += wanted - nodes.keys()
+        keys, addresses = self.nodes[Kind.KEY], self.nodes[Kind.ADDRESS]
+        self._learn_subjects(member, {s.key: keys[s.key] for s in sightings if s.key in keys})
+        places = (addresses[s.address] for s in sightings if s.address in addresses)
+        self._learn_places({place for place in places if place not in self.ledgers})
+        return check(unknown) if unknown else {}
+
+    def _learn_subjects(self, member: int, keys: Mapping[bytes, int]) -> None:
+        wanted = {key: print_ for print_, key in keys.items() if (key, member) not in self.records}
+        found: list[int] = []
+        query = (
+            "SELECT s.id, s.key, s.account, s.holder, n.fingerprint, s.seen, s.hours, s.level, s.sequence"
+            " FROM subject s LEFT JOIN node n ON n.id=s.holder WHERE s.member=? AND s.key IN ({})"
+        )
+        for subject, key, account, holder, holder_print, seen, hours, level, sequence in self._select(
+            query, wanted, member
+        ):
+            record = self.records[key, member] = self.by_id[subject] = Record(subject, key, wanted[key], member)
+            record.account, record.holder, record.holder_print = account, holder, holder_print
+            record.seen, record.hours = seen, hours
+            record.level, record.sequence = Level(level), sequence
+            found.append(subject)
+        for subject, row, address, device, manner, network, first, hours in self._select(
+            "SELECT subject, id, address, device, manner, network, first, hours FROM presence WHERE subject IN ({})",
+            found,
+        ):
+            record = self.by_id[subject]
+            record.keep(Edge(record, address, device, _MANNERS[manner], network, row, first, unpack(hours)))
+
+    def _learn_places(self, addresses: Iterable[int]) -> None:
+        calm: list[int] = []
+        for address, subjects in self._select("SELECT id, subjects FROM node WHERE id IN ({})", addresses):
+            self.on_address.setdefault(address, subjects)
+            if self.on_address[address] > self._hub_size:
+                self.ledgers[address] = None
+            else:
+                self.ledgers[address] = Ledger()
+                calm.append(address)
+        query = (
+            "SELECT p.address, p.manner, p.first, p.hours, s.member, s.key, s.account, s.holder"
+            " FROM presence p JOIN subject s ON s.id=p.subject WHERE p.address IN ({})"
+        )
+        for address, manner, first, hours, member, key, account, holder in self._select(query, calm):
+            ledger = self.ledgers[address]
+            assert ledger is not None
+            if manner == Manner.REJECTED:
+                ledger.refused = True
+            elif manner == Manner.USED:
+                bits = unpack(hours)
+                who = holder or (member, account or b"key %d" % key)
+                for hour in {first, first + bits.bit_length() - 1}:
+                    ledger.note(who, hour)
+
+    def _select(self, query: str, values: Iterable[object], *before: object) -> Iterator[tuple]:  # type: ignore[type-arg]
+        listed = list(values)
+        for start in range(0, len(listed), AT_ONCE):
+            part = listed[start : start + AT_ONCE]
+            yield from self._db.execute(query.format(",".join("?" * len(part))), [*before, *part])

@@ -1,0 +1,79 @@
+"""Taking back what a member said of one of its keys, and the counters of what is left."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from daxa_core.model import Manner
+
+from .hours import pack, unpack, without
+
+
+def withdraw(
+    database: sqlite3.Connection, hub_size: int, member: int, key: bytes, first_hour: int, last_hour: int
+) -> tuple[int, frozenset[int], set[int]]:
+    """How many presences were shortened or deleted, the subjects whose evidence that changed, and the addresses.
+
+    As :meth:`daxa_registry.store.interface.Store.withdraw`; everything pending must have been written.
+    """
+    row = database.execute(
+        "SELECT s.id FROM node n JOIN subject s ON s.key=n.id AND s.member=? WHERE n.fingerprint=? AND n.kind=1",
+        (member, key),
+    ).fetchone()
+    if row is None:
+        return 0, frozenset(), set()
+    subject = int(row[0])
+    changed = 0
+    addresses: set[int] = set()
+    for presence, address, first, hours in database.execute(
+        "SELECT id, address, first, hours FROM presence WHERE subject=?", (subject,)
+    ).fetchall():
+        bits = unpack(hours)
+        left_first, left = without(first, bits, first_hour, last_hour)
+        if left == bits:
+            continue
+        changed += 1
+        addresses.add(address)
+        if left:
+            # The count of single hours is not kept: what is left of it is in proportion to the hours left.
+            share = left.bit_count() / bits.bit_count()
+            database.execute(
+                "UPDATE presence SET first=?, hours=?, count=max(1, cast(count*? AS INTEGER)) WHERE id=?",
+                (left_first, pack(left), share, presence),
+            )
+        else:
+            database.execute("DELETE FROM presence WHERE id=?", (presence,))
+    touched = {subject}
+    for address in addresses:
+        touched.update(
+            row[0]
+            for row in database.execute(
+                "SELECT DISTINCT subject FROM presence WHERE address=? LIMIT ?", (address, hub_size)
+            )
+        )
+    _recount(database, subject, addresses)
+    database.execute("DELETE FROM subject WHERE id=? AND sequence=0 AND addresses=0", (subject,))
+    return changed, frozenset(touched), addresses
+
+
+def _recount(database: sqlite3.Connection, subject: int, addresses: set[int]) -> None:
+    """Counters after a deletion, from the rows that are left."""
+    for address in addresses:
+        database.execute(
+            "UPDATE node SET subjects=(SELECT count(DISTINCT subject) FROM presence WHERE address=?1) WHERE id=?1",
+            (address,),
+        )
+    places: dict[int, int] = {}
+    used = 0
+    rows = database.execute("SELECT address, manner, first, hours FROM presence WHERE subject=?", (subject,))
+    for address, manner, first, hours in rows:
+        if manner == Manner.USED:
+            # One absolute bit set per address, so that two devices in one hour are one hour.
+            places[address] = places.get(address, 0) | unpack(hours) << first % 100_000
+        else:
+            places.setdefault(address, 0)
+        used |= manner != Manner.REJECTED
+    database.execute(
+        "UPDATE subject SET seen=?, hours=?, addresses=? WHERE id=?",
+        (int(used), sum(bits.bit_count() for bits in places.values()), len(places), subject),
+    )
