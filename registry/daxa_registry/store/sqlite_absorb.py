@@ -181,12 +181,11 @@ class Absorber:
             record.holder_print = holder
         if (sighting.account or record.account, holder_id) == (record.account, record.holder):
             return
-        if record.edges:
-            self.flush()  # the ledgers are read anew from the file
-            for address in record.addresses:
-                self._recall.ledgers.pop(address, None)
         record.account, record.holder = sighting.account or record.account, holder_id
         self._touch(record)
+        self.flush()  # for the ledgers are read anew from the file
+        for address in record.addresses:
+            self._recall.ledgers.pop(address, None)
         self.changed_places.update(record.addresses)
         moved.add(record.id)
 
