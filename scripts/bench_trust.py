@@ -62,7 +62,7 @@ def take(folder: Path, sightings: list[Sighting], signed: bool) -> tuple[float, 
     make(folder, "bench.example", 0)
     store = SqliteStore(folder / "registry.sqlite")
     log = Log(store, Signer(folder / "signing.json")) if signed else None
-    intake = Intake(store, Matcher(store, default_policy(), log), check_element=lambda _: None)
+    intake = Intake(store, Matcher(store, default_policy(), log), check=lambda _: {})
     batches = [
         Submission("upbit", secrets.token_bytes(16), secrets.token_bytes(32), sightings[start : start + BATCH])
         for start in range(0, len(sightings), BATCH)
