@@ -29,6 +29,8 @@ from blake3 import blake3
 from daxa_core.model import FINGERPRINT_BYTES
 from daxa_core.pseudonym import derive_key
 
+from . import _forks
+
 LOG = logging.getLogger("daxa_client")
 IN_MEMORY = 200_000
 ON_DISK = 5_000_000
@@ -73,7 +75,10 @@ class FingerprintCache:
         self._complained = -_SECONDS_BETWEEN_COMPLAINTS
         self._used = self._stored = 0
         self._touched: set[bytes] = set()
-        self._db = self._open() if path else None
+        self._db: sqlite3.Connection | None = None
+        _forks.register(self)
+        with self._lock:
+            self._db = self._open() if path else None
 
     def get(self, canonicals: Sequence[bytes]) -> dict[bytes, bytes]:
         """Those that are known, by their canonical bytes."""
@@ -111,6 +116,14 @@ class FingerprintCache:
             if self._db is not None:
                 self._db.close()
                 self._db = None
+
+    def before_fork(self) -> None:
+        """Waits until nobody uses the file; a child process must not use this object any more."""
+        self._lock.acquire()
+
+    def after_fork(self) -> None:
+        """Ends what :meth:`before_fork` began."""
+        self._lock.release()
 
     def _tag(self, digest: bytes, element: bytes) -> bytes:
         # A flipped bit would be a fingerprint that silently never matches, and nobody could see why.

@@ -209,6 +209,16 @@ class RegistryClient:
         """
         return enforcement.appeal(self._registry, self._config.parameters.key_version, verdict, ground, reference)
 
+    def verdict_digest(self, at_sequence: int) -> tuple[bytes, int]:
+        """The digest of this member's verdicts as they stood at a sequence, and the newest sequence there is.
+
+        For whoever keeps a table by :meth:`watch`: :func:`daxa_core.pseudonym.verdict_digest` of it must be the same. Raises
+        InvalidInput CURSOR_OUT_OF_RANGE for a sequence that this registry never reached.
+        """
+        request = verdict_pb2.GetVerdictDigestRequest(at_sequence=checked_sequence(at_sequence))
+        response = self._registry.verdict_digest(request)
+        return response.digest, response.head_sequence
+
     def raw_key(self, fingerprint: bytes) -> str | None:
         """The raw key behind a fingerprint, where this process has submitted or looked it up; it is kept in memory alone."""
         return self._raw_keys.find(fingerprint)

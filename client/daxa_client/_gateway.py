@@ -3,14 +3,17 @@
     gateway = Gateway.from_file("client.toml")
     ...
     gateway.observe(access_key, peer_address, account=customer, device=Device(user_agent=user_agent))
+    if gateway.verdict(access_key).level >= Level.REVOKE: ...
 
 Nothing runs before the first call, so an application server may load it before it forks. Of the processes that share a state
-folder one ships for all, whichever has the lock; another takes over when it ends.
+folder one ships for all, whichever has the lock; another takes over when it ends, unless it was forked off by one that was
+already at work: gRPC does not survive a fork.
 """
 
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import fcntl
 import os
 import threading
@@ -22,25 +25,29 @@ from pathlib import Path
 from types import TracebackType
 
 from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, Unavailable
-from daxa_core.model import Device, Manner
+from daxa_core.model import Device, Manner, Verdict
 
+from . import _forks
 from ._client import RegistryClient
 from ._complaints import Complaints
 from ._config import ClientConfig, read_config
 from ._observer import Observer
 from ._shipper import Shipper
 from ._spool import Spool
+from ._submission import SubmitResult
+from ._verdict_feed import OnVerdict, VerdictFeed, tell
+from ._verdict_table import VerdictTable
 
 SHIP_COUNTS_SECONDS = 600
 _LEAD_SECONDS = 1.0
-_GATEWAYS: weakref.WeakSet[Gateway] = weakref.WeakSet()
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayHealth:
     """How it goes: numbers of sightings since this process began, or since the spool did where they are the spool's.
 
-    ``problem`` is what keeps sightings from being shipped, empty where nothing does or another process ships.
+    ``problem`` is what keeps sightings from being shipped, ``verdicts_problem`` what keeps verdicts from coming; they are empty
+    where nothing does, or another process does that work. ``verdicts`` is how many keys have one.
     """
 
     ships: bool
@@ -55,6 +62,8 @@ class GatewayHealth:
     refused_by_registry: Mapping[str, int]
     evaluators: Mapping[str, str]
     problem: str
+    verdicts: int
+    verdicts_problem: str
 
 
 class Gateway:
@@ -71,11 +80,22 @@ class Gateway:
         self._spool = Spool(
             self._state / "spool.sqlite", config.account_secret, config.spool_megabytes, self._complaints
         )
+        self._table = VerdictTable(
+            self._state / "verdicts.sqlite", config.account_secret, config.parameters.digest, self._complaints
+        )
+        self._callbacks: list[OnVerdict] = []
+        try:
+            self._table.load()
+        except DaxaError as error:
+            self._complaints.say("verdicts", f"no verdicts until the registry sends them: {error}")
         self._closed = False
         self._stop = threading.Event()
         self._inherited: list[object] = []
+        self._may_lead = True
+        self._pid = os.getpid()
+        self._leading = threading.Lock()
         self._reset()
-        _GATEWAYS.add(self)
+        _forks.register(self)
         atexit.register(_close, weakref.ref(self))
 
     @classmethod
@@ -113,6 +133,24 @@ class Gateway:
             key, address, manner=manner, device=device, account=account, holder=holder, when=when
         )
 
+    def verdict(self, key: str) -> Verdict:
+        """The verdict on one of this member's keys, out of memory: less than a microsecond; never waits, never raises.
+
+        CLEAR with no fingerprint where there is none, where it holds no longer, or where nobody on this host has seen the key.
+        """
+        if not self._started:
+            self._start()
+        return self._table.verdict(key)
+
+    def on_verdict(self, callback: OnVerdict) -> OnVerdict:
+        """Calls ``callback(key, verdict)`` for every change from now on, at least once, in a thread of its own.
+
+        It is called in every process that shares the state folder. ``key`` is None where no process of this host has seen the
+        key yet; it is called again once one has. Answers the callback, so that it can be written as a decorator.
+        """
+        self._callbacks.append(callback)
+        return callback
+
     def flush(self, mark: tuple[str, str] | None = None) -> None:
         """Waits until what was observed is on the disk. Raises Unavailable where the disk does not take it.
 
@@ -138,9 +176,11 @@ class Gateway:
             return
         self._closed, self._started = True, False
         self._stop.set()
-        shipper, client = self._shipper, self._client
+        shipper, feed, client = self._shipper, self._feed, self._client
         if shipper is not None:
             shipper.stop()
+        if feed is not None:
+            feed.stop()
         if client is not None:
             client.close()
         for thread in self._threads:
@@ -150,11 +190,12 @@ class Gateway:
         except DaxaError as error:
             self._complaints.say("close", f"what was observed last is lost: {error}")
         self._spool.close()
+        self._table.close()
 
     def health(self) -> GatewayHealth:
         """How it goes. Raises Unavailable where the spool cannot be read."""
         counts, state = self._observer.counts(), self._spool.state()
-        shipper, client = self._shipper, self._client
+        shipper, feed, client = self._shipper, self._feed, self._client
         return GatewayHealth(
             ships=shipper is not None,
             combinations=counts.combinations,
@@ -168,6 +209,8 @@ class Gateway:
             refused_by_registry=dict(shipper.refused) if shipper else {},
             evaluators=client.health() if client else {},
             problem=shipper.problem if shipper else "",
+            verdicts=len(self._table),
+            verdicts_problem=feed.problem if feed else "",
         )
 
     # what runs behind it
@@ -181,15 +224,34 @@ class Gateway:
         self._threads: list[threading.Thread] = []
         self._client: RegistryClient | None = None
         self._shipper: Shipper | None = None
+        self._feed: VerdictFeed | None = None
         self._lead: int | None = None
 
-    def _after_fork(self) -> None:
+    def before_fork(self) -> None:
+        """Waits until no thread is just about to take the lead."""
+        self._leading.acquire()
+
+    def after_fork(self) -> None:
+        """Ends what :meth:`before_fork` began."""
+        self._leading.release()
+        if os.getpid() != self._pid:
+            self._pid = os.getpid()
+            self._begin_in_child()
+
+    def _begin_in_child(self) -> None:
         """In the child: the parent's threads are not here, its connections must not be touched, and it tells what it saw."""
-        self._inherited += [self._client, self._shipper]
+        self._inherited += [
+            self._client,
+            self._shipper,
+            self._feed,
+        ]  # letting go of them would touch what is the parent's
+        if self._started:
+            self._may_lead = False  # gRPC may be in use, and does not survive a fork: who was started first leads
         if self._lead is not None:
             os.close(self._lead)  # the lock stays the parent's
         self._reset()
         self._observer.after_fork()
+        self._table.after_fork()
 
     def _start(self) -> bool:
         """Whether there is somebody to observe for: False once it is closed."""
@@ -262,6 +324,8 @@ class Gateway:
             try:
                 if self._take_lead():
                     self._ship()
+                else:
+                    tell(self._callbacks, self._table.refresh())
             except DaxaError as error:
                 self._complaints.say("lead", f"sightings wait in the spool: {error}")
             except Exception as error:  # noqa: BLE001 - this thread must not end
@@ -274,39 +338,52 @@ class Gateway:
     def _take_lead(self) -> bool:
         if self._lead is not None:
             return True
-        if any(self._inherited):
-            return False  # gRPC was in use before this process was forked off, and does not survive that
-        try:
-            self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lead = os.open(self._state / "lead.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            wanted = f"a folder that can be written to, got {type(error).__name__}"
-            raise Unavailable(ErrorCode.UNAVAILABLE, "gateway.state", wanted) from None
-        try:
-            fcntl.flock(lead, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lead)
+        if not self._may_lead:
             return False
-        self._lead = lead
+        with self._leading:
+            try:
+                self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
+                lead = os.open(self._state / "lead.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                wanted = f"a folder that can be written to, got {type(error).__name__}"
+                raise Unavailable(ErrorCode.UNAVAILABLE, "gateway.state", wanted) from None
+            try:
+                fcntl.flock(lead, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(lead)
+                return False
+            self._lead = lead
         return True
 
     def _ship(self) -> None:
-        with RegistryClient(self._config) as client:
-            shipper = Shipper(self._spool, client, self._complaints)
-            self._client, self._shipper = client, shipper
-            if not self._stop.is_set():
-                shipper.run()
+        self._table.load()
+        with RegistryClient(dataclasses.replace(self._config, cursor=None)) as client:
+            shipper = Shipper(self._spool, client, self._complaints, self._answered)
+            feed = VerdictFeed(client, self._table, self._complaints, self._callbacks)
+            self._client, self._shipper, self._feed = client, shipper, feed
+            following = threading.Thread(target=feed.run, name="daxa-verdicts", daemon=True)
+            try:
+                if not self._stop.is_set():
+                    following.start()
+                    shipper.run()
+            finally:
+                feed.stop()
+                client.close()
+                if following.ident is not None:
+                    following.join(self._config.deadline_seconds)
+
+    def _answered(self, result: SubmitResult) -> None:
+        """The registry has taken sightings of these keys: their fingerprints are known now."""
+        try:
+            tell(
+                self._callbacks,
+                self._table.learn((verdict.key, key) for key, verdict in result.verdicts.items()),
+            )
+        except DaxaError as error:
+            self._complaints.say("learn", f"verdicts may come without their keys for now: {error}")
 
 
 def _close(reference: weakref.ref[Gateway]) -> None:
     gateway = reference()
     if gateway is not None:
         gateway.close()
-
-
-def _after_fork_in_child() -> None:
-    for gateway in list(_GATEWAYS):
-        gateway._after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

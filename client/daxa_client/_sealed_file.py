@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,11 +18,11 @@ from typing import Any
 from daxa_core.errors import ErrorCode, Unavailable
 from daxa_core.pseudonym import derive_key
 
+from . import _forks
 from ._complaints import Complaints
 
 _NONCE_BYTES = 12
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_OPEN_FILES: weakref.WeakSet[SealedFile] = weakref.WeakSet()
 
 
 class Unreadable(Exception):
@@ -52,15 +51,15 @@ class SealedFile:
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
         self._inode = 0
-        _OPEN_FILES.add(self)
+        _forks.register(self)
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, writes: bool = True) -> Iterator[sqlite3.Connection]:
         """Everything inside is on the disk together when the block ends, or nothing. Raises Unavailable naming the file."""
         with self._lock:
             try:
                 database = self._connected()
-                database.execute("BEGIN IMMEDIATE")
+                database.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
                 try:
                     yield database
                     database.execute("COMMIT")
@@ -77,6 +76,15 @@ class SealedFile:
         """Closes the connection; it is opened again where the file is used again."""
         with self._lock:
             self._disconnect()
+
+    def before_fork(self) -> None:
+        """A connection does not survive a fork: it is closed, and nobody opens another until :meth:`after_fork`."""
+        self._lock.acquire()
+        self._disconnect()
+
+    def after_fork(self) -> None:
+        """Ends what :meth:`before_fork` began."""
+        self._lock.release()
 
     def seal(self, data: bytes, label: bytes) -> bytes:
         """The data so that nobody reads or changes it, or puts it under another label, without the member's secret."""
@@ -186,18 +194,3 @@ _WHY = {"broken": "torn", "newer": "of a newer version than this program"}
 def _is_broken(error: sqlite3.Error) -> bool:
     """Whether the file itself is wrong; a lock or a full disk passes."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN
-
-
-def _before_fork() -> None:
-    for file in list(_OPEN_FILES):
-        file._lock.acquire()
-        file._disconnect()
-
-
-def _after_fork() -> None:
-    for file in list(_OPEN_FILES):
-        if file._lock.locked():
-            file._lock.release()
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

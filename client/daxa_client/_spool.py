@@ -109,7 +109,7 @@ class Spool:
 
     def mark(self, name: str) -> str | None:
         """The value last kept under that name. Raises Unavailable."""
-        with self._file.transaction() as database:
+        with self._file.transaction(writes=False) as database:
             row = database.execute("SELECT value FROM mark WHERE name=?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
@@ -150,7 +150,7 @@ class Spool:
 
     def state(self) -> SpoolState:
         """What is in it. Raises Unavailable."""
-        with self._file.transaction() as database:
+        with self._file.transaction(writes=False) as database:
             one = database.execute("SELECT count(*), coalesce(min(due), 0) FROM sighting").fetchone()
             two = database.execute("SELECT coalesce(sum(rows), 0), coalesce(min(place), 0) FROM batch").fetchone()
             totals = dict(database.execute("SELECT name, number FROM total").fetchall())

@@ -23,7 +23,8 @@ from daxa_api.v1 import (
 from daxa_core import codec, group, oprf, suite
 from daxa_core.envelope import VERDICT_TYPE, SigningKey
 from daxa_core.errors import DaxaError
-from daxa_core.model import Kind
+from daxa_core.model import Kind, Level
+from daxa_core.pseudonym import verdict_digest
 from daxa_registry.keys.pki import Issued
 from daxa_registry.keys.shares import ShareFile, read_parameters, read_share
 from daxa_registry.keys.signing import SigningKeys, VerdictSigner
@@ -138,6 +139,10 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
         self.over = threading.Event()
         """Set when the last stream is over, whoever ended it."""
         self.look_up = _all_clear
+        self.later: list[list[types_pb2.Verdict]] = []
+        """Messages for the stream that stays open."""
+        self.told: list[types_pb2.Verdict] = []
+        """What was streamed, in order; the digest is over it, and a stream that nobody wrote begins with it."""
 
     def _stumble(self, context: grpc.ServicerContext) -> None:
         error = self.errors.pop(0) if self.errors else None
@@ -163,6 +168,15 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
         self._stumble(context)
         return self.look_up(request)
 
+    def GetVerdictDigest(
+        self, request: verdict_pb2.GetVerdictDigestRequest, context: grpc.ServicerContext
+    ) -> verdict_pb2.GetVerdictDigestResponse:
+        newest = {v.key: v for v in self.told if v.sequence <= request.at_sequence}
+        listed = sorted((v.sequence, Level(v.level - 1), v.key) for v in newest.values())
+        return verdict_pb2.GetVerdictDigestResponse(
+            digest=verdict_digest(listed), keys=len(listed), head_sequence=request.at_sequence
+        )
+
     def WatchVerdicts(
         self, request: verdict_pb2.WatchVerdictsRequest, context: grpc.ServicerContext
     ) -> Iterator[verdict_pb2.WatchVerdictsResponse]:
@@ -172,12 +186,19 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
             over.set()
         self._stumble(context)
         yield verdict_pb2.WatchVerdictsResponse(head_sequence=99)
+        if not self.streams:
+            again = [verdict for verdict in self.told if verdict.sequence > request.after_sequence]
+            yield verdict_pb2.WatchVerdictsResponse(verdicts=again, head_sequence=99)
         for verdicts in self.streams.pop(0) if self.streams else []:
+            self.told += verdicts
             yield verdict_pb2.WatchVerdictsResponse(verdicts=verdicts, head_sequence=99)
         if self.streams:
             context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
         while context.is_active() and not self.ended.wait(0.02):
-            pass
+            while self.later:
+                verdicts = self.later.pop(0)
+                self.told += verdicts
+                yield verdict_pb2.WatchVerdictsResponse(verdicts=verdicts, head_sequence=99)
 
 
 def _all_taken(request: sighting_pb2.SubmitSightingsRequest) -> sighting_pb2.SubmitSightingsResponse:

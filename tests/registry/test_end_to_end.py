@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import deployment
-from daxa_client import Device, Level, RawSighting, RegistryClient
+from daxa_client import Device, Gateway, InvalidInput, Level, RawSighting, RegistryClient
 
 HOUR = int(time.time()) // 3_600
 STACK = Device("ccxt/4.4.98 (python)", "t13d1516h2_8daaf6152771_02713d6af862")
@@ -97,6 +97,33 @@ def test_what_was_answered_survives_a_kill_and_the_watch_goes_on(
     processes[3].kill()
     with sqlite3.connect(folder / "registry/data/registry.sqlite") as database:
         assert (taken.accepted,) == database.execute("SELECT sum(count) FROM presence").fetchone()
+
+
+def test_a_gateways_table_is_what_the_registry_holds(running: tuple[Path, list[deployment.Process]]) -> None:
+    """Observed in the gateway, decided in the registry, found by raw key in memory; the digests of both sides are the same."""
+    folder, _ = running
+    with Gateway.from_file(folder / "members/upbit/client.toml") as gateway, client(folder, "upbit") as upbit:
+        for seen in ring("upbit"):
+            gateway.observe(
+                seen.key,
+                seen.address,
+                device=seen.device,
+                account=seen.account,
+                holder=seen.holder,
+                when=seen.hour * 3_600.0,
+            )
+        assert gateway.drain(60)
+        limit = time.monotonic() + 60
+        while time.monotonic() < limit:
+            theirs, head = upbit.verdict_digest(gateway._table.cursor)
+            if head and head == gateway._table.cursor:
+                break
+            time.sleep(0.05)
+        assert theirs == gateway._table.digest()
+        keys = [f"upbit-key-{i}" for i in range(4)]
+        assert {key: gateway.verdict(key) for key in keys} == upbit.verdicts(keys)
+        with pytest.raises(InvalidInput, match="CURSOR_OUT_OF_RANGE: at_sequence: 0 to "):
+            upbit.verdict_digest(head + 1_000)
 
 
 def test_a_dead_evaluator_is_passed_over_and_named(running: tuple[Path, list[deployment.Process]]) -> None:

@@ -185,6 +185,22 @@ def test_verdicts_come_in_sequence_by_member(reopen: Open) -> None:
     assert (Level(3), 3) == (store.standings([subject])[subject].level, store.standings([subject])[subject].sequence)
 
 
+def test_the_newest_verdicts_at_a_sequence(reopen: Open) -> None:
+    """Of a span, those that no later one up to the sequence replaces; as it stood then, not as it stands now."""
+    store = reopen()
+    with store.transaction():
+        member, other = store.member_id("upbit"), store.member_id("bithumb")
+        one, two = sorted(store.absorb(member, [seen("k", "a"), seen("l", "a")], fine).moved)
+        [stranger] = store.absorb(other, [seen("k", "a")], fine).moved
+        for n, subject in ((1, one), (2, two), (3, one)):
+            store.append_verdict(StoredVerdict(subject, member, n, Level(n), 50 + n, b"", b""))
+        store.append_verdict(StoredVerdict(stranger, other, 1, Level.WARN, 60, b"", b""))
+    assert store.newest_verdicts(member, 1, 9, 3) == [(2, Level(2), fp("l")), (3, Level(3), fp("k"))]
+    assert store.newest_verdicts(member, 1, 9, 2) == [(1, Level(1), fp("k")), (2, Level(2), fp("l"))]
+    assert store.newest_verdicts(member, 3, 9, 3) == [(3, Level(3), fp("k"))]
+    assert store.newest_verdicts(member, 1, 9, 0) == []
+
+
 def test_a_change_is_kept_with_all_that_it_rested_on(reopen: Open) -> None:
     """Body, evidence, the state before and what the exchange did come back by member and sequence; another's do not."""
     store = reopen()

@@ -65,6 +65,22 @@ class BatchGetVerdictsResponse(_message.Message):
     verdicts: _containers.RepeatedCompositeFieldContainer[_types_pb2.Envelope]
     def __init__(self, verdicts: _Optional[_Iterable[_Union[_types_pb2.Envelope, _Mapping]]] = ...) -> None: ...
 
+class GetVerdictDigestRequest(_message.Message):
+    __slots__ = ("at_sequence",)
+    AT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    at_sequence: int
+    def __init__(self, at_sequence: _Optional[int] = ...) -> None: ...
+
+class GetVerdictDigestResponse(_message.Message):
+    __slots__ = ("digest", "keys", "head_sequence")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    HEAD_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    digest: bytes
+    keys: int
+    head_sequence: int
+    def __init__(self, digest: _Optional[bytes] = ..., keys: _Optional[int] = ..., head_sequence: _Optional[int] = ...) -> None: ...
+
 class WatchVerdictsRequest(_message.Message):
     __slots__ = ("after_sequence",)
     AFTER_SEQUENCE_FIELD_NUMBER: _ClassVar[int]

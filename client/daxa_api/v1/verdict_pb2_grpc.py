@@ -55,6 +55,11 @@ class VerdictServiceStub(object):
                 request_serializer=daxa__api_dot_v1_dot_verdict__pb2.AppealRequest.SerializeToString,
                 response_deserializer=daxa__api_dot_v1_dot_verdict__pb2.AppealResponse.FromString,
                 _registered_method=True)
+        self.GetVerdictDigest = channel.unary_unary(
+                '/daxa_api.v1.VerdictService/GetVerdictDigest',
+                request_serializer=daxa__api_dot_v1_dot_verdict__pb2.GetVerdictDigestRequest.SerializeToString,
+                response_deserializer=daxa__api_dot_v1_dot_verdict__pb2.GetVerdictDigestResponse.FromString,
+                _registered_method=True)
 
 
 class VerdictServiceServicer(object):
@@ -96,6 +101,14 @@ class VerdictServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetVerdictDigest(self, request, context):
+        """A digest of the caller's verdicts as they stood at a sequence, to compare with a table that was built by watching:
+        whatever is missing or wrong there shows, and the table is then built again from 0.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_VerdictServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -118,6 +131,11 @@ def add_VerdictServiceServicer_to_server(servicer, server):
                     servicer.Appeal,
                     request_deserializer=daxa__api_dot_v1_dot_verdict__pb2.AppealRequest.FromString,
                     response_serializer=daxa__api_dot_v1_dot_verdict__pb2.AppealResponse.SerializeToString,
+            ),
+            'GetVerdictDigest': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetVerdictDigest,
+                    request_deserializer=daxa__api_dot_v1_dot_verdict__pb2.GetVerdictDigestRequest.FromString,
+                    response_serializer=daxa__api_dot_v1_dot_verdict__pb2.GetVerdictDigestResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -229,6 +247,33 @@ class VerdictService(object):
             '/daxa_api.v1.VerdictService/Appeal',
             daxa__api_dot_v1_dot_verdict__pb2.AppealRequest.SerializeToString,
             daxa__api_dot_v1_dot_verdict__pb2.AppealResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetVerdictDigest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daxa_api.v1.VerdictService/GetVerdictDigest',
+            daxa__api_dot_v1_dot_verdict__pb2.GetVerdictDigestRequest.SerializeToString,
+            daxa__api_dot_v1_dot_verdict__pb2.GetVerdictDigestResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,14 @@ class VerdictServiceStub:
     whose verdict rested on the same evidence. Asking again tells what became of it.
     """
 
+    GetVerdictDigest: grpc.UnaryUnaryMultiCallable[
+        daxa_api.v1.verdict_pb2.GetVerdictDigestRequest,
+        daxa_api.v1.verdict_pb2.GetVerdictDigestResponse,
+    ]
+    """A digest of the caller's verdicts as they stood at a sequence, to compare with a table that was built by watching:
+    whatever is missing or wrong there shows, and the table is then built again from 0.
+    """
+
 class VerdictServiceAsyncStub:
     """For members: what the registry holds of their own keys."""
 
@@ -92,6 +100,14 @@ class VerdictServiceAsyncStub:
     """Asks an operator to judge the current verdict of one of the caller's keys. Refused as ReportEnforcement. One verdict has
     one appeal: another appeal_id for it answers with the one that there is. What a grant changes is an event to each member
     whose verdict rested on the same evidence. Asking again tells what became of it.
+    """
+
+    GetVerdictDigest: grpc.aio.UnaryUnaryMultiCallable[
+        daxa_api.v1.verdict_pb2.GetVerdictDigestRequest,
+        daxa_api.v1.verdict_pb2.GetVerdictDigestResponse,
+    ]
+    """A digest of the caller's verdicts as they stood at a sequence, to compare with a table that was built by watching:
+    whatever is missing or wrong there shows, and the table is then built again from 0.
     """
 
 class VerdictServiceServicer(metaclass=abc.ABCMeta):
@@ -138,6 +154,16 @@ class VerdictServiceServicer(metaclass=abc.ABCMeta):
         """Asks an operator to judge the current verdict of one of the caller's keys. Refused as ReportEnforcement. One verdict has
         one appeal: another appeal_id for it answers with the one that there is. What a grant changes is an event to each member
         whose verdict rested on the same evidence. Asking again tells what became of it.
+        """
+
+    @abc.abstractmethod
+    def GetVerdictDigest(
+        self,
+        request: daxa_api.v1.verdict_pb2.GetVerdictDigestRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[daxa_api.v1.verdict_pb2.GetVerdictDigestResponse, collections.abc.Awaitable[daxa_api.v1.verdict_pb2.GetVerdictDigestResponse]]:
+        """A digest of the caller's verdicts as they stood at a sequence, to compare with a table that was built by watching:
+        whatever is missing or wrong there shows, and the table is then built again from 0.
         """
 
 def add_VerdictServiceServicer_to_server(servicer: VerdictServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -64,6 +64,7 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "/daxa_api.v1.AuditService/GetConsistencyProof": READERS,
     "/daxa_api.v1.AuditService/ListEntries": READERS,
     "/daxa_api.v1.AuditService/AddCosignature": READERS,
+    "/daxa_api.v1.VerdictService/GetVerdictDigest": MEMBERS,
     "/grpc.health.v1.Health/Check": EVERYBODY,
     "/grpc.health.v1.Health/List": EVERYBODY,
     "/grpc.health.v1.Health/Watch": EVERYBODY,

@@ -11,6 +11,7 @@ from daxa_core import codec
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import BATCH_ID_BYTES, FINGERPRINT_BYTES, MAX_KEYS_PER_LOOKUP, Act, Ground
 from daxa_core.parameters import Parameters
+from daxa_core.pseudonym import verdict_digest
 from daxa_registry.service.appeals import appeal
 from daxa_registry.service.matching import Matcher
 from daxa_registry.service.news import News
@@ -21,6 +22,7 @@ from .identity import Context, peer_of
 from .sightings import check_key_version
 
 PAGE = 200
+DIGEST_PAGE = 1_000
 HEARTBEAT_SECONDS = 20.0
 _REFERENCE = re.compile(r"[A-Za-z0-9._-]{0,64}")
 
@@ -75,6 +77,22 @@ class VerdictService(verdict_pb2_grpc.VerdictServiceServicer):
             if body is not None:
                 response.verdicts.add().MergeFromString(body)
         return response
+
+    async def GetVerdictDigest(
+        self, request: verdict_pb2.GetVerdictDigestRequest, context: Context
+    ) -> verdict_pb2.GetVerdictDigestResponse:
+        member = self._member(context)
+        until = request.at_sequence
+        head = self._store.head(member)
+        if until > head:
+            raise InvalidInput(ErrorCode.CURSOR_OUT_OF_RANGE, "at_sequence", f"0 to {head}")
+        newest = []
+        for first in range(1, until + 1, DIGEST_PAGE):  # in pages: others are served in between
+            newest += self._store.newest_verdicts(member, first, first + DIGEST_PAGE - 1, until)
+            await asyncio.sleep(0)
+        return verdict_pb2.GetVerdictDigestResponse(
+            digest=verdict_digest(newest), keys=len(newest), head_sequence=self._store.head(member)
+        )
 
     async def WatchVerdicts(
         self, request: verdict_pb2.WatchVerdictsRequest, context: Context

@@ -269,6 +269,12 @@ class Store(Protocol):
     def verdicts_after(self, member: int, sequence: int, limit: int) -> list[tuple[int, bytes]]:
         """Up to ``limit`` changes of the member after that sequence, in order: (sequence, body)."""
 
+    def newest_verdicts(self, member: int, first: int, last: int, until: int) -> list[tuple[int, Level, bytes]]:
+        """Of the member's changes at the sequences ``first`` to ``last``, those that were their key's newest at ``until``.
+
+        Each as (sequence, level, the key's fingerprint), in ascending sequence.
+        """
+
     def verdicts_at(self, member: int, sequences: Sequence[int]) -> list[bytes]:
         """The bodies at those sequences, in their order."""
 

@@ -263,6 +263,17 @@ class SqliteStore(LadderTables, LogTables):
                 (member, sequence, limit),
             ).fetchall()
 
+    def newest_verdicts(self, member: int, first: int, last: int, until: int) -> list[tuple[int, Level, bytes]]:
+        with self._reading() as reader:
+            rows = reader.execute(
+                "SELECT v.sequence, v.level, n.fingerprint FROM verdict v JOIN subject s ON s.id=v.subject"
+                " JOIN node n ON n.id=s.key WHERE v.member=?1 AND v.sequence BETWEEN ?2 AND min(?3, ?4) AND NOT EXISTS"
+                " (SELECT 1 FROM verdict w WHERE w.subject=v.subject AND w.sequence>v.sequence AND w.sequence<=?4)"
+                " ORDER BY v.sequence",
+                (member, first, last, until),
+            ).fetchall()
+        return [(sequence, Level(level), key) for sequence, level, key in rows]
+
     def verdicts_at(self, member: int, sequences: Sequence[int]) -> list[bytes]:
         query = "SELECT body FROM verdict WHERE member=? AND sequence=?"
         rows = [self._writer.execute(query, (member, sequence)).fetchone() for sequence in sequences]
