@@ -149,7 +149,7 @@ class RegistryClient:
             if isinstance(hour, bool) or not isinstance(hour, int) or not 0 <= hour <= LAST_HOUR:
                 raise InvalidInput(ErrorCode.INVALID_VALUE, name, "whole hours since 1970")
         request = sighting_pb2.WithdrawSightingsRequest(
-            key=self._fingerprints_of([key])[key],
+            key=self.fingerprints([key])[key],
             first_hour=first_hour,
             last_hour=last_hour,
             key_version=self._config.parameters.key_version,
@@ -164,7 +164,7 @@ class RegistryClient:
         Raises InvalidInput naming the place of a key that cannot be canonicalised, Unavailable as :meth:`submit`, and CryptoError
         where a verdict is not to be believed: unsigned, foreign, altered, or older than one seen before.
         """
-        listed = list(self._fingerprints_of(keys).items())
+        listed = list(self.fingerprints(keys).items())
         out: dict[str, Verdict] = {}
         for start in range(0, len(listed), MAX_KEYS_PER_LOOKUP):
             part = listed[start : start + MAX_KEYS_PER_LOOKUP]
@@ -241,8 +241,8 @@ class RegistryClient:
         """
         return self._follower.prove(envelope)
 
-    def _fingerprints_of(self, keys: Iterable[str]) -> Mapping[str, bytes]:
-        """The fingerprint of each raw key, in the order given, each once."""
+    def fingerprints(self, keys: Iterable[str]) -> Mapping[str, bytes]:
+        """The fingerprint of each raw key, in the order given, each once. Raises as :meth:`verdicts`."""
         canonical: dict[str, bytes] = {}
         for index, key in enumerate(keys):
             try:

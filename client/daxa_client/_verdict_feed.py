@@ -142,7 +142,7 @@ class VerdictFeed:
                 changes: list[Change] = []
                 stale = table.stale_keys()
                 if stale:  # under another fingerprinting key their fingerprints are others: learn them first
-                    changes = table.learn((verdict.key, key) for key, verdict in client.verdicts(stale).items())
+                    changes = table.learn((print_, key) for key, print_ in client.fingerprints(stale).items())
                 return changes + table.confirm()
         except DaxaError as error:
             self._next_check = now + _LONGEST_PAUSE_SECONDS

@@ -18,6 +18,7 @@ change told twice.
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import threading
 import time
@@ -122,7 +123,7 @@ class VerdictTable:
         with self._lock, self._file.transaction() as database:
             change = self._next_change(database)
             rows = [
-                (v.key, self._built, v.sequence, int(v.level), change, self._file.seal(codec.encode_verdict(v), v.key))
+                (v.key, self._built, v.sequence, int(v.level), change, self._file.seal(_encode(v), v.key))
                 for v in newest.values()
             ]
             database.executemany("INSERT OR REPLACE INTO verdict VALUES (?,?,?,?,?,?)", rows)
@@ -252,7 +253,7 @@ class VerdictTable:
 
     def _open(self, fingerprint: bytes, body: bytes) -> Verdict | None:
         try:
-            return codec.read_verdict(codec.decode_verdict(self._file.unseal(body, fingerprint)))
+            return _decode(self._file.unseal(body, fingerprint))
         except Exception:  # noqa: BLE001 - a row that is torn comes again when the digests are compared
             return None
 
@@ -261,6 +262,20 @@ class VerdictTable:
         before, self._by_key = self._by_key, dict(_named(changes))
         gone: list[Change] = [(key, _NONE) for key in before if key not in self._by_key]
         return [(key, verdict) for key, verdict in changes if key is None or before.get(key) != verdict] + gone
+
+
+def _encode(verdict: Verdict) -> bytes:
+    """With the envelope that proves it to others, where there is one; it was verified before it came here."""
+    if verdict.envelope is not None:
+        return b"\1" + codec.encode_envelope(verdict.envelope)
+    return b"\0" + codec.encode_verdict(verdict)
+
+
+def _decode(body: bytes) -> Verdict:
+    if body[:1] == b"\0":
+        return codec.decode_verdict(body[1:])
+    envelope = codec.read_envelope(codec.decode_envelope(body[1:]))
+    return dataclasses.replace(codec.decode_verdict(envelope.payload), envelope=envelope)
 
 
 def _named(changes: Iterable[Change]) -> Iterator[tuple[str, Verdict]]:

@@ -23,7 +23,7 @@ from daxa_api.v1 import (
 from daxa_core import codec, group, oprf, suite
 from daxa_core.envelope import VERDICT_TYPE, SigningKey
 from daxa_core.errors import DaxaError
-from daxa_core.model import Kind, Level
+from daxa_core.model import Kind
 from daxa_core.pseudonym import verdict_digest
 from daxa_registry.keys.pki import Issued
 from daxa_registry.keys.shares import ShareFile, read_parameters, read_share
@@ -139,9 +139,9 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
         self.over = threading.Event()
         """Set when the last stream is over, whoever ended it."""
         self.look_up = _all_clear
-        self.later: list[list[types_pb2.Verdict]] = []
+        self.later: list[list[types_pb2.Envelope]] = []
         """Messages for the stream that stays open."""
-        self.told: list[types_pb2.Verdict] = []
+        self.told: list[types_pb2.Envelope] = []
         """What was streamed, in order; the digest is over it, and a stream that nobody wrote begins with it."""
 
     def _stumble(self, context: grpc.ServicerContext) -> None:
@@ -171,8 +171,9 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
     def GetVerdictDigest(
         self, request: verdict_pb2.GetVerdictDigestRequest, context: grpc.ServicerContext
     ) -> verdict_pb2.GetVerdictDigestResponse:
-        newest = {v.key: v for v in self.told if v.sequence <= request.at_sequence}
-        listed = sorted((v.sequence, Level(v.level - 1), v.key) for v in newest.values())
+        told = [codec.decode_verdict(envelope.payload) for envelope in self.told]
+        newest = {verdict.key: verdict for verdict in told if verdict.sequence <= request.at_sequence}
+        listed = sorted((verdict.sequence, verdict.level, verdict.key) for verdict in newest.values())
         return verdict_pb2.GetVerdictDigestResponse(
             digest=verdict_digest(listed), keys=len(listed), head_sequence=request.at_sequence
         )
@@ -187,7 +188,8 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
         self._stumble(context)
         yield verdict_pb2.WatchVerdictsResponse(head_sequence=99)
         if not self.streams:
-            again = [verdict for verdict in self.told if verdict.sequence > request.after_sequence]
+            cursor = request.after_sequence
+            again = [e for e in self.told if codec.decode_verdict(e.payload).sequence > cursor]
             yield verdict_pb2.WatchVerdictsResponse(verdicts=again, head_sequence=99)
         for verdicts in self.streams.pop(0) if self.streams else []:
             self.told += verdicts
