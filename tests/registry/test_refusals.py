@@ -151,11 +151,21 @@ def test_a_thousand_sightings_are_taken_and_one_more_is_not(submit: grpc.UnaryUn
     assert refusal(caught) == (grpc.StatusCode.INVALID_ARGUMENT, "TOO_MANY_ITEMS", "sightings")
 
 
-def test_an_oversize_message_is_refused_by_the_transport(submit: grpc.UnaryUnaryMultiCallable) -> None:
-    """More than 1 MiB never reaches a handler."""
+def test_an_oversize_message_never_reaches_a_handler(submit: grpc.UnaryUnaryMultiCallable) -> None:
+    """From 1 MiB on it has its own code; far beyond, the transport throws it away."""
+    with pytest.raises(grpc.RpcError) as caught:
+        submit(batch(sighting(key=bytes(1 << 20))))
+    assert refusal(caught) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE", "message")
     with pytest.raises(grpc.RpcError) as caught:
         submit(batch(sighting(key=bytes(2 << 20))))
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_bytes_that_are_no_message_have_a_code(folder: Path) -> None:
+    """What cannot be read is refused like any other wrong value, with nothing of it in the answer."""
+    with channel(folder) as open_channel, pytest.raises(grpc.RpcError) as caught:
+        open_channel.unary_unary("/daxa_api.v1.SightingService/SubmitSightings")(b"\xff\xff\xff")
+    assert refusal(caught) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_VALUE", "message")
 
 
 def test_a_batch_sent_twice_counts_once_and_other_content_is_refused(

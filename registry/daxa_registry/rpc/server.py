@@ -20,10 +20,11 @@ from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode
+from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, InvalidInput
 from daxa_registry.keys.credentials import Credentials
 
 from .errors import abort
@@ -32,10 +33,12 @@ from .identity import Context, check_right, check_trust, peer_of
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 LOG = logging.getLogger("daxa_registry.rpc")
 MAX_REQUEST_BYTES = 1 << 20
+MAX_RECEIVED_BYTES = 2 << 20
+"""What the transport itself throws away, with a status of its own; up to here the answer is a code of the catalogue."""
 MAX_RESPONSE_BYTES = 4 << 20
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
     ("grpc.max_send_message_length", MAX_RESPONSE_BYTES),
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.max_concurrent_streams", 128),
@@ -79,7 +82,7 @@ class _Guard(grpc.aio.ServerInterceptor):
         return known[1]
 
     def _guard(self, method: str, handler: Handler) -> Handler:
-        codec = (handler.request_deserializer, handler.response_serializer)
+        codec = (_reader(handler.request_deserializer), handler.response_serializer)
         match (bool(handler.request_streaming), bool(handler.response_streaming)):
             case (False, False):
                 return grpc.unary_unary_rpc_method_handler(self._one(method, handler.unary_unary), *codec)
@@ -99,6 +102,8 @@ class _Guard(grpc.aio.ServerInterceptor):
         async def call(request: Any, context: Context) -> Any:
             try:
                 self._check(method, context)
+                if isinstance(request, DaxaError):
+                    raise request
                 result = inner(request, context)
                 return await result if hasattr(result, "__await__") else result
             except Exception as error:  # noqa: BLE001 - the boundary: whatever is raised becomes a status
@@ -110,6 +115,8 @@ class _Guard(grpc.aio.ServerInterceptor):
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
             try:
                 self._check(method, context)
+                if isinstance(request, DaxaError):
+                    raise request
                 result = inner(request, context)
                 if hasattr(result, "__aiter__"):
                     async for item in result:
@@ -139,6 +146,21 @@ class _Guard(grpc.aio.ServerInterceptor):
         else:
             LOG.error("%s %s %s %s: %s", method, who, ErrorCode.INTERNAL, request_id, _where(error))
         await abort(context, error, request_id)
+
+
+def _reader(read: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    """Reads a request, or answers why it is none: what a reader raises, the caller would be told without a code."""
+
+    def checked(data: bytes) -> Any:
+        if len(data) > MAX_REQUEST_BYTES:
+            wanted = f"at most {MAX_REQUEST_BYTES} bytes, got {len(data)}"
+            return InvalidInput(ErrorCode.MESSAGE_TOO_LARGE, "message", wanted)
+        try:
+            return read(data) if read is not None else data
+        except DecodeError:
+            return InvalidInput(ErrorCode.INVALID_VALUE, "message", "the encoding of the call's request")
+
+    return checked
 
 
 def _request_id(context: Context) -> str:

@@ -1,0 +1,127 @@
+"""A full disk and a database that somebody holds, through real gRPC: UNAVAILABLE, and nothing that was answered is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import grpc
+import pytest
+
+import deployment
+from daxa_api.v1 import sighting_pb2, sighting_pb2_grpc, types_pb2, verdict_pb2, verdict_pb2_grpc
+from daxa_core import oprf
+from daxa_registry import bootstrap
+from daxa_registry.config import read_registry
+from daxa_registry.store import sqlite
+
+NOW = 1_790_000_000
+MANY = 300
+
+
+@dataclass
+class World:
+    """A registry in this process, a member's calls, and the registry's own database."""
+
+    submit: grpc.UnaryUnaryMultiCallable
+    look_up: grpc.UnaryUnaryMultiCallable
+    store: sqlite.SqliteStore
+    path: Path
+
+    def stored(self) -> tuple[int, int]:
+        """Presences in the file, and the sum of their counts."""
+        with contextlib.closing(sqlite3.connect(self.path)) as database:
+            found = database.execute("SELECT count(*), coalesce(sum(count), 0) FROM presence").fetchone()
+            return int(found[0]), int(found[1])
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
+    stores: list[sqlite.SqliteStore] = []
+    opened = bootstrap.open_store
+
+    def open_store(database: str) -> sqlite.SqliteStore:
+        stores.append(opened(database))  # type: ignore[arg-type]
+        return stores[-1]
+
+    monkeypatch.setattr(bootstrap, "open_store", open_store)
+    root = deployment.deploy(tmp_path / "deployment", threshold=1, evaluators=1)
+    configuration = root / "registry/registry.toml"
+    server = partial(bootstrap.registry_server, read_registry(configuration), lambda: float(NOW))
+    with deployment.in_process(server), deployment.channel(root / "members/upbit", configuration) as channel:
+        submit = sighting_pb2_grpc.SightingServiceStub(channel).SubmitSightings
+        look_up = verdict_pb2_grpc.VerdictServiceStub(channel).BatchGetVerdicts
+        yield World(submit, look_up, stores[0], root / "registry/data/registry.sqlite")
+
+
+def element() -> bytes:
+    return oprf.hash_input(secrets.token_bytes(16))
+
+
+def batch(number: int = 1) -> sighting_pb2.SubmitSightingsRequest:
+    """That many new edges, counted twice each."""
+    sightings = [
+        sighting_pb2.Sighting(
+            key=element(),
+            address=element(),
+            network=element(),
+            hour=NOW // 3_600,
+            count=2,
+            manner=types_pb2.MANNER_USED,
+        )
+        for _ in range(number)
+    ]
+    return sighting_pb2.SubmitSightingsRequest(
+        batch_id=secrets.token_bytes(16), member="upbit", key_version=1, canonical_version=1, sightings=sightings
+    )
+
+
+def refused(world: World, request: sighting_pb2.SubmitSightingsRequest) -> deployment.Told:
+    with pytest.raises(grpc.RpcError) as caught:
+        world.submit(request, timeout=30)
+    return deployment.told(caught.value)
+
+
+def check_unavailable(told: deployment.Told) -> None:
+    assert (told.status, told.code, told.field) == (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE", "store")
+    assert told.retry_after is not None
+
+
+def test_a_full_disk_refuses_whole_batches_and_keeps_what_was_answered(world: World) -> None:
+    """What does not fit is refused, what was answered is there and is answered again, and with room it goes on by itself."""
+    first, second = batch(), batch(MANY)
+    answer = world.submit(first)
+    writer = world.store._writer
+    (pages,) = writer.execute("PRAGMA page_count").fetchone()
+    writer.execute(f"PRAGMA max_page_count={pages}")
+    for _ in range(2):
+        check_unavailable(refused(world, second))
+    assert world.stored() == (1, 2)
+    assert answer == world.submit(first)
+    keys = [sighting.key for sighting in second.sightings]
+    world.look_up(verdict_pb2.BatchGetVerdictsRequest(keys=keys, key_version=1))  # reading goes on
+    writer.execute("PRAGMA max_page_count=1000000")
+    assert world.submit(second).accepted == MANY
+    assert world.submit(second).accepted == MANY
+    assert world.stored() == (1 + MANY, 2 + 2 * MANY)
+
+
+def test_a_database_that_somebody_holds_refuses_until_it_is_let_go(world: World) -> None:
+    """A backup that holds the lock too long loses nothing: the same batch is taken once afterwards."""
+    first, second = batch(), batch(MANY)
+    assert world.submit(first).accepted == 1
+    with contextlib.closing(sqlite3.connect(world.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        check_unavailable(refused(world, second))
+        check_unavailable(refused(world, first))
+        other.execute("ROLLBACK")
+    assert world.stored() == (1, 2)
+    assert world.submit(first).accepted == 1
+    assert world.submit(second).accepted == MANY
+    assert world.stored() == (1 + MANY, 2 + 2 * MANY)
