@@ -6,6 +6,7 @@ registry. Intake's floor is the bare SQLite upserts of the same rows with the sa
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 import secrets
@@ -21,12 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2
 
-from daxa_api.v1 import sighting_pb2, verdict_pb2
+from daxa_api.v1 import evaluation_pb2, evaluation_pb2_grpc, sighting_pb2, verdict_pb2
 from daxa_core import codec, group
 from daxa_core.model import Manner, Sighting
+from daxa_registry.config import read_evaluator
 from daxa_registry.deployment import Plan, make_deployment
+from daxa_registry.keys.credentials import Credentials
+from daxa_registry.rpc.server import Service, build_server
 from daxa_registry.store.hours import pack
 from daxa_registry.store.sqlite import SqliteStore
 
@@ -99,24 +102,52 @@ def registry() -> Iterator[Path]:
             two.bind(("127.0.0.1", 0))
             ports = [one.getsockname()[1], two.getsockname()[1]]
         make_deployment(folder, Plan(MEMBERS, 1, 1, ports=ports))
-        command = [sys.executable, "-c", "from daxa_registry.cli import main; main()", "serve",
-                   str(folder / "registry/registry.toml")]  # fmt: skip
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        try:
-            assert process.stdout is not None
-            process.stdout.readline()
+        with running(
+            "-c", "from daxa_registry.cli import main; main()", "serve", str(folder / "registry/registry.toml")
+        ):
             yield folder
-        finally:
-            process.terminate()
-            process.wait(30)
 
 
-def channel(folder: Path, member: str) -> grpc.Channel:
-    """A member's channel to the registry."""
-    ca, key, cert = ((folder / "members" / member / f"{name}.pem").read_bytes() for name in ("ca", "key", "cert"))
-    listen = next(
-        line for line in (folder / "registry/registry.toml").read_text().splitlines() if line.startswith("listen")
+@contextlib.contextmanager
+def running(*arguments: str) -> Iterator[None]:
+    """A Python process that says a line when it is ready, until the block ends."""
+    process = subprocess.Popen(
+        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+class Empty(evaluation_pb2_grpc.EvaluationServiceServicer):
+    """A handler that does nothing, behind the same server with the same TLS and the same guard as every other."""
+
+    async def GetParameters(self, request: Any, context: Any) -> evaluation_pb2.GetParametersResponse:
+        return evaluation_pb2.GetParametersResponse()
+
+
+async def serve_empty(configuration: Path) -> None:
+    """Serves the empty handler where an evaluator would listen, until it is told to stop."""
+    config = read_evaluator(configuration)
+    service = Service(
+        evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server,
+        Empty(),
+        evaluation_pb2.DESCRIPTOR.services_by_name["EvaluationService"],
+    )
+    server, _ = await build_server(config.listen, Credentials(config.tls), [service], config.trust_domain)
+    await server.start()
+    print("ready", flush=True)
+    await server.wait_for_termination()
+
+
+def channel(folder: Path, member: str, server: str = "registry/registry.toml") -> grpc.Channel:
+    """A member's channel to the registry, or to another server of the deployment."""
+    ca, key, cert = ((folder / "members" / member / f"{name}.pem").read_bytes() for name in ("ca", "key", "cert"))
+    listen = next(line for line in (folder / server).read_text().splitlines() if line.startswith("listen"))
     return grpc.secure_channel(listen.split('"')[1], grpc.ssl_channel_credentials(ca, key, cert))
 
 
@@ -197,18 +228,24 @@ def intake(edges: int) -> list[Row]:
 
 
 def look_ups(edges: int) -> list[Row]:
-    """BatchGetVerdicts of one key against the health check on the same server: same TLS, same guard, no work."""
+    """BatchGetVerdicts of one key against an empty handler of the same server, each in a process of its own."""
     get_rates, empty_rates = [], []
-    with registry() as folder, channel(folder, "upbit") as open_channel:
+    evaluator = "evaluators/1/evaluator.toml"
+    with (
+        registry() as folder,
+        running(__file__, "--empty", str(folder / evaluator)),
+        channel(folder, "upbit") as open_channel,
+        channel(folder, "upbit", evaluator) as empty_channel,
+    ):
         traffic = Traffic(edges, 99)
         submit_all(raw(open_channel, "/daxa_api.v1.SightingService/SubmitSightings"), traffic.requests("upbit"), edges)
         get = raw(open_channel, "/daxa_api.v1.VerdictService/BatchGetVerdicts")
-        empty = raw(open_channel, "/grpc.health.v1.Health/Check")
+        empty = raw(empty_channel, "/daxa_api.v1.EvaluationService/GetParameters")
         asks = [
             verdict_pb2.BatchGetVerdictsRequest(keys=[key], key_version=1).SerializeToString()
             for key in traffic.keys()[:LOOK_UPS]
         ]
-        nothing = [health_pb2.HealthCheckRequest().SerializeToString()] * len(asks)
+        nothing = [b""] * len(asks)
         for _ in range(ROUNDS):
             for call, load, rates in ((empty, nothing, empty_rates), (get, asks, get_rates)):
                 began = time.perf_counter()
@@ -226,6 +263,14 @@ def run(edges: int = 30_000) -> list[Row]:
     return intake(edges) + look_ups(edges)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Prints the rows; with ``--empty CONFIGURATION``, serves the empty handler for them."""
+    if sys.argv[1:2] == ["--empty"]:
+        asyncio.run(serve_empty(Path(sys.argv[2])))
+        return
     for row in run():
         print(f"{row['name']:48} {row['value']:8.2f} {row['unit']} (wanted {row['target']})  {row['detail']}")
+
+
+if __name__ == "__main__":
+    main()

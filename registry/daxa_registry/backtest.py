@@ -8,8 +8,7 @@ documentation addresses are taken (and counted), because data made up for a test
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -33,7 +32,8 @@ from .store.interface import Store
 
 MANNERS = {"use": Manner.USED, "auth_fail": Manner.REJECTED, "allowlist": Manner.DECLARED}
 CHUNK = 20_000
-MAX_TS = 2**32 * SECONDS_PER_HOUR
+MAX_TS = (2**32 - 1) * SECONDS_PER_HOUR
+TEXTS = ("exchange", "key", "device", "holder", "account", "ip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,15 @@ class Line:
 
 
 class ThrowAwayKeys:
-    """Evaluates every kind's function in one place, under keys of this run. The pseudonyms' secret is thrown away too."""
+    """Evaluates every kind's function in one place, under keys of this run. The pseudonyms' secret is thrown away too.
+
+    Each raw value is checked, canonicalised and evaluated once. What is wrong is refused with the line's own name for the field.
+    """
 
     def __init__(self) -> None:
         self._secrets = {kind: group.random_scalar() for kind in Kind}
         self._members: dict[str, bytes] = {}
+        self.exchange = lru_cache(1_000)(self._exchange)
         self.key = lru_cache(1_000_000)(self._key)
         self.address = lru_cache(1_000_000)(self._address)
         self.device = lru_cache(1_000_000)(self._device)
@@ -82,28 +86,43 @@ class ThrowAwayKeys:
     def _of(self, kind: Kind, canonical: bytes) -> bytes:
         return group.multiply(self._secrets[kind], oprf.hash_input(canonical))
 
-    def _key(self, key: str) -> bytes:
-        return self._of(Kind.KEY, canonical_key(key))
+    def _exchange(self, exchange: object) -> str:
+        name = _text(exchange, "exchange", 64)
+        if not name.isprintable():
+            raise InvalidInput(ErrorCode.INVALID_VALUE, "exchange", "printable characters")
+        return name
 
-    def _address(self, address: str) -> tuple[bytes, bytes]:
-        return (
-            self._of(Kind.ADDRESS, canonical_address(address, allow_non_global=True)),
-            self._network(canonical_network(address, allow_non_global=True)),
-        )
+    def _key(self, key: object) -> bytes:
+        return self._of(Kind.KEY, canonical_key(_text(key, "key", 1_000)))
+
+    def _address(self, address: object) -> tuple[bytes, bytes]:
+        """The address and its network."""
+        text = _text(address, "ip", 128)
+        try:
+            canonical = canonical_address(text, allow_non_global=True), canonical_network(text, allow_non_global=True)
+        except DaxaError as error:
+            raise type(error)(error.code, "ip", error.expected) from None
+        return self._of(Kind.ADDRESS, canonical[0]), self._network(canonical[1])
 
     @lru_cache(1_000_000)  # noqa: B019 - one object a run
     def _network(self, canonical: bytes) -> bytes:
         return self._of(Kind.NETWORK, canonical)
 
-    def _device(self, device: str) -> bytes:
-        return self._of(Kind.DEVICE, canonical_device(device_from_text(device)))
+    def _device(self, device: object) -> bytes | None:
+        if device in (None, ""):
+            return None
+        return self._of(Kind.DEVICE, canonical_device(device_from_text(_text(device, "device", 2_000))))
 
-    def _holder(self, holder: str) -> bytes:
-        return self._of(Kind.HOLDER, canonical_holder(holder))
+    def _holder(self, holder: object) -> bytes | None:
+        if holder in (None, ""):
+            return None
+        return self._of(Kind.HOLDER, canonical_holder(_text(holder, "holder", 128)))
 
-    def _account(self, exchange: str, account: str) -> bytes:
+    def _account(self, exchange: str, account: object) -> bytes | None:
+        if account in (None, ""):
+            return None
         secret = self._members.setdefault(exchange, group.random_scalar()[:SECRET_BYTES])
-        return account_pseudonym(secret, account)
+        return account_pseudonym(secret, _text(account, "account", 256))
 
 
 class Backtest:
@@ -139,7 +158,7 @@ class Backtest:
                     try:
                         fingerprint, _ = self._keys.address(address)
                     except DaxaError as error:
-                        raise error.within(where) from None
+                        raise type(error)(error.code, f"{where}.ips", error.expected) from None
                     self._store.infrastructure(Kind.ADDRESS, fingerprint, entry["name"], 2**62)
 
     def read(self, lines: Iterable[bytes]) -> Iterator[BadLine]:
@@ -162,30 +181,29 @@ class Backtest:
 
     def _parse(self, line: bytes) -> tuple[str, Sighting, str, int]:
         raw = _object(line)
-        ts = _number(raw, "ts", 0, MAX_TS)
-        exchange = _text(raw, "exchange", 64)
-        key = _text(raw, "key", 1_000)
-        manner = MANNERS.get(raw.get("kind"))  # type: ignore[arg-type]
+        get, keys = raw.get, self._keys
+        try:
+            ts = _number(get("ts"), "ts", 0, MAX_TS)
+            exchange, key = keys.exchange(get("exchange")), keys.key(get("key"))
+            kind = get("kind")
+            manner = MANNERS.get(kind) if isinstance(kind, str) else None
+            count = _number(get("count"), "count", 1, MAX_COUNT)
+            device, holder, account = (
+                keys.device(get("device")), keys.holder(get("holder")), keys.account(exchange, get("account")),
+            )  # fmt: skip
+            address, network = keys.address(get("ip"))
+        except TypeError:  # a list or an object has no hash, so no look-up takes it
+            for name in TEXTS:
+                if isinstance(get(name), list | dict):
+                    raise InvalidInput(ErrorCode.INVALID_VALUE, name, "a text") from None
+            raise
         if manner is None:
             raise InvalidInput(ErrorCode.UNKNOWN_MANNER, "kind", "use, auth_fail or allowlist")
-        count = int(_number(raw, "count", 1, MAX_COUNT))
-        device, holder, account = (
-            _optional(raw, name, bound) for name, bound in (("device", 2_000), ("holder", 128), ("account", 256))
-        )
-        keys = self._keys
-        address, network = _field("ip", keys.address, _text(raw, "ip", 128))
-        sighting = Sighting(
-            _field("key", keys.key, key),
-            address,
-            network,
-            int(ts) // SECONDS_PER_HOUR,
-            manner,
-            1 if manner is Manner.DECLARED else count,
-            keys.device(device) if device else None,
-            keys.holder(holder) if holder else None,
-            keys.account(exchange, account) if account else None,
-        )
-        return exchange, sighting, key, int(ts)
+        if manner is Manner.DECLARED:
+            count = 1
+        hour = int(ts) // SECONDS_PER_HOUR
+        sighting = Sighting(key, address, network, hour, manner, int(count), device, holder, account)
+        return exchange, sighting, raw["key"], int(ts)
 
     def _take(self, pending: list[tuple[int, str, Sighting, str]]) -> None:
         self.sightings += len(pending)
@@ -227,7 +245,7 @@ def _own(fingerprints: Sequence[bytes]) -> Mapping[bytes, DaxaError]:
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        raw = json.loads(line)
+        raw = json.loads(line.decode("utf-8").removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         raise InvalidInput(ErrorCode.INVALID_VALUE, "line", "one JSON object in UTF-8") from None
     if not isinstance(raw, dict):
@@ -235,34 +253,16 @@ def _object(line: bytes) -> dict[str, Any]:
     return raw
 
 
-def _number(raw: dict[str, Any], name: str, low: int, high: int) -> float:
-    value = raw.get(name)
-    if value is None:
-        raise InvalidInput(ErrorCode.MISSING_FIELD, name, f"a number from {low} to {high}")
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or not low <= value <= high
-    ):
-        raise InvalidInput(ErrorCode.INVALID_VALUE, name, f"a number from {low} to {high}")
-    return value
+def _number(value: object, name: str, low: int, high: int) -> float:
+    # The bounds refuse what is not a number or infinite too; a JSON number may be too large for any float.
+    if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
+        return value
+    code = ErrorCode.MISSING_FIELD if value is None else ErrorCode.INVALID_VALUE
+    raise InvalidInput(code, name, f"a number from {low} to {high}")
 
 
-def _text(raw: dict[str, Any], name: str, most: int) -> str:
-    value = raw.get(name)
-    if not isinstance(value, str) or not 1 <= len(value) <= most:
-        code = ErrorCode.MISSING_FIELD if value is None else ErrorCode.INVALID_VALUE
-        raise InvalidInput(code, name, f"a text of 1 to {most} characters")
-    return value
-
-
-def _optional(raw: dict[str, Any], name: str, most: int) -> str | None:
-    return None if raw.get(name) in (None, "") else _text(raw, name, most)
-
-
-def _field(name: str, of: Callable[[str], Any], value: str) -> Any:
-    try:
-        return of(value)
-    except DaxaError as error:
-        raise type(error)(error.code, name, error.expected) from None
+def _text(value: object, name: str, most: int) -> str:
+    if isinstance(value, str) and 1 <= len(value) <= most:
+        return value
+    code = ErrorCode.MISSING_FIELD if value is None else ErrorCode.INVALID_VALUE
+    raise InvalidInput(code, name, f"a text of 1 to {most} characters")

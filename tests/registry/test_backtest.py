@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from daxa_registry.bootstrap import make_backtest
 from daxa_registry.cli.backtest import backtest
+from daxa_registry.decision import default_policy
 
 HOUR = 3_600
 START = 1_790_000_000 // HOUR * HOUR
@@ -96,3 +100,37 @@ def test_wrong_declarations_are_refused(tmp_path: Path, declared: Any) -> None:
     """A declaration that cannot be read stops the run: going on without it would accuse its customers."""
     with pytest.raises(Exception, match=r"declared(\[0\]\.(name|ips|address))?: "):
         run(tmp_path, ring(1), declared)
+
+
+ODD = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats()
+    | st.text()
+    | st.just("\ud800")
+    | st.just([])
+)
+ODDER = ODD | st.lists(ODD, max_size=2) | st.dictionaries(st.text(max_size=3), ODD, max_size=2)
+NAMES = ("ts", "exchange", "key", "account", "holder", "ip", "device", "count", "kind")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(NAMES), ODDER, min_size=1, max_size=2) | st.binary(max_size=40), max_size=20
+    )
+)
+def test_no_line_stops_the_run(wrongs: list[dict[str, Any] | bytes]) -> None:
+    """Whatever stands in a field or in place of a line: it is taken, or refused with its number, and the rest goes on."""
+    lines = [
+        wrong.replace(b"\n", b"") if isinstance(wrong, bytes) else json.dumps(line() | wrong).encode()
+        for wrong in wrongs
+    ]
+    backtest_run = make_backtest(default_policy())
+    refused = [bad.number for bad in backtest_run.read([*lines, json.dumps(line("last")).encode()])]
+    blank = sum(not one.strip() for one in lines)
+    assert len(set(refused)) == len(refused)
+    assert backtest_run.sightings == len(lines) + 1 - len(refused) - blank
+    assert "last" in {verdict.key for verdict in backtest_run.verdicts()}

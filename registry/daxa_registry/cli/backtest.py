@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import click
 
 from daxa_core.errors import ConfigurationError, ErrorCode
-from daxa_registry.bootstrap import make_backtest
+from daxa_registry.bootstrap import GC_THRESHOLD, make_backtest
 from daxa_registry.decision.policy import Policy, default_policy, load_policy
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -39,6 +40,7 @@ def backtest(sightings: Path, verdicts: Path, policy: Path | None, declared: Pat
     Writes a line for each (exchange, key) that was used or declared. Lines that are wrong are refused with their number;
     the rest goes on.
     """
+    gc.set_threshold(*GC_THRESHOLD)
     run = make_backtest(read_policy(policy))
     if declared is not None:
         try:

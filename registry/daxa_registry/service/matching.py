@@ -107,14 +107,17 @@ class Matcher:
         return {address: self._facts_of(place) for address, place in neighbourhood.places.items()}
 
     def _facts_of(self, place: Place) -> PlaceFacts:
-        """A place's facts, worked out once as long as the store hands out the same place."""
-        known = self._facts.get(place.address)
-        if known is not None and known[0] is place:
+        """A place's facts, worked out once as long as the store hands out the same place.
+
+        By the object, which is kept: of a hub there is one for each set of devices that it is seen with.
+        """
+        known = self._facts.get(id(place))
+        if known is not None:
             return known[1]
         facts = facts_of(place, self._store.population())
         if len(self._facts) >= FACTS_CACHED:
             self._facts.clear()
-        self._facts[place.address] = (place, facts)
+        self._facts[id(place)] = (place, facts)
         return facts
 
 

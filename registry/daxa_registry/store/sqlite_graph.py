@@ -12,6 +12,7 @@ from .hours import unpack
 
 CHUNK = 400
 PLACES_CACHED = 20_000
+CROWDS_CACHED = 2_000
 SUBJECTS_CACHED = 200_000
 _COLUMNS = "address, device, subject, manner, network, first, hours, count"
 _MANNERS = {int(manner): manner for manner in Manner}
@@ -34,12 +35,14 @@ class GraphReader:
         self._places: dict[int, Place] = {}
         self._devices: dict[int, Commonness] = {}
         self._subjects: dict[int, Subject] = {}
+        self._crowds: dict[int, dict[frozenset[int], Place]] = {}
         self._hub_members: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {}
         self._population: Population | None = None
 
     def changed(self, addresses: set[int]) -> None:
         """What was read of these addresses is no longer so."""
         for address in addresses:
+            self._crowds.pop(address, None)
             place = self._places.pop(address, None)
             if place is not None:
                 for presence in place.presences:
@@ -98,7 +101,7 @@ class GraphReader:
                 if presence.address not in places:
                     place = self._places.get(presence.address)
                     if place is None:
-                        devices = {p.device for p in (*own, *elsewhere) if p.address == presence.address}
+                        devices = frozenset(p.device for p in (*own, *elsewhere) if p.address == presence.address)
                         place = self._crowd(presence.address, crowds[presence.address], devices)
                     places[presence.address] = place
             yield Neighbourhood(me, own, elsewhere, places)
@@ -120,6 +123,8 @@ class GraphReader:
         """Reads the places that are not in the cache; answers (subjects, infrastructure) of those too crowded for it."""
         if len(self._places) > PLACES_CACHED:
             self._places.clear()
+        if sum(map(len, self._crowds.values())) > CROWDS_CACHED:
+            self._crowds.clear()
         if len(self._subjects) > SUBJECTS_CACHED:
             self._subjects.clear()
         missing = [address for address in addresses if address not in self._places]
@@ -140,8 +145,12 @@ class GraphReader:
             self._places[address] = Place(address, network, subjects, False, bool(infrastructure), presences)
         return crowds
 
-    def _crowd(self, address: int, counted: tuple[int, int], devices: set[int]) -> Place:
+    def _crowd(self, address: int, counted: tuple[int, int], devices: frozenset[int]) -> Place:
         """A hub as one subject sees it: those with its devices, up to the hub size."""
+        seen_with = self._crowds.setdefault(address, {})
+        known = seen_with.get(devices)
+        if known is not None:
+            return known
         rows: list[Row] = []
         for device in sorted(devices):
             rows += self._db.execute(
@@ -153,9 +162,10 @@ class GraphReader:
         presences = tuple(self._presence(row) for row in rows)
         network = presences[0].network if presences else 0
         subjects, infrastructure = counted
-        return Place(
+        place = seen_with[devices] = Place(
             address, network, subjects, True, bool(infrastructure), presences, self._members_on(address, subjects)
         )
+        return place
 
     def _members_on(self, address: int, subjects: int) -> tuple[tuple[int, int], ...]:
         """Subjects by member on a hub; counted anew when it has grown or shrunk by a tenth."""
@@ -169,8 +179,8 @@ class GraphReader:
             known = self._hub_members[address] = (subjects, tuple(rows))
         return known[1]
 
-    def _load_devices(self, devices: set[int]) -> None:
-        wanted = devices - {0}
+    def _load_devices(self, devices: Iterable[int]) -> None:
+        wanted = set(devices) - {0}
         for row in self._select("SELECT id, subjects, addresses, rejected FROM node WHERE id IN ({})", wanted):
             self._devices[row[0]] = Commonness(*row[1:])
 
