@@ -5,6 +5,7 @@
 ...     client.submit([RawSighting(key="…", address="203.0.113.7", hour=495_000)])
 """
 
+from daxa_core.envelope import Envelope
 from daxa_core.errors import (
     ConfigurationError,
     CryptoError,
@@ -34,12 +35,14 @@ from ._client import RegistryClient, SubmitInterrupted
 from ._config import ClientConfig
 from ._enforcement import AppealReceipt, EnforcementReceipt
 from ._gateway import Gateway, GatewayHealth
+from ._log import Auditor, LogEntry, LogHead
 from ._submission import SubmitResult
 
 __all__ = [
     "Act",
     "AppealReceipt",
     "AppealStatus",
+    "Auditor",
     "Cause",
     "ClientConfig",
     "ConfigurationError",
@@ -48,12 +51,15 @@ __all__ = [
     "DaxaError",
     "Device",
     "EnforcementReceipt",
+    "Envelope",
     "ErrorCode",
     "Gateway",
     "GatewayHealth",
     "Ground",
     "InvalidInput",
     "Level",
+    "LogEntry",
+    "LogHead",
     "Manner",
     "RawSighting",
     "Reason",

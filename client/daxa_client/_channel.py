@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc
 
-from ._config import ClientConfig
+from ._config import Connection
 
 MAX_RESPONSE_BYTES = 4 << 20
 _OPTIONS = (
@@ -22,7 +22,7 @@ _OPTIONS = (
 )
 
 
-def open_channel(config: ClientConfig, target: str) -> grpc.Channel:
+def open_channel(config: Connection, target: str) -> grpc.Channel:
     """A channel to one target, ``host:port``; it connects with the first call."""
     credentials = grpc.ssl_channel_credentials(config.ca, config.key, config.certificate)
     return grpc.secure_channel(target, credentials, _OPTIONS)

@@ -16,11 +16,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from daxa_core.envelope import Envelope
-from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode
+from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, Unavailable
 from daxa_core.model import Verdict
 
 from ._client import RegistryClient
-from ._config import read_config, read_verification_keys
+from ._config import is_auditors, read_config, read_verification_keys
+from ._log import Auditor, LogEntry
 
 
 def _line(verdict: Verdict, key: str | None, *, envelope: bool = False) -> str:
@@ -78,7 +79,13 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument(
         "file", metavar="FILE", nargs="?", help="envelopes that have to stand in the log; - for standard input"
     )
-    audit.add_argument("--every", type=float, metavar="SECONDS", help="go on doing so")
+    audit.add_argument("--every", type=float, metavar="SECONDS", help="go on doing so, through interruptions")
+    audit.add_argument(
+        "--entries", action="store_true", help="print every leaf, and hold them all against the checkpoint"
+    )
+    audit.add_argument(
+        "--witnesses", type=int, default=0, metavar="N", help="it has to grow out of what N witnesses have cosigned"
+    )
     audit.add_argument("--no-cosign", action="store_true", help="do not cosign the checkpoint")
     return parser
 
@@ -114,27 +121,52 @@ def _verify(arguments: argparse.Namespace) -> None:
         print(_line(verdict, None))
 
 
-def _audit(client: RegistryClient, arguments: argparse.Namespace) -> None:
-    while True:
-        head = client.audit(cosign=not arguments.no_cosign)
-        proved = 0
-        for name, envelope in _envelopes(arguments.file) if arguments.file else ():
+def _entry(entry: LogEntry) -> str:
+    verdict = entry.verdict()
+    said: dict[str, object] = {"index": entry.index, "leaf_hash": entry.leaf_hash.hex(), "event": entry.event()}
+    if verdict is not None:
+        said["verdict"] = json.loads(_line(verdict, None)) | {
+            "member": verdict.member,
+            "policy_digest": verdict.policy_digest.hex(),
+            "evidence_digest": verdict.evidence_digest.hex(),
+        }
+    return json.dumps(said)
+
+
+def _audit_once(client: RegistryClient | Auditor, arguments: argparse.Namespace) -> None:
+    if isinstance(client, Auditor):
+        head = client.audit(witnesses=arguments.witnesses)
+    else:
+        head = client.audit(cosign=not arguments.no_cosign, witnesses=arguments.witnesses)
+    proved = 0
+    for name, envelope in _envelopes(arguments.file) if arguments.file else ():
+        try:
+            client.prove(envelope)
+        except DaxaError as error:
+            raise error.within(name) from None
+        proved += 1
+    for entry in client.entries() if arguments.entries else ():
+        print(_entry(entry))
+    said = {"size": head.size, "root": head.root.hex(), "cosigned_by": head.cosigned_by, "proved": proved}
+    print(json.dumps(said), flush=True)
+
+
+def _audit(arguments: argparse.Namespace) -> None:
+    auditors = is_auditors(arguments.config)
+    with (Auditor if auditors else RegistryClient).from_file(arguments.config) as client:
+        while True:
             try:
-                client.prove(envelope)
-            except DaxaError as error:
-                raise error.within(name) from None
-            proved += 1
-        said = {"size": head.size, "root": head.root.hex(), "cosigned_by": head.cosigned_by, "proved": proved}
-        print(json.dumps(said), flush=True)
-        if arguments.every is None:
-            return
-        time.sleep(arguments.every)
+                _audit_once(client, arguments)
+            except Unavailable as error:
+                if arguments.every is None:
+                    raise
+                print(f"daxa-client: {error}", file=sys.stderr, flush=True)
+            if arguments.every is None:
+                return
+            time.sleep(max(arguments.every, 0.0))
 
 
 def _run(client: RegistryClient, arguments: argparse.Namespace) -> None:
-    if arguments.command == "audit":
-        _audit(client, arguments)
-        return
     if arguments.command == "watch":
         for verdict in client.watch(arguments.after):
             print(_line(verdict, client.raw_key(verdict.key), envelope=arguments.envelope), flush=True)
@@ -149,8 +181,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The entry point."""
     arguments = _parser().parse_args(argv)
     try:
-        if arguments.command == "verify":
-            _verify(arguments)
+        if arguments.command in ("verify", "audit"):
+            (_verify if arguments.command == "verify" else _audit)(arguments)
             sys.stdout.flush()
             return
         with RegistryClient.from_file(arguments.config) as client:

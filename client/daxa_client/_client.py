@@ -31,7 +31,7 @@ from ._cache import FingerprintCache
 from ._config import ClientConfig, read_config
 from ._enforcement import AppealReceipt, EnforcementReceipt
 from ._fingerprints import Fingerprinter
-from ._log import LogFollower, LogHead
+from ._log import LogEntry, LogFollower, LogHead
 from ._raw_keys import RawKeys
 from ._registry import Registry
 from ._submission import LAST_HOUR, SubmitResult, Tally, checked_key, prepare
@@ -225,14 +225,15 @@ class RegistryClient:
 
     # the log
 
-    def audit(self, *, cosign: bool = True) -> LogHead:
+    def audit(self, *, cosign: bool = True, witnesses: int = 0) -> LogHead:
         """Fetches the log's newest checkpoint and holds it against the last one, which is kept in the configured file.
 
-        Cosigns it where this member has a witness key. Raises CryptoError: SHRUNK_LOG or FORKED_LOG where it is not consistent
-        (both checkpoints are kept beside the file as evidence), INVALID_CHECKPOINT or INVALID_SIGNATURE where it is not
-        the log's.
+        Cosigns it where this member has a witness key. ``witnesses``: it has to grow out of a checkpoint that so many of them
+        cosigned too, so that this member was not shown a log of its own; Refused NOT_FOUND where there is none. Raises
+        CryptoError: SHRUNK_LOG or FORKED_LOG where it is not consistent (both checkpoints are kept beside the file as evidence),
+        INVALID_CHECKPOINT or INVALID_SIGNATURE where it is not the log's.
         """
-        return self._follower.follow(cosign=cosign)
+        return self._follower.follow(cosign=cosign, witnesses=witnesses)
 
     def prove(self, envelope: Envelope) -> Verdict:
         """The verdict in the envelope, shown to stand in the log as of the last checkpoint that was audited.
@@ -240,6 +241,14 @@ class RegistryClient:
         Raises CryptoError INVALID_INCLUSION where it does not, or as :meth:`verdicts` where it does not verify.
         """
         return self._follower.prove(envelope)
+
+    def entries(self) -> Iterator[LogEntry]:
+        """Every leaf of the log up to the last checkpoint that was audited, in order; of others' the hash alone.
+
+        Raises CryptoError INVALID_INCLUSION where a content does not give its hash, or at the end, where the hashes do not give
+        the checkpoint's root.
+        """
+        return self._follower.entries()
 
     def fingerprints(self, keys: Iterable[str]) -> Mapping[str, bytes]:
         """The fingerprint of each raw key, in the order given, each once. Raises as :meth:`verdicts`."""

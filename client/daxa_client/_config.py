@@ -15,6 +15,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from daxa_core.errors import ConfigurationError, CryptoError, ErrorCode
 from daxa_core.note import Witness
@@ -29,6 +30,29 @@ _TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
 
 def _refuse(name: str, expected: str) -> ConfigurationError:
     return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, name, expected)
+
+
+class Connection(Protocol):
+    """What it takes to call the registry and to verify what it answers: a member's configuration, or an auditor's."""
+
+    @property
+    def targets(self) -> tuple[str, ...]: ...
+    @property
+    def ca(self) -> bytes: ...
+    @property
+    def certificate(self) -> bytes: ...
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def deadline_seconds(self) -> float: ...
+    @property
+    def verification(self) -> VerificationKeys: ...
+    @property
+    def checkpoint(self) -> Path | None: ...
+    @property
+    def witness(self) -> Witness | None: ...
+    @property
+    def verdicts_of(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +88,11 @@ class ClientConfig:
     spool_megabytes: int = 512
     flush_seconds: float = 2.0
     count_seconds: float = 60.0
+
+    @property
+    def verdicts_of(self) -> str:
+        """Whose verdicts it believes: the member's own."""
+        return self.member
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError naming the key as client.toml has it."""
@@ -193,13 +222,69 @@ def _evaluators(tables: list[Table]) -> dict[int, str]:
     return evaluators
 
 
+@dataclass(frozen=True, slots=True)
+class AuditorConfig:
+    """An auditor's connection: no evaluators and no secrets but its own key. As :class:`ClientConfig` where they share a name."""
+
+    auditor: str
+    targets: tuple[str, ...]
+    verification: VerificationKeys
+    ca: bytes = field(repr=False)
+    certificate: bytes = field(repr=False)
+    key: bytes = field(repr=False)
+    checkpoint: Path | None = None
+    deadline_seconds: float = 10.0
+
+    @property
+    def witness(self) -> None:
+        """An auditor cosigns nothing: witnesses are members."""
+        return
+
+    @property
+    def verdicts_of(self) -> None:
+        """An auditor looks at everybody's verdicts."""
+        return
+
+
+def _table(path: Path) -> Table:
+    try:
+        return Table.parse(path, path.read_bytes())
+    except OSError as error:
+        raise _refuse(path.name, f"a readable file, got {type(error).__name__}") from None
+
+
+def read_auditor_config(path: str | Path) -> AuditorConfig:
+    """Reads auditor.toml and the files that it names. Raises ConfigurationError naming file and key."""
+    table = _table(Path(path))
+    registry, tls, verification = table.table("registry"), table.table("tls"), table.table("verification")
+    ca, certificate, key = _tls(tls)
+    targets = registry.texts("targets")
+    if not all(_TARGET.fullmatch(target) for target in targets):
+        raise registry.refuse("targets", "one host:port or more")
+    config = AuditorConfig(
+        auditor=table.text("auditor"),
+        targets=targets,
+        verification=_verification(verification),
+        ca=ca,
+        certificate=certificate,
+        key=key,
+        checkpoint=verification.path("checkpoint") if verification.has("checkpoint") else None,
+        deadline_seconds=table.number("deadline_seconds", 10.0, 0.1, 600.0),
+    )
+    for part in (registry, tls, verification, table):
+        part.done()
+    return config
+
+
+def is_auditors(path: str | Path) -> bool:
+    """Whether the file is an auditor's and not a member's. Raises ConfigurationError where it cannot be read."""
+    return _table(Path(path)).has("auditor")
+
+
 def read_config(path: str | Path) -> ClientConfig:
     """Reads client.toml and the files that it names. Raises ConfigurationError naming file and key."""
     path = Path(path)
-    try:
-        table = Table.parse(path, path.read_bytes())
-    except OSError as error:
-        raise _refuse(path.name, f"a readable file, got {type(error).__name__}") from None
+    table = _table(path)
     registry, tls, prints = table.table("registry"), table.table("tls"), table.table("fingerprints")
     gateway = table.table("gateway")
     verification = table.table("verification")

@@ -10,22 +10,27 @@ kept beside it with what the registry offered as a proof: two notes under one si
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 from daxa_api.v1 import audit_pb2
 from daxa_core import merkle
-from daxa_core.envelope import Envelope, pae
+from daxa_core.codec import decode_verdict
+from daxa_core.envelope import EVENT_TYPE, VERDICT_TYPE, Envelope, pae
 from daxa_core.errors import ConfigurationError, CryptoError, ErrorCode
 from daxa_core.model import Verdict
 from daxa_core.note import Checkpoint, cosigned_by, read_checkpoint
 
-from ._config import ClientConfig
+from ._config import AuditorConfig, Connection, read_auditor_config
 from ._registry import Registry
 
 LOG = logging.getLogger("daxa_client")
@@ -38,6 +43,34 @@ class LogHead:
     size: int
     root: bytes
     cosigned_by: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A leaf: its hash, and what it holds where the reader is told; else type and payload are empty."""
+
+    index: int
+    leaf_hash: bytes
+    payload_type: str
+    payload: bytes
+
+    def verdict(self) -> Verdict | None:
+        """The verdict, where it is one that is told. Raises InvalidInput where the registry logged what is none."""
+        return decode_verdict(self.payload) if self.payload_type == VERDICT_TYPE else None
+
+    def event(self) -> dict[str, Any] | None:
+        """The event's kind, time and detail, where it is one that is told."""
+        if self.payload_type != EVENT_TYPE:
+            return None
+        try:
+            table = json.loads(self.payload)
+        except (ValueError, RecursionError):
+            table = None
+        return table if isinstance(table, dict) else {}
+
+
+def _unfit(index: int, expected: str) -> CryptoError:
+    return CryptoError(ErrorCode.INVALID_INCLUSION, f"entries[{index}]", expected)
 
 
 class CheckpointFile:
@@ -64,10 +97,11 @@ class CheckpointFile:
         self._write(self._path, note)
 
     def keep_evidence(self, known: str, offered: str, proof: Sequence[bytes]) -> str:
-        """Keeps both notes and the proof beside the file, under a name that no other evidence has; answers the name."""
-        path = self._path.with_name(f"{self._path.name}.evidence-{time.time_ns()}")
-        lines = "".join(f"{step.hex()}\n" for step in proof)
-        self._write(path, f"{known}\n{offered}\nconsistency proof:\n{lines}")
+        """Keeps both notes and the proof beside the file, under a name of their own; answers the name."""
+        text = f"{known}\n{offered}\nconsistency proof:\n" + "".join(f"{step.hex()}\n" for step in proof)
+        # Named by its content: whoever is shown the same fork every hour keeps it once.
+        path = self._path.with_name(f"{self._path.name}.evidence-{sha256(text.encode()).hexdigest()[:16]}")
+        self._write(path, text)
         return path.name
 
     def _write(self, path: Path, text: str) -> None:
@@ -87,17 +121,17 @@ class CheckpointFile:
 class LogFollower:
     """One member's view of the log. Thread-safe."""
 
-    def __init__(self, registry: Registry, config: ClientConfig, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, registry: Registry, config: Connection, clock: Callable[[], float] = time.time) -> None:
         self._registry = registry
         self._keys = config.verification
-        self._member = config.member
+        self._verdicts_of = config.verdicts_of
         self._file = CheckpointFile(config.checkpoint) if config.checkpoint else None
         self._witness = config.witness
         self._clock = clock
         self._lock = threading.Lock()
         self._note: str | None = None
 
-    def follow(self, *, cosign: bool = True) -> LogHead:
+    def follow(self, *, cosign: bool = True, witnesses: int = 0) -> LogHead:
         """As :meth:`daxa_client.RegistryClient.audit`."""
         with self._lock:
             known = self._known()
@@ -105,6 +139,8 @@ class LogFollower:
             head = read_checkpoint(note, self._keys.log)
             if known is not None:
                 self._hold_against(known, note, head)
+            if witnesses:
+                self._hold_against(self._witnessed(witnesses), note, head)
             cosigned = cosigned_by(note, self._keys.witnesses)
             # Kept before it is cosigned: a witness that forgets what it signed could be led onto a fork.
             self._note = note
@@ -119,7 +155,7 @@ class LogFollower:
 
     def prove(self, envelope: Envelope) -> Verdict:
         """As :meth:`daxa_client.RegistryClient.prove`."""
-        verdict = self._keys.verdict(envelope, self._member)
+        verdict = self._keys.verdict(envelope, self._verdicts_of)
         with self._lock:
             known = self._known()
         head = None if known is None else self._read(known)
@@ -132,6 +168,32 @@ class LogFollower:
         leaf = merkle.leaf_hash(pae(envelope.payload_type, envelope.payload))
         merkle.verify_inclusion(leaf, verdict.log_index, head.size, list(proof.hashes), head.root)
         return verdict
+
+    def entries(self) -> Iterator[LogEntry]:
+        """Every leaf up to the last checkpoint that was audited, in order, with its content where the registry tells it.
+
+        A content that does not give its leaf's hash is refused as it comes, hashes that do not give the checkpoint's root at the
+        end: CryptoError INVALID_INCLUSION. So what was yielded is to be believed when the iteration has ended without one.
+        """
+        with self._lock:
+            known = self._known()
+        if known is None:
+            raise CryptoError(ErrorCode.INVALID_INCLUSION, "checkpoint", "one to hold the leaves against; audit first")
+        head = self._read(known)
+        frontier = merkle.Frontier()
+        while frontier.size < head.size:
+            page = self._registry.entries(audit_pb2.ListEntriesRequest(start=frontier.size)).entries
+            if not page:
+                raise _unfit(frontier.size, "a leaf, as the checkpoint says")
+            for entry in page[: head.size - frontier.size]:
+                shown = bool(entry.payload_type)
+                leaf = merkle.leaf_hash(pae(entry.payload_type, entry.payload)) if shown else entry.leaf_hash
+                if entry.index != frontier.size or leaf != entry.leaf_hash:
+                    raise _unfit(frontier.size, "the leaf at its place, with a content that gives its hash")
+                frontier.append(leaf)
+                yield LogEntry(entry.index, leaf, entry.payload_type, entry.payload)
+        if frontier.root() != head.root:
+            raise CryptoError(ErrorCode.INVALID_INCLUSION, "entries", "leaves that give the checkpoint's root")
 
     def _known(self) -> str | None:
         if self._note is None and self._file is not None:
@@ -146,6 +208,16 @@ class LogFollower:
                 raise
             raise self._file.refuse("a checkpoint signed by the log's key; move it away to begin anew") from None
 
+    def _witnessed(self, number: int) -> str:
+        """The newest checkpoint that so many witnesses have cosigned. Raises CryptoError where the registry's answer is none."""
+        note = self._registry.checkpoint(audit_pb2.GetCheckpointRequest(cosignatures=number)).checkpoint
+        read_checkpoint(note, self._keys.log)
+        cosigned = len(cosigned_by(note, self._keys.witnesses))
+        if cosigned < number:
+            wanted = f"one that {number} witnesses of the verification keys have cosigned, got {cosigned}"
+            raise CryptoError(ErrorCode.INVALID_CHECKPOINT, "checkpoint", wanted)
+        return note
+
     def _hold_against(self, known: str, note: str, head: Checkpoint) -> None:
         before = self._read(known)
         proof: list[bytes] = []
@@ -158,3 +230,46 @@ class LogFollower:
             kept = f"; both are kept in {self._file.keep_evidence(known, note, proof)}" if self._file else ""
             LOG.critical("the registry's log is not consistent with what it was: %s%s", error, kept)
             raise CryptoError(error.code, error.field, error.expected + kept) from None
+
+
+class Auditor:
+    """An auditor's connection to the registry's log: everybody's verdicts, policies, members and operators' acts.
+
+    >>> with Auditor.from_file("auditor.toml") as auditor:                      # doctest: +SKIP
+    ...     auditor.audit()
+    ...     for entry in auditor.entries(): ...
+    """
+
+    def __init__(self, config: AuditorConfig) -> None:
+        """Connects to nobody yet."""
+        self._registry = Registry(config)
+        self._follower = LogFollower(self._registry, config)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Auditor:
+        """An auditor as auditor.toml says. Raises ConfigurationError naming file and key."""
+        return cls(read_auditor_config(path))
+
+    def __enter__(self) -> Auditor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends what is under way."""
+        self._registry.close()
+
+    def audit(self, *, witnesses: int = 0) -> LogHead:
+        """As :meth:`daxa_client.RegistryClient.audit`, without cosigning."""
+        return self._follower.follow(cosign=False, witnesses=witnesses)
+
+    def prove(self, envelope: Envelope) -> Verdict:
+        """As :meth:`daxa_client.RegistryClient.prove`, for any member's verdict."""
+        return self._follower.prove(envelope)
+
+    def entries(self) -> Iterator[LogEntry]:
+        """As :meth:`daxa_client.RegistryClient.entries`, with every leaf's content."""
+        return self._follower.entries()

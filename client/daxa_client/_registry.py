@@ -16,7 +16,7 @@ from daxa_api.v1 import audit_pb2, audit_pb2_grpc, sighting_pb2, sighting_pb2_gr
 from daxa_core.errors import DaxaError, ErrorCode
 
 from ._channel import open_channel
-from ._config import ClientConfig
+from ._config import Connection
 from ._errors import ROLE, closed, from_rpc
 from ._retry import pause
 
@@ -34,7 +34,7 @@ class _Line:
 class Registry:
     """The registry, at any of its targets. Thread-safe."""
 
-    def __init__(self, config: ClientConfig) -> None:
+    def __init__(self, config: Connection) -> None:
         self._config = config
         self._lines = []
         for target in config.targets:
@@ -80,6 +80,10 @@ class Registry:
     def consistency(self, request: audit_pb2.GetConsistencyProofRequest) -> audit_pb2.GetConsistencyProofResponse:
         """That the log only grew."""
         return self._call(lambda line: line.audit.GetConsistencyProof, request)  # type: ignore[no-any-return]
+
+    def entries(self, request: audit_pb2.ListEntriesRequest) -> audit_pb2.ListEntriesResponse:
+        """A page of the log's leaves."""
+        return self._call(lambda line: line.audit.ListEntries, request)  # type: ignore[no-any-return]
 
     def cosign(self, request: audit_pb2.AddCosignatureRequest) -> audit_pb2.AddCosignatureResponse:
         """Hands in a cosignature; twice is once."""

@@ -87,7 +87,7 @@ class VerificationKeys:
         try:
             raw = json.loads(text)
         except (ValueError, RecursionError):
-            raise _refuse("", "a JSON object") from None
+            raise _refuse("file", "a JSON object") from None
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             raise _refuse("format", f"{FORMAT}")
         for name in raw:

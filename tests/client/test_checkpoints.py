@@ -30,6 +30,8 @@ class Audit(audit_pb2_grpc.AuditServiceServicer):
         self.signer = LOG
         self.cosignatures: list[str] = []
         self.proof: list[bytes] | None = None
+        self.told: list[audit_pb2.Entry] | None = None
+        self.witnessed: str | None = None
         self.change: Callable[[str], str] = lambda note: note
 
     def grow(self, leaves: Sequence[bytes]) -> None:
@@ -46,6 +48,8 @@ class Audit(audit_pb2_grpc.AuditServiceServicer):
     def GetCheckpoint(
         self, request: audit_pb2.GetCheckpointRequest, context: grpc.ServicerContext
     ) -> audit_pb2.GetCheckpointResponse:
+        if request.cosignatures and self.witnessed is not None:
+            return audit_pb2.GetCheckpointResponse(checkpoint=self.witnessed)
         text = Checkpoint(self.signer.verifier.name, self.frontier.size, self.frontier.root()).text()
         note = self.change(self.signer.sign(text))
         return audit_pb2.GetCheckpointResponse(checkpoint=note + "".join(line + "\n" for line in self.cosignatures))
@@ -61,6 +65,26 @@ class Audit(audit_pb2_grpc.AuditServiceServicer):
     ) -> audit_pb2.GetInclusionProofResponse:
         proof = merkle.prove_inclusion(request.leaf_index, request.tree_size, self._read)
         return audit_pb2.GetInclusionProofResponse(leaf_hash=b"l" * 32, hashes=proof)
+
+    def ListEntries(
+        self, request: audit_pb2.ListEntriesRequest, context: grpc.ServicerContext
+    ) -> audit_pb2.ListEntriesResponse:
+        page = self.entries[request.start : request.start + 2]
+        return audit_pb2.ListEntriesResponse(entries=page, tree_size=self.frontier.size)
+
+    @property
+    def entries(self) -> list[audit_pb2.Entry]:
+        """The leaves, the even ones with their content."""
+        return self.told if self.told is not None else [
+            audit_pb2.Entry(index=i, leaf_hash=merkle.leaf_hash(pae("t", leaf)), payload_type="" if i % 2 else "t",
+                            payload=b"" if i % 2 else leaf)
+            for i, leaf in enumerate(self.contents)
+        ]  # fmt: skip
+
+    def tell(self, contents: Sequence[bytes]) -> None:
+        """Makes the tree of leaves with these contents."""
+        self.contents = list(contents)
+        self.grow([pae("t", content) for content in contents])
 
     def AddCosignature(
         self, request: audit_pb2.AddCosignatureRequest, context: grpc.ServicerContext
@@ -148,8 +172,8 @@ def test_a_log_that_forks_or_shrinks_is_refused_and_kept_as_evidence(
     assert (tmp_path / "data/checkpoint").read_text() == trusted
     assert servicer.cosignatures == told, "a witness must not cosign a fork"
     kept = sorted((tmp_path / "data").glob("checkpoint.evidence-*"))
-    assert len(kept) == 2
-    assert kept[-1].name in str(caught.value)
+    assert len(kept) == 1, "the same fork is kept once"
+    assert kept[0].name in str(caught.value)
     first, second = re.findall(rf"(?ms)^{re.escape(LOG.verifier.name)}\n.*?\n\n(?:— [^\n]*\n)+", kept[0].read_text())
     assert read_checkpoint(first, LOG.verifier) == read_checkpoint(trusted, LOG.verifier)
     assert read_checkpoint(second, LOG.verifier).root == servicer.frontier.root()
@@ -223,6 +247,32 @@ def test_a_witness_cosigns_what_it_has_seen_and_others_see_that(
         client.audit()
 
 
+def cosigned(leaves: Sequence[bytes], *witnesses: Witness) -> str:
+    """A checkpoint of these leaves with cosignatures."""
+    frontier = merkle.Frontier()
+    for leaf in leaves:
+        frontier.append(merkle.leaf_hash(leaf))
+    text = Checkpoint(LOG.verifier.name, frontier.size, frontier.root()).text()
+    return LOG.sign(text) + "".join(witness.cosign(text, 1_800_000_000).line() for witness in witnesses)
+
+
+def test_a_log_of_ones_own_is_not_what_the_witnesses_saw(
+    log: tuple[Audit, str], audited: Callable[..., RegistryClient], tmp_path: Path
+) -> None:
+    """The newest checkpoint has to grow out of one that enough known witnesses cosigned; a split view is kept as evidence."""
+    servicer, _ = log
+    both = [WITNESS.verifier, OTHER.verifier]
+    servicer.witnessed = cosigned(servicer.leaves[:3], WITNESS, OTHER)
+    with audited(witnesses=both) as client:
+        assert client.audit(witnesses=2).size == 5
+    with audited(witnesses=[WITNESS.verifier]) as client, pytest.raises(CryptoError, match="2 witnesses .*, got 1"):
+        client.audit(witnesses=2)
+    servicer.witnessed = cosigned([b"what others see", *servicer.leaves[1:3]], WITNESS, OTHER)
+    with audited(witnesses=both) as client, pytest.raises(CryptoError, match="FORKED_LOG"):
+        client.audit(witnesses=2)
+    assert len(list((tmp_path / "data").glob("checkpoint.evidence-*"))) == 1
+
+
 def envelope(index: int, key: bytes = b"k" * 32, member: str = "upbit") -> Envelope:
     message = types_pb2.Verdict(key=key, level=3, sequence=1, member=member, log_index=index)
     return codec.read_envelope(peers.signed(message))
@@ -248,6 +298,46 @@ def test_a_verdict_is_proved_to_stand_in_the_log(
             with pytest.raises(CryptoError) as caught:
                 client.prove(wrong)
             assert caught.value.code is code
+
+
+def test_leaves_are_held_against_the_checkpoint(log: tuple[Audit, str], audited: Callable[..., RegistryClient]) -> None:
+    """All of them, page by page; those that are told with their content."""
+    servicer, _ = log
+    servicer.tell([b"content %d" % n for n in range(5)])
+    with audited() as client:
+        with pytest.raises(CryptoError, match="audit first"):
+            next(client.entries())
+        client.audit()
+        got = list(client.entries())
+    assert [entry.payload for entry in got] == [b"content 0", b"", b"content 2", b"", b"content 4"]
+    assert [entry.leaf_hash for entry in got] == [merkle.leaf_hash(pae("t", c)) for c in servicer.contents]
+
+
+SHOWN: dict[str, tuple[Callable[[list[audit_pb2.Entry]], object], str]] = {
+    "a content changed": (lambda told: setattr(told[2], "payload", b"other"), "entries[2]"),
+    "a hash changed": (lambda told: setattr(told[3], "leaf_hash", b"h" * 32), "entries"),
+    "a leaf left out": (lambda told: told.pop(1), "entries[1]"),
+    "the last left out": (lambda told: told.pop(), "entries[4]"),
+    "two exchanged": (lambda told: told.insert(1, told.pop(3)), "entries[1]"),
+}
+
+
+@pytest.mark.parametrize("lie", SHOWN)
+def test_leaves_that_do_not_give_the_checkpoint_are_refused(
+    log: tuple[Audit, str], audited: Callable[..., RegistryClient], lie: str
+) -> None:
+    """By their place where that can be told, else at the end."""
+    servicer, _ = log
+    servicer.tell([b"content %d" % n for n in range(5)])
+    told = servicer.entries
+    change, field = SHOWN[lie]
+    change(told)
+    servicer.told = told
+    with audited() as client:
+        client.audit()
+        with pytest.raises(CryptoError) as caught:
+            list(client.entries())
+    assert (caught.value.code, caught.value.field) == (ErrorCode.INVALID_INCLUSION, field)
 
 
 def test_without_a_file_the_checkpoint_is_held_in_memory(

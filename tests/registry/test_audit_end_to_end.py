@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
 import deployment
 from daxa_api.v1 import audit_pb2, audit_pb2_grpc
-from daxa_client import CryptoError, Device, ErrorCode, RawSighting, RegistryClient
+from daxa_client import Cause, CryptoError, Device, ErrorCode, Level, RawSighting, RegistryClient
 from daxa_client._cli import main
 from daxa_core import codec, merkle
 from daxa_core.envelope import EVENT_TYPE, Envelope, pae
@@ -56,6 +57,12 @@ class World:
             ("cert", issued.certificate), ("key", issued.key), ("ca", (self.folder / "ca/ca.pem").read_bytes())
         ):  # fmt: skip
             (self.auditor / f"{name}.pem").write_bytes(data)
+        (self.auditor / "verification.json").write_bytes((self.folder / "registry/verification.json").read_bytes())
+        (self.auditor / "auditor.toml").write_text(
+            f'auditor = "fss"\n[registry]\ntargets = ["{deployment.target_of(self.configuration)}"]\n'
+            '[tls]\nca = "ca.pem"\ncertificate = "cert.pem"\nkey = "key.pem"\n'
+            '[verification]\nkeys = "verification.json"\ncheckpoint = "checkpoint"\n'
+        )
 
     def again(self) -> None:
         """Kills the registry and starts it."""
@@ -97,7 +104,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made.evaluator.kill()
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, object]]:
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
     """``daxa-client``, which has to succeed: the lines that it printed."""
     main(list(arguments))
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -156,6 +163,17 @@ def test_an_auditor_rebuilds_the_tree_and_a_member_sees_its_own(world: World) ->
     assert events[:3] == ["verdict-keys", "members", "policy"]
 
 
+def test_the_auditors_command_prints_the_whole_log(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every leaf with its content in order, then the head; a member's has the same hashes, and nothing of another member."""
+    *whole, head = run(capsys, "--config", str(world.auditor / "auditor.toml"), "audit", "--entries")
+    *own, _ = run(capsys, "--config", world.toml("bithumb"), "audit", "--entries", "--no-cosign")
+    assert [leaf["index"] for leaf in whole] == list(range(head["size"]))
+    assert all(leaf["event"] or leaf["verdict"] for leaf in whole)
+    assert [leaf["leaf_hash"] for leaf in own] == [leaf["leaf_hash"] for leaf in whole]
+    assert {leaf["verdict"]["member"] for leaf in own if "verdict" in leaf} == {"bithumb"}
+    assert {leaf["verdict"]["member"] for leaf in whole if "verdict" in leaf} == {"upbit", "bithumb"}
+
+
 def test_the_log_goes_on_across_a_kill_and_members_cosign_it(world: World) -> None:
     """The same log after a restart, held against the checkpoint that was kept; two witnesses make a cosigned head."""
     with world.client("upbit") as upbit, world.client("bithumb") as bithumb:
@@ -184,6 +202,24 @@ def test_the_log_goes_on_across_a_kill_and_members_cosign_it(world: World) -> No
     ):
         audit_pb2_grpc.AuditServiceStub(channel).GetCheckpoint(audit_pb2.GetCheckpointRequest())
     assert deployment.told(caught.value).code == "PERMISSION_DENIED"
+
+
+def test_a_correction_is_an_event_and_a_leaf(world: World) -> None:
+    """Both members take back what they sent: every verdict that rested on it falls, by a verdict of its own that is logged."""
+    with world.client("upbit") as upbit, world.client("bithumb") as bithumb:
+        before = upbit.audit()
+        keys = [f"upbit-key-{n}" for n in range(KEYS)]
+        assert all(verdict.level > Level.CLEAR for verdict in upbit.verdicts(keys).values())
+        for n in range(KEYS):
+            bithumb.withdraw(f"bithumb-key-{n}")
+            upbit.withdraw(f"upbit-key-{n}")
+        fallen = upbit.verdicts(keys)
+        assert {verdict.level for verdict in fallen.values()} == {Level.CLEAR}
+        after = upbit.audit()
+        for verdict in fallen.values():
+            assert before.size <= verdict.log_index < after.size
+            assert verdict.envelope is not None
+            assert upbit.prove(verdict.envelope).cause in (Cause.FELL, Cause.CORRECTED)
 
 
 def test_a_rotation_is_taken_by_whoever_has_the_new_file(world: World, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class AuditService(audit_pb2_grpc.AuditServiceServicer):
         return audit_pb2.ListEntriesResponse(tree_size=size, entries=entries)
 
     def _page(self, start: int, limit: int, reader: int | None) -> tuple[int, list[audit_pb2.Entry]]:
-        size = self._log.head().size
+        size = self._store.log_size()
         if start >= size:
             return size, []
         page: list[audit_pb2.Entry] = []
