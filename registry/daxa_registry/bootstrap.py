@@ -15,6 +15,8 @@ from pathlib import Path
 import grpc
 
 from daxa_api.v1 import (
+    admin_pb2,
+    admin_pb2_grpc,
     audit_pb2,
     audit_pb2_grpc,
     evaluation_pb2,
@@ -28,10 +30,11 @@ from daxa_core import group
 
 from .backtest import Backtest
 from .config import EvaluatorConfig, RegistryConfig, read_evaluator, read_registry
-from .decision.policy import Policy, default_policy, load_policy
+from .decision.policy import Policy, default_policy_text, load_policy
 from .keys.credentials import Credentials
 from .keys.shares import read_parameters, read_share
 from .keys.signing import Signer, read_verification_keys
+from .rpc.admin import AdminService
 from .rpc.audit import AuditService
 from .rpc.evaluation import EvaluationService
 from .rpc.server import Service, build_server
@@ -42,6 +45,8 @@ from .service.intake import Intake
 from .service.log import Log, append_state
 from .service.matching import Matcher
 from .service.news import News
+from .service.office import Office
+from .service.policies import in_force
 from .service.quota import Quota
 from .service.sweep import Sweep
 from .store.interface import Store
@@ -107,8 +112,10 @@ async def evaluator_server(
 async def registry_server(config: RegistryConfig, clock: Callable[[], float] = time.time) -> AsyncIterator[int]:
     """A running registry: its port."""
     parameters = read_parameters(config.parameters)
-    policy = load_policy(config.policy.read_text("utf-8")) if config.policy else default_policy()
+    first = config.policy.read_text("utf-8") if config.policy else default_policy_text()
+    load_policy(first)  # refused when read, though another may be in force
     store = open_store(config.database)
+    policy = in_force(store, first, int(clock()))
     log = open_log(store, config)
     with store.transaction():
         now = int(clock())
@@ -138,6 +145,11 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
             verdict_pb2_grpc.add_VerdictServiceServicer_to_server,
             VerdictService(store, matcher, news, parameters, domain, lambda: int(clock())),
             verdict_pb2.DESCRIPTOR.services_by_name["VerdictService"],
+        ),
+        Service(
+            admin_pb2_grpc.add_AdminServiceServicer_to_server,
+            AdminService(Office(store, matcher, news.tell, lambda: int(clock())), parameters, domain),
+            admin_pb2.DESCRIPTOR.services_by_name["AdminService"],
         ),
         Service(
             audit_pb2_grpc.add_AuditServiceServicer_to_server,

@@ -1,4 +1,4 @@
-"""The configuration files of an evaluator and of the registry; refuses what it does not know, naming file and key.
+"""The configuration files of evaluators, the registry and operators; refuses what it does not know, naming file and key.
 
 Paths in a file are relative to the file. What the files under ``[tls]`` hold is checked here too, when they are read.
 """
@@ -59,6 +59,18 @@ class RegistryConfig:
     retention_hours: int
     batch_hours: int
     sweep_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorConfig:
+    """What an operator's commands need: the registry's address, the evaluators' by index, the parameters, the certificate."""
+
+    operator: str
+    target: str
+    evaluators: Mapping[int, str]
+    parameters: Path
+    tls: TlsFiles
+    allow_non_global_addresses: bool
 
 
 def _read(path: Path) -> Table:
@@ -156,4 +168,28 @@ def read_registry(path: Path) -> RegistryConfig:
     )
     retention.done()
     table.done()
+    return config
+
+
+def read_operator(path: Path) -> OperatorConfig:
+    """Reads operator.toml. Raises ConfigurationError naming file and key."""
+    table = _read(path)
+    registry, prints = table.table("registry"), table.table("fingerprints")
+    evaluators: dict[int, str] = {}
+    for entry in table.tables("evaluator"):
+        index = entry.whole("index", 0, 1, 255)
+        if index in evaluators:
+            raise entry.refuse("index", "each index once")
+        evaluators[index] = entry.text("target")
+        entry.done()
+    config = OperatorConfig(
+        operator=table.text("operator"),
+        target=registry.texts("targets")[0],
+        evaluators=evaluators,
+        parameters=prints.path("parameters"),
+        tls=_tls(table.table("tls")),
+        allow_non_global_addresses=table.flag("allow_non_global_addresses", False),
+    )
+    for part in (registry, prints, table):
+        part.done()
     return config

@@ -164,7 +164,7 @@ def _fill(root: Path, plan: Plan) -> None:
         _member(home, plan, parameters, member)
         write_public(home / VERIFICATION, verification.to_json().encode())
         write_secret(home / "witness.key", witnesses[member].to_text().encode())
-    _operator(_peer(root / "operators" / OPERATOR, authority, f"operator/{OPERATOR}", []), plan)
+    _operator(_peer(root / "operators" / OPERATOR, authority, f"operator/{OPERATOR}", []), plan, parameters)
 
 
 def _names(plan: Plan, place: int) -> list[str]:
@@ -217,12 +217,8 @@ def _member(folder: Path, plan: Plan, parameters: Parameters, member: str) -> No
     write_public(folder / "parameters.json", parameters.to_json().encode())
     write_secret(folder / "account.secret", secrets.token_bytes(SECRET_BYTES).hex().encode() + b"\n")
     make_private_folder(folder / "data")
-    evaluators = "".join(
-        f'[[evaluator]]\nindex = {index}\ntarget = "{plan.target(index)}"\n\n'
-        for index in range(1, plan.evaluators + 1)
-    )
     text = (
-        f'member = "{member}"\n\n[registry]\ntargets = ["{plan.target(0)}"]\n\n{evaluators}{_TLS}\n'
+        f'member = "{member}"\n\n[registry]\ntargets = ["{plan.target(0)}"]\n\n{_evaluators_of(plan)}{_TLS}\n'
         '[fingerprints]\nparameters = "parameters.json"\ncache = "data/fingerprints.sqlite"\n'
         'account_secret = "account.secret"\n\n'
         f'[verification]\nkeys = "{VERIFICATION}"\ncheckpoint = "data/checkpoint"\nwitness = "witness.key"\n'
@@ -230,9 +226,20 @@ def _member(folder: Path, plan: Plan, parameters: Parameters, member: str) -> No
     write_public(folder / "client.toml", text.encode())
 
 
-def _operator(folder: Path, plan: Plan) -> None:
-    text = f'operator = "{OPERATOR}"\n\n[registry]\ntargets = ["{plan.target(0)}"]\n\n{_TLS}'
+def _operator(folder: Path, plan: Plan, parameters: Parameters) -> None:
+    write_public(folder / "parameters.json", parameters.to_json().encode())
+    text = (
+        f'operator = "{OPERATOR}"\n\n[registry]\ntargets = ["{plan.target(0)}"]\n\n{_evaluators_of(plan)}{_TLS}\n'
+        '[fingerprints]\nparameters = "parameters.json"\n'
+    )
     write_public(folder / "operator.toml", text.encode())
+
+
+def _evaluators_of(plan: Plan) -> str:
+    return "".join(
+        f'[[evaluator]]\nindex = {index}\ntarget = "{plan.target(index)}"\n\n'
+        for index in range(1, plan.evaluators + 1)
+    )
 
 
 def _readme(plan: Plan, parameters: Parameters) -> str:

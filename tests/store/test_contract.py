@@ -247,6 +247,10 @@ def test_states_come_back_and_are_due_in_order(reopen: Open) -> None:
         store.append_verdict(StoredVerdict(m, member, 1, Level.WARN, 3, b"", b""))
     assert store.due(3, 10) == [k, ell, m]
     assert store.suspects() == [m]
+    assert store.suspects(neighbourhood.own[0].address) == [m]
+    assert store.suspects(neighbourhood.own[0].network) == []
+    assert store.node(Kind.ADDRESS, fp("a")) == neighbourhood.own[0].address
+    assert store.node(Kind.DEVICE, fp("a")) is None
 
 
 def test_documents_are_kept_once_unless_replaced(reopen: Open) -> None:

@@ -13,12 +13,17 @@ from daxa_core.errors import DaxaError, ErrorCode
 
 COMMANDS = {
     "audit": "check the log that the database holds",
+    "appeal": "list, show, grant and deny appeals",
     "backtest": "decide raw sightings from a file",
+    "case": "list and show who belongs together",
     "ceremony": "deal fresh fingerprinting keys to evaluators",
     "evaluator": "serve one share of the fingerprinting keys",
+    "infrastructure": "vouch for licensed services' addresses",
     "init": "make a working deployment folder",
     "pki": "issue, sign, renew, revoke and list certificates",
     "signing-key": "make, rotate and show the keys that verdicts are signed with",
+    "policy": "list, show, test and activate policies",
+    "replay": "decide a verdict again from what is stored of it",
     "serve": "serve the registry",
 }
 

@@ -1,7 +1,8 @@
-"""Cases: which subjects one operator seems to drive, by the places where the evidence puts them together.
+"""Cases: which subjects one operator seems to drive or one thief to try, by the places where the evidence puts them together.
 
 Two suspects belong together if they meet on an address in the same hours beyond the daily rhythm, or with the same client
-stack, and are different people there. Suspects are who stands at ``MONITOR`` or above as one operator's. Hubs join nobody.
+stack, and are different people there; or if strangers tried both from one address with one client stack. Suspects are who
+stands at ``MONITOR`` or above as one operator's or as leaked. Hubs join nobody by company.
 
 >>> cases_of([], {})
 ()
@@ -17,6 +18,8 @@ from daxa_registry.decision.assess import Assessment
 from daxa_registry.decision.features import Hypothesis
 from daxa_registry.decision.places import HUB_PERSONS, PlaceFacts
 
+NOT_TRIED: Mapping[int, frozenset[tuple[int, int]]] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -28,16 +31,23 @@ class Case:
 
 
 def suspects_of(assessments: Mapping[int, Assessment]) -> frozenset[int]:
-    """The subjects whose operator hypothesis leads and is not clear."""
+    """The subjects that are not clear and whom an operator or a thief would share with others."""
     return frozenset(
         subject
         for subject, assessment in assessments.items()
-        if assessment.level >= Level.MONITOR and assessment.hypothesis is Hypothesis.OPERATOR
+        if assessment.level >= Level.MONITOR and assessment.hypothesis is not Hypothesis.PARTIES
     )
 
 
-def cases_of(suspects: Iterable[int], places: Mapping[int, PlaceFacts]) -> tuple[Case, ...]:
-    """Groups the suspects over the places where they meet. Pure union-find: the order of arguments does not matter."""
+def cases_of(
+    suspects: Iterable[int],
+    places: Mapping[int, PlaceFacts],
+    tried: Mapping[int, frozenset[tuple[int, int]]] = NOT_TRIED,
+) -> tuple[Case, ...]:
+    """Groups the suspects over the places where they meet. Pure union-find: the order of arguments does not matter.
+
+    ``tried`` has, for suspects whose key strangers presented, from which (address, device).
+    """
     parent = {subject: subject for subject in suspects}
 
     def root(subject: int) -> int:
@@ -65,6 +75,14 @@ def cases_of(suspects: Iterable[int], places: Mapping[int, PlaceFacts]) -> tuple
                             low, high = sorted((root(subject), root(other)))
                             parent[high] = low
                             joined_at.append((subject, address))
+    first_tried: dict[tuple[int, int], int] = {}
+    for subject in sorted(parent.keys() & tried.keys()):
+        for source in tried[subject]:
+            other = first_tried.setdefault(source, subject)
+            if other != subject:
+                low, high = sorted((root(subject), root(other)))
+                parent[high] = low
+                joined_at.append((subject, source[0]))
     groups: dict[int, list[int]] = {}
     for subject in sorted(parent):
         groups.setdefault(root(subject), []).append(subject)

@@ -24,6 +24,7 @@ from daxa_registry.decision.places import PlaceFacts
 
 HEAD_START_HOURS = 24
 CONTROLLER_LEAD = 0.75
+CLEARLY = 0.1
 
 
 class Role(Enum):
@@ -62,6 +63,9 @@ def roles_of(
         return tuple(parts)
     holders = {n.subject.id: n.subject.holder for n in case}
     who = holders[parts[0].subject]
+    others = [part.lead for part in parts[1:] if who is None or holders[part.subject] != who]
+    if others and max(others) > parts[0].lead - CLEARLY:
+        return tuple(parts)  # who came together leads nobody
     return tuple(
         _as_controller(part)
         if part.subject == parts[0].subject
@@ -89,8 +93,8 @@ def _part(
 ) -> Part:
     subject = neighbourhood.subject
     shared = total = guests = hosts = 0
-    rank = met = 0
-    first = 0
+    rank = 0.0
+    met = first = 0
     for address in dict.fromkeys(p.address for p in neighbourhood.own if p.manner is Manner.USED):
         place = facts.get(address)
         mine = place.tenants.get(subject.id) if place is not None else None
@@ -104,7 +108,7 @@ def _part(
         first = min(first, mine.first) if first else mine.first
         for tenancy in others:
             met += 1
-            rank += mine.first <= tenancy.first
+            rank += 1.0 if mine.first < tenancy.first else 0.5 * (mine.first == tenancy.first)
             guests += tenancy.first >= mine.first + HEAD_START_HOURS
             hosts += mine.first >= tenancy.first + HEAD_START_HOURS
     elsewhere = 1.0 - shared / total if total else 0.0

@@ -110,3 +110,22 @@ async def abort(context: Context, error: Exception, request_id: str) -> NoReturn
     status = to_status(error)
     await context.abort(status.code, status.details, (*status.trailing_metadata, ("x-request-id", request_id)))
     raise AssertionError("abort always raises")
+
+
+def from_rpc(error: grpc.RpcError, peer: str) -> DaxaError:
+    """The error that a peer told, for the side that called it; one that told none is named by its role, ``peer``."""
+    try:
+        status = rpc_status.from_call(error)
+    except (ValueError, AttributeError, NotImplementedError):
+        status = None
+    info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    for detail in status.details if status is not None else ():
+        detail.Unpack(info)
+        detail.Unpack(bad)
+    if status is None or info.reason not in ErrorCode.__members__:
+        name = error.code().name if isinstance(error, grpc.Call) else type(error).__name__
+        return DaxaError(ErrorCode.UNAVAILABLE, peer, f"to be reachable and to answer, got {name}")
+    code = ErrorCode(info.reason)
+    if not bad.field_violations:
+        return DaxaError(code, peer, status.message.removeprefix(f"{code}: ").removeprefix(": "))
+    return DaxaError(code, bad.field_violations[0].field, bad.field_violations[0].description)

@@ -46,11 +46,23 @@ class Peer:
 
 EVERYBODY = frozenset(Role)
 MEMBERS = frozenset({Role.MEMBER})
+OPERATORS = frozenset({Role.OPERATOR})
 READERS = frozenset({Role.MEMBER, Role.AUDITOR})
 _NAMED_ROLES = EVERYBODY - {Role.REGISTRY}
 
 # Operators evaluate too: declared infrastructure and leaked sets reach the registry as fingerprints like everything else.
 RIGHTS: dict[str, frozenset[Role]] = {
+    "/daxa_api.v1.AdminService/ActivatePolicy": OPERATORS,
+    "/daxa_api.v1.AdminService/AnswerAppeal": OPERATORS,
+    "/daxa_api.v1.AdminService/DeclareInfrastructure": OPERATORS,
+    "/daxa_api.v1.AdminService/GetPolicy": OPERATORS,
+    "/daxa_api.v1.AdminService/ListAppeals": OPERATORS,
+    "/daxa_api.v1.AdminService/ListCases": OPERATORS,
+    "/daxa_api.v1.AdminService/ListInfrastructure": OPERATORS,
+    "/daxa_api.v1.AdminService/ListPolicies": OPERATORS,
+    "/daxa_api.v1.AdminService/RemoveInfrastructure": OPERATORS,
+    "/daxa_api.v1.AdminService/ReplayVerdict": OPERATORS,
+    "/daxa_api.v1.AdminService/TestPolicy": OPERATORS,
     "/daxa_api.v1.EvaluationService/GetParameters": frozenset({Role.MEMBER, Role.OPERATOR, Role.AUDITOR}),
     "/daxa_api.v1.EvaluationService/Evaluate": frozenset({Role.MEMBER, Role.OPERATOR}),
     "/daxa_api.v1.SightingService/SubmitSightings": MEMBERS,

@@ -1,4 +1,4 @@
-"""Operators' acts: every one goes through ``record_act``, in the transaction of what it changes.
+"""Operators' acts: every one goes through ``record_act``, in the transaction of what it changes, and is a leaf of the log.
 
 An act says who did what and when, in the operator's own words where a reason is asked for; never a raw identifier. It refuses
 nothing: whether an operator may do it was checked before.
@@ -25,13 +25,12 @@ class ActKind(StrEnum):
     APPEAL_ANSWERED = "appeal_answered"
     INFRASTRUCTURE_DECLARED = "infrastructure_declared"
     INFRASTRUCTURE_REMOVED = "infrastructure_removed"
-    POLICY_TESTED = "policy_tested"
     POLICY_ACTIVATED = "policy_activated"
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorAct:
-    """One act: its number from 1, when (seconds), who (the name in the certificate), what, and its particulars."""
+    """One act: its number from 1, when (seconds), who (certificate's name and person, ``daxa/kim``), what, and details."""
 
     number: int
     at: int

@@ -31,18 +31,16 @@ MAX_REASON = 200
 
 @dataclass(frozen=True, slots=True)
 class Appeal:
-    """One appeal; ``number`` counts the member's own. ``corrected`` are (member, sequence) of what a grant changed."""
+    """One appeal of a verdict; ``number`` counts the member's own, ``corrected`` is how many verdicts a grant changed."""
 
-    member: int
+    member: str
     number: int
-    appeal_id: str
     subject: int
-    key: str
     sequence: int
     ground: int
     reference: str
     filed_at: int
-    status: int = AppealStatus.OPEN
+    status: int = int(AppealStatus.OPEN)
     answered_at: int = 0
     answered_by: str = ""
     reason: str = ""
@@ -54,7 +52,7 @@ class Correction:
     """What a grant does to one verdict: where it stands, where it will, and how many nats were judged false (None: all)."""
 
     subject: int
-    member: int
+    member: str
     sequence: int
     before: Level
     after: Level
@@ -65,41 +63,41 @@ def appeal(
     store: Store, member: int, appeal_id: bytes, key: bytes, sequence: int, ground: Ground, reference: str, now: int
 ) -> Appeal:
     """Files an appeal, or answers with the one that this verdict or this id has already."""
+    name = store.members()[member]
+    content = [key.hex(), sequence, int(ground), reference]
     with store.transaction():
-        known = store.document("appeal_id", f"{member}/{appeal_id.hex()}")
+        known = store.document("appeal_id", f"{name}/{appeal_id.hex()}")
         if known is not None:
-            found = find(store, member, int(known))
-            if (found.key, found.sequence, found.ground, found.reference) != (key.hex(), sequence, ground, reference):
+            number, *told = json.loads(known)
+            if told != content:
                 raise InvalidInput(ErrorCode.ID_REUSED, "appeal_id", "an id that was not used for another appeal")
-            return found
+            return find(store, name, number)
         standing = current(store, member, key, sequence)
         if standing.level is Level.CLEAR:
             raise InvalidInput(ErrorCode.INVALID_VALUE, "sequence", "a verdict that is not CLEAR")
-        appealed = store.document("appealed", f"{member}/{sequence}")
+        appealed = store.document("appealed", f"{name}/{sequence}")
         if appealed is not None:
-            return find(store, member, int(appealed))
-        number = int(store.document("counter", f"appeal/{member}") or 0) + 1
-        made = Appeal(
-            member, number, appeal_id.hex(), standing.subject, key.hex(), sequence, int(ground), reference, now
-        )
-        store.write_document("counter", f"appeal/{member}", str(number), replace=True)
-        store.write_document("appeal_id", f"{member}/{appeal_id.hex()}", str(number))
-        store.write_document("appealed", f"{member}/{sequence}", str(number))
+            return find(store, name, int(appealed))
+        number = int(store.document("counter", f"appeal/{name}") or 0) + 1
+        made = Appeal(name, number, standing.subject, sequence, int(ground), reference, now)
+        store.write_document("counter", f"appeal/{name}", str(number), replace=True)
+        store.write_document("appeal_id", f"{name}/{appeal_id.hex()}", json.dumps([number, *content]))
+        store.write_document("appealed", f"{name}/{sequence}", str(number))
         _keep(store, made)
         return made
 
 
 def appeals(store: Store) -> list[Appeal]:
-    """Every appeal, by member and number."""
+    """Every appeal, open ones first, then by member and number."""
     out: list[Appeal] = []
     after = ""
     while page := store.documents(_KIND, after):
         out += [Appeal(**json.loads(text)) for _, text in page]
         after = page[-1][0]
-    return out
+    return sorted(out, key=lambda one: (one.status != AppealStatus.OPEN, one.member, one.number))
 
 
-def find(store: Store, member: int, number: int) -> Appeal:
+def find(store: Store, member: str, number: int) -> Appeal:
     """One appeal. Raises Refused NOT_FOUND."""
     text = store.document(_KIND, _name(member, number))
     if text is None:
@@ -128,13 +126,12 @@ def answer(
             corrected=len(found),
         )
         _keep(store, asked)
-        names = store.members()
         detail = {
-            "appeal": f"{names[asked.member]}:{asked.number}",
-            "verdict": f"{names[asked.member]}:{asked.sequence}",
+            "appeal": f"{asked.member}:{asked.number}",
+            "verdict": f"{asked.member}:{asked.sequence}",
             "granted": granted,
             "reason": reason,
-            "corrected": [f"{names[c.member]}:{c.sequence}" for c in found],
+            "corrected": [f"{c.member}:{c.sequence}" for c in found],
         }
         record_act(store, operator, ActKind.APPEAL_ANSWERED, detail, now)
         return asked, found, heads
@@ -159,10 +156,11 @@ def corrections(store: Store, matcher: Matcher, asked: Appeal, now: int) -> tupl
     places = _rested_on(matcher, neighbourhood, assessment)
     suspects = store.suspects()
     standings = store.standings({asked.subject, *suspects})
+    names = store.members()
     own = standings[asked.subject]
     out: list[Correction] = []
     if own.level is not Level.CLEAR:
-        out.append(Correction(own.subject, own.member, own.sequence, own.level, Level.CLEAR, None))
+        out.append(Correction(own.subject, asked.member, own.sequence, own.level, Level.CLEAR, None))
     for other, _, said in matcher.assessments([s for s in suspects if s != asked.subject], now):
         if said.hypothesis is not assessment.hypothesis or not places.keys() & other.places.keys():
             continue
@@ -171,7 +169,7 @@ def corrections(store: Store, matcher: Matcher, asked: Appeal, now: int) -> tupl
             stands = standings[other.subject.id]
             judged = None if without.level is Level.CLEAR else said.score - without.score
             after = min(stands.level, without.level)
-            out.append(Correction(stands.subject, stands.member, stands.sequence, stands.level, after, judged))
+            out.append(Correction(stands.subject, names[stands.member], stands.sequence, stands.level, after, judged))
     return tuple(out)
 
 
@@ -222,5 +220,5 @@ def _keep(store: Store, made: Appeal) -> None:
     store.write_document(_KIND, _name(made.member, made.number), text, replace=True)
 
 
-def _name(member: int, number: int) -> str:
-    return f"{member:06d}/{number:09d}"
+def _name(member: str, number: int) -> str:
+    return f"{member}/{number:09d}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from daxa_core.codec import encode_verdict
-from daxa_core.model import SECONDS_PER_HOUR, Act, Cause, CountBucket, Reason, Verdict
+from daxa_core.model import SECONDS_PER_HOUR, Act, Cause, CountBucket, Manner, Reason, Verdict
 from daxa_registry.decision.assess import Assessment, assess
 from daxa_registry.decision.evidence import Evidence, evidence_of
 from daxa_registry.decision.graph import Neighbourhood, Place
@@ -34,9 +34,13 @@ class Matcher:
         """``log``: what signs each verdict and writes it down for good; None where nobody is told, as in a back-test."""
         self._store = store
         self._log = log
+        self.use(policy)
+        self._facts: dict[int, tuple[Place, PlaceFacts]] = {}
+
+    def use(self, policy: Policy) -> None:
+        """Decides under that policy from now on."""
         self.policy = policy
         self._quiet = Quiet(policy)
-        self._facts: dict[int, tuple[Place, PlaceFacts]] = {}
 
     def after(self, absorbed: Absorbed) -> frozenset[int]:
         """Who has to be decided again: whom the batch moved, if a glance does not show that there is nothing to say, and
@@ -63,6 +67,8 @@ class Matcher:
             for neighbourhood, evidence, assessment in self.assessments(part, now):
                 subject = neighbourhood.subject.id
                 before, was_due = kept.get(subject, (START, 0))
+                if before == START and _at_the_wrong_door(neighbourhood):
+                    continue
                 after = step(before, assessment, act, self.policy, now, judged.get(subject))
                 again = due(after, assessment, self.policy, now)
                 if after == before and (now < was_due <= again or was_due == again):
@@ -119,6 +125,12 @@ class Matcher:
             self._facts.clear()
         self._facts[id(place)] = (place, facts)
         return facts
+
+
+def _at_the_wrong_door(neighbourhood: Neighbourhood) -> bool:
+    """A key that this member refused and does not know: what it says is evidence for the key's own exchange alone."""
+    own = neighbourhood.own
+    return neighbourhood.subject.account is None and all(p.manner is Manner.REJECTED for p in own)
 
 
 def verdict_of(

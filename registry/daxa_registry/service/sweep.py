@@ -1,4 +1,5 @@
-"""The sweep: what time alone moves. It raises what grace held back, lowers what faded, widens scopes whose deadline passed.
+"""The sweep: what time alone moves. It raises what grace held back, lowers what faded, widens scopes whose deadline passed, and
+looks at everybody again when a policy has come into force.
 
 It works in small transactions, so that intake waits for none of them long, and goes on where it was after a restart, because
 when a verdict is due stands in the store. It refuses nothing.
@@ -6,6 +7,7 @@ when a verdict is due stands in the store. It refuses nothing.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 
@@ -14,6 +16,7 @@ from daxa_registry.store.interface import Store
 
 from .infrastructure import expire
 from .matching import Matcher
+from .policies import applied, unapplied
 
 PART = 200
 
@@ -42,15 +45,19 @@ class Sweep:
         """Everything that is due now; how many subjects were looked at."""
         self._told(expire(self._store, self._matcher, self._clock()))
         looked = 0
+        fresh = unapplied(self._store)
         while not self._stopped.is_set():
             now = self._clock()
             found = self._store.due(now, self._part)
-            if not found:
+            part = list(itertools.islice(fresh, self._part))
+            if not found and not part:
                 break
             with self._store.transaction():
-                heads = self._matcher.decide(found, now)
+                heads = self._matcher.decide({*found, *part}, now)
+                if part:
+                    applied(self._store, part[-1] if len(part) == self._part else None)
             self._told(heads)
-            looked += len(found)
+            looked += len(found) + len(part)
         return looked
 
     def every(self, seconds: float) -> None:

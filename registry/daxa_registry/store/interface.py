@@ -236,8 +236,11 @@ class Store(Protocol):
     def due(self, now: int, limit: int) -> list[int]:
         """Up to ``limit`` subjects that are due at ``now``, the longest due first."""
 
-    def suspects(self) -> list[int]:
-        """The subjects whose level is not CLEAR, in ascending order."""
+    def suspects(self, address: int | None = None) -> list[int]:
+        """The subjects whose level is not CLEAR, in ascending order; or those of them that were seen on that address."""
+
+    def node(self, kind: Kind, fingerprint: bytes) -> int | None:
+        """The node of a fingerprint, if there is one."""
 
     def verdict(self, member: int, sequence: int) -> StoredVerdict | None:
         """One change, whole."""

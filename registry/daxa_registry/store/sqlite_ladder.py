@@ -54,10 +54,21 @@ class LadderTables:
             (due, subjects_on),
         )
 
-    def suspects(self) -> list[int]:
+    def suspects(self, address: int | None = None) -> list[int]:
+        everywhere = "SELECT s.id FROM ladder l JOIN subject s ON s.id=l.subject WHERE s.level > 0"
+        there = " AND EXISTS (SELECT 1 FROM presence p WHERE p.subject=s.id AND p.address=?)"
         with self._reading() as reader:
-            query = "SELECT s.id FROM ladder l JOIN subject s ON s.id=l.subject WHERE s.level > 0 ORDER BY s.id"
-            return [row[0] for row in reader.execute(query)]
+            if address is None:
+                rows = reader.execute(everywhere + " ORDER BY s.id")
+            else:
+                rows = reader.execute(everywhere + there + " ORDER BY s.id", (address,))
+            return [row[0] for row in rows]
+
+    def node(self, kind: Kind, fingerprint: bytes) -> int | None:
+        with self._reading() as reader:
+            query = "SELECT id FROM node WHERE fingerprint=? AND kind=?"
+            row = reader.execute(query, (fingerprint, int(kind))).fetchone()
+        return int(row[0]) if row else None
 
     def standing_of(self, member: int, key: bytes) -> Standing | None:
         with self._reading() as reader:

@@ -1,0 +1,180 @@
+"""An operator's calls: fingerprints by any t evaluators, and the office of a running registry, over mutual TLS.
+
+Addresses are fingerprinted here, with the operator's certificate, and only fingerprints go on; an evaluator that does not
+answer, or answers wrongly, is passed over. What is raised is a DaxaError, always.
+
+>>> with Operator(read_operator(path)) as operator:                                   # doctest: +SKIP
+...     operator.declare(["203.0.113.7"], "a platform", until, dry_run=True)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import grpc
+
+from daxa_api.v1 import admin_pb2, admin_pb2_grpc, evaluation_pb2, evaluation_pb2_grpc
+from daxa_core import oprf, threshold
+from daxa_core.canonical import canonical_address
+from daxa_core.codec import read_verdict
+from daxa_core.errors import DaxaError, ErrorCode, Unavailable
+from daxa_core.model import Kind
+from daxa_core.threshold import VerifiedPartial
+from daxa_registry.config import OperatorConfig
+from daxa_registry.keys.shares import read_parameters
+from daxa_registry.service.appeals import Appeal
+from daxa_registry.service.cases import CaseView
+from daxa_registry.service.office import Answered
+from daxa_registry.service.policies import PolicyEntry, PolicyMove, PolicyTest
+from daxa_registry.service.replay import Replay
+from daxa_registry.store.interface import Declared
+
+from . import admin_codec as wire
+from .errors import from_rpc
+
+DEADLINE_SECONDS = 60.0
+LONG_SECONDS = 1_800.0
+"""For what looks at every subject."""
+_MAX_RESPONSE_BYTES = 4 << 20
+
+
+class Operator:
+    """One operator's connections; close it, or use it as a context manager."""
+
+    def __init__(self, config: OperatorConfig, by: str = "") -> None:
+        """Connects to nobody yet. ``by``: the person who acts, for the record; who only looks needs none."""
+        self._config = config
+        self._by = by
+        self._parameters = read_parameters(config.parameters)
+        tls = config.tls
+        self._credentials = grpc.ssl_channel_credentials(
+            tls.ca.read_bytes(), tls.key.read_bytes(), tls.certificate.read_bytes()
+        )
+        self._channel = self._open(config.target)
+        self._office = admin_pb2_grpc.AdminServiceStub(self._channel)
+
+    def _open(self, target: str) -> grpc.Channel:
+        options = (("grpc.max_receive_message_length", _MAX_RESPONSE_BYTES), ("grpc.enable_retries", 0))
+        return grpc.secure_channel(target, self._credentials, options)
+
+    def __enter__(self) -> Operator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.close()
+
+    # fingerprints
+
+    def fingerprints(self, addresses: Sequence[str]) -> list[bytes]:
+        """The fingerprint of each address. Raises InvalidInput naming the place of one that is none; never tells the address."""
+        canonical = []
+        for index, address in enumerate(addresses):
+            try:
+                canonical.append(canonical_address(address, allow_non_global=self._config.allow_non_global_addresses))
+            except DaxaError as error:
+                raise type(error)(error.code, f"addresses[{index}]", error.expected) from None
+        blinded = oprf.blind_batch(canonical)
+        elements = [one.element for one in blinded]
+        partials: list[VerifiedPartial] = []
+        problems: list[str] = []
+        for index, target in self._config.evaluators.items():
+            try:
+                partials.append(self._partial(index, target, elements))
+            except DaxaError as error:
+                problems.append(f"evaluator {index}: {error}")
+            if len(partials) == self._parameters.threshold:
+                return threshold.combine_verified([one.blind for one in blinded], partials)
+        wanted = f"{self._parameters.threshold} that answer rightly ({'; '.join(problems)})"
+        raise Unavailable(ErrorCode.NOT_ENOUGH_EVALUATORS, "evaluators", wanted)
+
+    def _partial(self, index: int, target: str, elements: list[bytes]) -> VerifiedPartial:
+        request = evaluation_pb2.EvaluateRequest(
+            kind=int(Kind.ADDRESS),  # type: ignore[arg-type]
+            key_version=self._parameters.key_version,
+            blinded_elements=elements,
+        )
+        with self._open(target) as channel:
+            stub = evaluation_pb2_grpc.EvaluationServiceStub(channel)
+            answer = _call(stub.Evaluate, request, f"evaluator {index}")
+        commitments = self._parameters.commitments(Kind.ADDRESS)
+        return threshold.verify_partial(index, commitments, elements, answer.evaluated_elements, answer.proof)
+
+    # the office
+
+    def appeals(self) -> list[Appeal]:
+        """Open ones first."""
+        answer = self._call(self._office.ListAppeals, admin_pb2.ListAppealsRequest())
+        return [wire.read_appeal(one) for one in answer.appeals]
+
+    def answer_appeal(self, member: str, number: int, grant: bool, reason: str, dry_run: bool) -> Answered:
+        """Grants or denies one appeal."""
+        request = admin_pb2.AnswerAppealRequest(
+            member=member, number=number, grant=grant, reason=reason, dry_run=dry_run, by=self._by
+        )
+        answer = self._call(self._office.AnswerAppeal, request, LONG_SECONDS)
+        corrections = tuple(wire.read_correction(one) for one in answer.corrections)
+        return Answered(wire.read_appeal(answer.appeal), read_verdict(answer.verdict), corrections)
+
+    def declare(self, addresses: Sequence[str], name: str, until: int, dry_run: bool) -> tuple[int, int]:
+        """Vouches for addresses: how many of them the registry has seen, and how many keys stand above CLEAR there."""
+        request = admin_pb2.DeclareInfrastructureRequest(
+            fingerprints=self.fingerprints(addresses),
+            name=name,
+            until=until,
+            key_version=self._parameters.key_version,
+            dry_run=dry_run,
+            by=self._by,
+        )
+        answer = self._call(self._office.DeclareInfrastructure, request)
+        return answer.known, answer.suspects
+
+    def infrastructure(self) -> list[Declared]:
+        """What is declared."""
+        answer = self._call(self._office.ListInfrastructure, admin_pb2.ListInfrastructureRequest())
+        return [wire.read_declared(one) for one in answer.infrastructure]
+
+    def remove(self, number: int, dry_run: bool) -> Declared:
+        """Takes one declaration back."""
+        request = admin_pb2.RemoveInfrastructureRequest(number=number, dry_run=dry_run, by=self._by)
+        return wire.read_declared(self._call(self._office.RemoveInfrastructure, request).infrastructure)
+
+    def cases(self, number: int = 0) -> list[CaseView]:
+        """Every case, or one."""
+        answer = self._call(self._office.ListCases, admin_pb2.ListCasesRequest(number=number), LONG_SECONDS)
+        return [wire.read_case(one) for one in answer.cases]
+
+    def replay(self, member: str, sequence: int) -> Replay:
+        """One verdict, decided again."""
+        request = admin_pb2.ReplayVerdictRequest(member=member, sequence=sequence)
+        return wire.read_replay(self._call(self._office.ReplayVerdict, request))
+
+    def policies(self) -> list[PolicyEntry]:
+        """Every policy that was in force or tested."""
+        answer = self._call(self._office.ListPolicies, admin_pb2.ListPoliciesRequest())
+        return [wire.read_policy(one) for one in answer.policies]
+
+    def policy(self, digest: str) -> tuple[PolicyEntry, str]:
+        """One policy and its text."""
+        answer = self._call(self._office.GetPolicy, admin_pb2.GetPolicyRequest(digest=digest))
+        return wire.read_policy(answer.policy), answer.text
+
+    def try_policy(self, text: str) -> tuple[PolicyTest, list[PolicyMove]]:
+        """Who would move under it."""
+        answer = self._call(self._office.TestPolicy, admin_pb2.TestPolicyRequest(text=text), LONG_SECONDS)
+        return wire.read_test(answer.test), [wire.read_move(move) for move in answer.moves]
+
+    def activate(self, text: str, dry_run: bool) -> PolicyTest:
+        """Brings a policy into force: the test that this rests on."""
+        request = admin_pb2.ActivatePolicyRequest(text=text, dry_run=dry_run, by=self._by)
+        return wire.read_test(self._call(self._office.ActivatePolicy, request).test)
+
+    def _call(self, method: Callable[..., Any], request: Any, seconds: float = DEADLINE_SECONDS) -> Any:
+        return _call(method, request, "registry", seconds)
+
+
+def _call(method: Callable[..., Any], request: Any, peer: str, seconds: float = DEADLINE_SECONDS) -> Any:
+    try:
+        return method(request, timeout=seconds)
+    except grpc.RpcError as error:
+        raise from_rpc(error, peer) from None
