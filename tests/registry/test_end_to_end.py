@@ -114,9 +114,13 @@ def test_a_gateways_table_is_what_the_registry_holds(running: tuple[Path, list[d
             )
         assert gateway.drain(60)
         limit = time.monotonic() + 60
+        head, moved = 0, 0.0
         while time.monotonic() < limit:
-            theirs, head = upbit.verdict_digest(gateway._table.cursor)
-            if head and head == gateway._table.cursor:
+            # The ladder moves one step at a time; once nothing has moved for longer than a step takes, it has settled.
+            before, (theirs, head) = head, upbit.verdict_digest(gateway._table.cursor)
+            if head != before or head != gateway._table.cursor:
+                moved = time.monotonic()
+            elif head and time.monotonic() - moved > 2.5:
                 break
             time.sleep(0.05)
         assert theirs == gateway._table.digest()
