@@ -15,9 +15,10 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from daxa_core.envelope import Envelope
+from daxa_core.envelope import Envelope, SigningKey
 from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, Unavailable
 from daxa_core.model import Verdict
+from daxa_core.note import Witness
 
 from ._client import RegistryClient
 from ._config import is_auditors, read_config, read_verification_keys
@@ -73,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--member", metavar="NAME", help="for whom they have to be (default: client.toml's; with --keys, anybody)"
     )
+    witness = commands.add_parser("witness-key", help="make a key to cosign the log's checkpoints with")
+    witness.add_argument("name", metavar="NAME", help="such as upbit.example/witness: who cosigns")
+    witness.add_argument("file", metavar="FILE", type=Path, help="where the secret goes; must not be there yet")
     audit = commands.add_parser(
         "audit", help="hold the log against its last checkpoint, and signed verdicts against the log"
     )
@@ -121,6 +125,19 @@ def _verify(arguments: argparse.Namespace) -> None:
         print(_line(verdict, None))
 
 
+def _witness_key(arguments: argparse.Namespace) -> None:
+    """The secret goes to the file (0600), the public half, for everybody's verification.json, to standard output."""
+    witness = Witness(arguments.name, SigningKey.generate())
+    try:
+        descriptor = os.open(arguments.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+            out.write(witness.to_text())
+    except OSError as error:
+        wanted = f"a file that can be made and is not there yet, got {type(error).__name__}"
+        raise ConfigurationError(ErrorCode.INVALID_FILE, arguments.file.name, wanted) from None
+    print(witness.verifier.vkey())
+
+
 def _entry(entry: LogEntry) -> str:
     verdict = entry.verdict()
     said: dict[str, object] = {"index": entry.index, "leaf_hash": entry.leaf_hash.hex(), "event": entry.event()}
@@ -166,6 +183,10 @@ def _audit(arguments: argparse.Namespace) -> None:
             time.sleep(max(arguments.every, 0.0))
 
 
+_ON_THEIR_OWN = {"verify": _verify, "audit": _audit, "witness-key": _witness_key}
+"""Commands that need no member's connection, or not always."""
+
+
 def _run(client: RegistryClient, arguments: argparse.Namespace) -> None:
     if arguments.command == "watch":
         for verdict in client.watch(arguments.after):
@@ -181,8 +202,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The entry point."""
     arguments = _parser().parse_args(argv)
     try:
-        if arguments.command in ("verify", "audit"):
-            (_verify if arguments.command == "verify" else _audit)(arguments)
+        if arguments.command in _ON_THEIR_OWN:
+            _ON_THEIR_OWN[arguments.command](arguments)
             sys.stdout.flush()
             return
         with RegistryClient.from_file(arguments.config) as client:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from daxa_api.v1 import verdict_pb2
 from daxa_client._cli import main
+from daxa_core.note import Witness
 
 
 @pytest.fixture
@@ -58,6 +60,25 @@ def test_watch_prints_as_it_happens(deployed: Path, folder: Path, capsys: pytest
     assert ended.value.code == 2
     assert captured.err.startswith("daxa-client: CURSOR_OUT_OF_RANGE: registry: ")
     assert servicer.cursors == [7]
+
+
+def test_a_witness_key_is_made_once_and_for_its_owner_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is printed is the public half of what is in the file; a file that is there is not written over."""
+    path = tmp_path / "witness.key"
+    main(["witness-key", "upbit.example/witness", str(path)])
+    printed = capsys.readouterr().out.strip()
+    made = Witness.from_text(path.read_text())
+    assert printed == made.verifier.vkey()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    for arguments, said in (
+        (["witness-key", "upbit.example/witness", str(path)], "INVALID_FILE: witness.key: a file that can be made"),
+        (["witness-key", "with space", str(tmp_path / "new")], "INVALID_VALUE: name"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 2
+        assert said in capsys.readouterr().err
+    assert Witness.from_text(path.read_text()).verifier == made.verifier
 
 
 @pytest.mark.parametrize(
