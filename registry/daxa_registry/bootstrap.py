@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 import threading
 import time
@@ -52,6 +53,7 @@ from .service.sweep import Sweep
 from .store.interface import Store
 from .store.sqlite import SqliteStore
 
+LOG = logging.getLogger("daxa_registry")
 GRACE_SECONDS = 5.0
 GC_THRESHOLD = (100_000, 50, 100)
 """What the store remembers is millions of small objects that live long and form no cycles: looking through them often is lost."""
@@ -113,9 +115,15 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
     """A running registry: its port."""
     parameters = read_parameters(config.parameters)
     first = config.policy.read_text("utf-8") if config.policy else default_policy_text()
-    load_policy(first)  # refused when read, though another may be in force
+    begun = load_policy(first)  # refused when read, though another may be in force
     store = open_store(config.database)
     policy = in_force(store, first, int(clock()))
+    if policy.digest != begun.digest:
+        LOG.warning(
+            "policy %s stays in force, as it was activated; the one of this start, %s, takes a test and an activation",
+            policy.digest.hex()[:16],
+            begun.digest.hex()[:16],
+        )
     log = open_log(store, config)
     with store.transaction():
         now = int(clock())

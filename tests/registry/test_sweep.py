@@ -1,0 +1,116 @@
+"""What time alone moves, in small transactions that go on where they were; on a store without a wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daxa_core.model import Level, Manner, Sighting
+from daxa_registry.decision.policy import default_policy, default_policy_text, load_policy
+from daxa_registry.service.matching import Matcher
+from daxa_registry.service.policies import activate, in_force, try_policy
+from daxa_registry.service.sweep import Sweep
+from daxa_registry.store.sqlite import SqliteStore
+
+HOUR = 3_600
+NOW = 500_000 * HOUR
+KEYS = 5
+
+
+def fp(name: str) -> bytes:
+    return name.encode().ljust(32, b".")
+
+
+class World:
+    """A ring of five at one member, and a clock that tests move."""
+
+    def __init__(self, path: Path) -> None:
+        self.now = NOW
+        self.heads: list[dict[int, int]] = []
+        self.store = SqliteStore(path)
+        self.matcher = Matcher(self.store, in_force(self.store, default_policy_text(), NOW))
+        ring = [
+            Sighting(fp(f"key {k}"), fp("address"), fp("network"), NOW // HOUR - h, Manner.USED, 1, fp("device"),
+                     fp(f"holder {k}"), b"%016d" % k)
+            for k in range(KEYS)
+            for h in range(96)
+            if h * 7 % 5 < 2
+        ]  # fmt: skip
+        with self.store.transaction():
+            self.member = self.store.member_id("upbit")
+            absorbed = self.store.absorb(self.member, ring, lambda _: None)
+            self.matcher.decide(absorbed.moved, NOW)
+
+    def sweep(self, part: int = 200) -> Sweep:
+        return Sweep(self.store, self.matcher, clock=lambda: self.now, on_verdicts=self.heads.append, part=part)
+
+    def levels(self) -> set[Level]:
+        with self.store.transaction():
+            return {standing.level for standing in self.store.standings(range(1, KEYS + 1)).values()}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path / "registry.sqlite")
+    yield made
+    made.store.close()
+
+
+def test_a_sweep_raises_what_grace_held_back_one_part_at_a_time(world: World) -> None:
+    """Nothing before its time; then each part is a commit of its own, told as such, and a second run finds nothing."""
+    assert world.levels() == {Level.MONITOR}
+    world.now += 24 * HOUR - 1
+    world.sweep().run()
+    assert world.levels() == {Level.MONITOR}
+    world.now += 1
+    assert world.sweep(part=2).run() == KEYS
+    assert world.levels() == {Level.WARN}
+    assert world.heads == [{world.member: head} for head in (KEYS + 2, KEYS + 4, KEYS + 5)]
+    assert world.sweep().run() == 0
+
+
+def test_a_sweep_lowers_what_faded(world: World) -> None:
+    """With nobody seen, evidence halves in a month: in time every verdict is let go, without anybody asking."""
+    for _ in range(400):
+        world.now += 24 * HOUR
+        world.sweep().run()
+    assert world.levels() == {Level.CLEAR}
+    assert world.sweep().run() == 0
+
+
+def test_a_new_policy_reaches_everybody_though_the_sweep_is_stopped_halfway(world: World) -> None:
+    """Where it was stands in the store: another sweep goes on from there, and then is done for good."""
+    text = default_policy_text()
+    for name, value in (("monitor", 20.0), ("warn", 21.0), ("reauthenticate", 22.0), ("revoke", 23.0)):
+        text = "\n".join(f"{name} = {value}" if line.startswith(f"{name} = ") else line for line in text.splitlines())
+    text = "\n".join(
+        "leak_confirmed = 24.0" if line.startswith("leak_confirmed") else line for line in text.splitlines()
+    )
+    assert load_policy(text).digest != default_policy().digest
+    try_policy(world.store, world.matcher, text, world.now)
+    activate(world.store, world.matcher, "daxa/kim", text, world.now)
+    stopping = world.sweep(part=2)
+    stopping._on_verdicts = lambda heads: stopping.stop()
+    assert stopping.run() == 2
+    assert world.levels() == {Level.CLEAR, Level.MONITOR}
+    assert world.sweep(part=2).run() == KEYS - 2
+    assert world.levels() == {Level.CLEAR}
+    assert world.sweep().run() == 0
+    again = Matcher(world.store, in_force(world.store, default_policy_text(), world.now))
+    assert again.policy.digest == load_policy(text).digest
+
+
+def test_a_key_that_is_refused_at_a_strange_exchange_gets_no_verdict_there(world: World) -> None:
+    """It is evidence for the key's own exchange: what a stranger presents is nobody's customer here."""
+    with world.store.transaction():
+        other = world.store.member_id("bithumb")
+        tried = [
+            Sighting(fp(f"key {k}"), fp("thief"), fp("away"), NOW // HOUR, Manner.REJECTED, 1, fp("script"))
+            for k in range(KEYS)
+        ]
+        absorbed = world.store.absorb(other, tried, lambda _: None)
+        world.matcher.decide(absorbed.moved, NOW)
+    assert world.store.head(other) == 0
+    assert world.store.head(world.member) >= KEYS
