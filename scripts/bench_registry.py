@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -75,11 +75,11 @@ class Traffic:
                 )
             )
 
-    def requests(self, member: str) -> list[bytes]:
+    def requests(self, member: str, batch: int = BATCH) -> list[bytes]:
         """The sightings as serialised batches of a member, under fresh batch ids."""
         out = []
-        for start in range(0, len(self.sightings), BATCH):
-            part = self.sightings[start : start + BATCH]
+        for start in range(0, len(self.sightings), batch):
+            part = self.sightings[start : start + batch]
             request = sighting_pb2.SubmitSightingsRequest(
                 batch_id=secrets.token_bytes(16), member=member, key_version=1, canonical_version=1,
                 sightings=[codec.write_sighting(sighting) for sighting in part],
@@ -93,7 +93,7 @@ class Traffic:
 
 
 @contextlib.contextmanager
-def registry() -> Iterator[Path]:
+def registry(members: Sequence[str] = MEMBERS) -> Iterator[Path]:
     """A registry process in a fresh deployment: the deployment's folder."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "deployment"
@@ -101,7 +101,7 @@ def registry() -> Iterator[Path]:
             one.bind(("127.0.0.1", 0))
             two.bind(("127.0.0.1", 0))
             ports = [one.getsockname()[1], two.getsockname()[1]]
-        make_deployment(folder, Plan(MEMBERS, 1, 1, ports=ports))
+        make_deployment(folder, Plan(members, 1, 1, ports=ports))
         with running(
             "-c", "from daxa_registry.cli import main; main()", "serve", str(folder / "registry/registry.toml")
         ):

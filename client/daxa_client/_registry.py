@@ -5,7 +5,10 @@ What goes in and comes out are the wire's messages; what is raised is a :class:`
 
 from __future__ import annotations
 
+import logging
+import secrets
 import threading
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +23,9 @@ from ._config import Connection
 from ._errors import ROLE, closed, from_rpc
 from ._retry import pause
 
+LOG = logging.getLogger("daxa_client")
 STREAM_SECONDS = 900.0
+SECONDS_BETWEEN_WARNINGS = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class Registry:
         self._current = 0
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._warned = -SECONDS_BETWEEN_WARNINGS
 
     def close(self) -> None:
         """Ends what is under way."""
@@ -111,7 +117,10 @@ class Registry:
         turn, line = self._line()
         call: Any = None
         try:
-            call = line.verdicts.WatchVerdicts(request, timeout=STREAM_SECONDS)
+            request_id = secrets.token_hex(8)
+            call = line.verdicts.WatchVerdicts(
+                request, timeout=STREAM_SECONDS, metadata=(("x-request-id", request_id),)
+            )
             yield from call
         except grpc.RpcError as error:
             if self.closed:
@@ -143,16 +152,31 @@ class Registry:
                     self._current += 1
         return typed
 
-    def _call(self, method: Callable[[_Line], Callable[..., Any]], request: Any) -> Any:
+    def _warn(self, call: grpc.Call) -> None:
+        """Once an hour, while the registry says that this client's certificate ends soon."""
+        days = dict(call.trailing_metadata() or ()).get("x-certificate-days-left")
+        if days is not None and time.monotonic() - self._warned >= SECONDS_BETWEEN_WARNINGS:
+            self._warned = time.monotonic()
+            LOG.warning("this client's certificate ends in %.6s days: renew tls.certificate", days)
+
+    def _call(self, method: Callable[[_Line], Any], request: Any) -> Any:
         attempt = 0
         while True:
             turn, line = self._line()
+            request_id = secrets.token_hex(8)
             try:
-                return method(line)(request, timeout=self._config.deadline_seconds)
+                answer, call = method(line).with_call(
+                    request, timeout=self._config.deadline_seconds, metadata=(("x-request-id", request_id),)
+                )
             except grpc.RpcError as error:
                 typed = self._typed(turn, error)
+                # The registry's log has the same id beside its reason.
+                LOG.info("a call failed: %s, request id %s", typed.code, request_id)
             except ValueError:  # gRPC's word for a channel that was closed
                 raise closed() from None
+            else:
+                self._warn(call)
+                return answer
             if self.closed:
                 raise closed()
             seconds = pause(attempt, typed)

@@ -18,7 +18,9 @@ ATTEMPTS = 6
 FIRST_SECONDS = 0.2
 LONGEST_SECONDS = 10.0
 LONGEST_ASKED_SECONDS = 30.0
-RETRYABLE = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.OVERLOADED})
+RETRYABLE = frozenset({
+    ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.OVERLOADED, ErrorCode.QUOTA_EXHAUSTED,
+})  # fmt: skip
 
 
 def backoff(attempt: int, jitter: Callable[[float, float], float] = random.uniform) -> float:

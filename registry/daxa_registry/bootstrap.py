@@ -7,10 +7,12 @@ import contextlib
 import gc
 import logging
 import signal
+import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -28,28 +30,32 @@ from daxa_api.v1 import (
     verdict_pb2_grpc,
 )
 from daxa_core import group
+from daxa_core.errors import ConfigurationError
 
 from .backtest import Backtest
 from .config import EvaluatorConfig, RegistryConfig, read_evaluator, read_registry
 from .decision.policy import Policy, default_policy_text, load_policy
-from .keys.credentials import Credentials
+from .keys.credentials import Credentials, load
 from .keys.shares import read_parameters, read_share
 from .keys.signing import Signer, read_verification_keys
 from .rpc.admin import AdminService
 from .rpc.audit import AuditService
 from .rpc.evaluation import EvaluationService
-from .rpc.server import Service, build_server
+from .rpc.server import Service, build_server, is_serving
 from .rpc.sightings import SightingService
 from .rpc.verdicts import VerdictService
 from .service.audit import Report, audit
 from .service.intake import Intake
+from .service.limits import Limits
 from .service.log import Log, append_state
 from .service.matching import Matcher
+from .service.metrics import Gauge, Metrics
 from .service.news import News
 from .service.office import Office
 from .service.policies import in_force
 from .service.quota import Quota
 from .service.sweep import Sweep
+from .service.watched import SECONDS_PER_DAY, watch_server, watch_store
 from .store.interface import Store
 from .store.sqlite import SqliteStore
 
@@ -82,6 +88,47 @@ def audit_database(configuration: Path, checkpoint: str | None) -> Report:
         store.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a registry is doing. ``members``: by name, keys that an earlier claim contradicts, and keys claimed."""
+
+    listen: str
+    serving: bool
+    tls_problem: str
+    days_left: Mapping[str, float]
+    log_size: int
+    levels: Mapping[str, int]
+    members: Mapping[str, tuple[int, int]]
+    rows: Mapping[str, int]
+
+
+def registry_status(configuration: Path) -> Status:
+    """What can be seen on the registry's own host, whether it is running or not."""
+    config = read_registry(configuration, checked=False)
+    problem, days = "", {}
+    try:
+        loaded = load(config.tls)
+    except ConfigurationError as error:
+        problem = str(error)
+    else:
+        ends = {"certificate": loaded.until, "revocation list": loaded.lists_until}
+        days = {what: (end - time.time()) / SECONDS_PER_DAY for what, end in ends.items() if end < float("inf")}
+    store = open_store(config.database)
+    try:
+        return Status(
+            config.listen,
+            not problem and is_serving(config.listen, config.tls),
+            problem,
+            days,
+            store.log_size(),
+            {level.name: number for level, number in store.levels().items()},
+            store.contradictions(),
+            store.counts(),
+        )
+    finally:
+        store.close()
+
+
 def make_backtest(policy: Policy) -> Backtest:
     """A back-test over an empty store of its own, gone when it ends."""
     return Backtest(open_store(":memory:"), policy)
@@ -101,10 +148,16 @@ async def evaluator_server(
         EvaluationService(parameters, share, quota, config.trust_domain),
         evaluation_pb2.DESCRIPTOR.services_by_name["EvaluationService"],
     )
-    server, port = await build_server(config.listen, Credentials(config.tls), [service], config.trust_domain)
+    credentials, limits, metrics = Credentials(config.tls), Limits(config.limits), Metrics()
+    watch_server(metrics, credentials, limits, clock)
+    metrics.add(Gauge("daxa_quota_used", "Share of today's quota that is used up.", ("peer", "kind"), quota.used))
+    server, port = await build_server(
+        config.listen, credentials, [service], config.trust_domain, limits=limits, metrics=metrics
+    )
     await server.start()
     try:
-        yield share.index, port
+        with metrics.served(config.metrics_port):
+            yield share.index, port
     finally:
         await server.stop(GRACE_SECONDS)
         quota.close()
@@ -130,6 +183,9 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
         log.note_keys(now)
         append_state(store, "members", {"names": sorted(config.members)}, now)
         append_state(store, "policy", {"digest": policy.digest.hex()}, now)
+    credentials, limits, metrics = Credentials(config.tls), Limits(config.limits), Metrics()
+    watch_server(metrics, credentials, limits, clock)
+    watch_store(metrics, store)
     news = News(asyncio.get_running_loop())
     matcher = Matcher(store, policy, log)
     sweep = Sweep(store, matcher, clock=lambda: int(clock()), on_verdicts=news.tell)
@@ -139,6 +195,7 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
         matcher,
         check=group.refused_elements,
         on_verdicts=news.tell,
+        on_commit=metrics.matched,
         retention_hours=config.retention_hours,
         clock=lambda: int(clock()),
     )
@@ -146,7 +203,7 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
     services = [
         Service(
             sighting_pb2_grpc.add_SightingServiceServicer_to_server,
-            SightingService(intake, parameters, domain),
+            SightingService(intake, parameters, domain, metrics),
             sighting_pb2.DESCRIPTOR.services_by_name["SightingService"],
         ),
         Service(
@@ -167,10 +224,11 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
     ]
     server: grpc.aio.Server | None = None
     try:
-        server, port = await build_server(config.listen, Credentials(config.tls), services, domain)
+        server, port = await build_server(config.listen, credentials, services, domain, limits=limits, metrics=metrics)
         await server.start()
         sweeping.start()
-        yield port
+        with metrics.served(config.metrics_port):
+            yield port
     finally:
         if server is not None:
             await server.stop(GRACE_SECONDS)
@@ -198,6 +256,8 @@ def run_registry(configuration: Path, say: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT."""
     config = read_registry(configuration)
     gc.set_threshold(*GC_THRESHOLD)
+    # The event loop gets the interpreter back from a busy writer within half a millisecond, not five, several times a call.
+    sys.setswitchinterval(0.0005)
 
     async def main() -> None:
         async with registry_server(config) as port:

@@ -17,6 +17,7 @@ from daxa_core.settings import Table
 from .keys.credentials import OutsideAuthority, TlsFiles, load
 from .keys.pki import PEER_NAME, TRUST_DOMAIN
 from .keys.signing import SIGNING, VERIFICATION
+from .service.limits import LEAST_PER_MINUTE, PER_MINUTE
 
 DEFAULT_QUOTA = {
     Kind.KEY: 1_000_000,
@@ -41,6 +42,8 @@ class EvaluatorConfig:
     trust_domain: str
     tls: TlsFiles
     quota: Mapping[Kind, int]
+    limits: Mapping[str, int]
+    metrics_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,9 @@ class RegistryConfig:
     policy: Path | None
     retention_hours: int
     batch_hours: int
+    limits: Mapping[str, int]
     sweep_seconds: float = 60.0
+    metrics_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ def _read(path: Path) -> Table:
         raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, path.name, wanted) from None
 
 
-def _tls(table: Table) -> TlsFiles:
+def _tls(table: Table, checked: bool = True) -> TlsFiles:
     files = TlsFiles(
         ca=table.path("ca"),
         certificate=table.path("certificate"),
@@ -90,6 +95,8 @@ def _tls(table: Table) -> TlsFiles:
         outside=tuple(_outside(one) for one in table.tables("outside")) if table.has("outside") else (),
     )
     table.done()
+    if not checked:
+        return files
     try:
         load(files)
     except ConfigurationError as error:
@@ -122,6 +129,13 @@ def _trust_domain(table: Table) -> str:
     return domain
 
 
+def _limits(table: Table) -> dict[str, int]:
+    """A minute's worth by call: what :mod:`.service.limits` counts."""
+    limits = {call: table.whole(call, most, LEAST_PER_MINUTE, 10**9) for call, most in PER_MINUTE.items()}
+    table.done()
+    return limits
+
+
 def _members(table: Table) -> tuple[str, ...]:
     members = table.texts("members")
     if len(set(members)) != len(members) or not all(PEER_NAME.fullmatch(member) for member in members):
@@ -140,6 +154,8 @@ def read_evaluator(path: Path) -> EvaluatorConfig:
         data=table.path("data"),
         trust_domain=_trust_domain(table),
         tls=_tls(table.table("tls")),
+        limits=_limits(table.table("limits")),
+        metrics_port=table.whole("metrics_port", 0, 0, 65_535) if table.has("metrics_port") else None,
         quota={kind: quota.whole(kind.name, default, 0, 10**12) for kind, default in DEFAULT_QUOTA.items()},
     )
     quota.done()
@@ -147,8 +163,8 @@ def read_evaluator(path: Path) -> EvaluatorConfig:
     return config
 
 
-def read_registry(path: Path) -> RegistryConfig:
-    """Reads registry.toml. Raises ConfigurationError naming file and key."""
+def read_registry(path: Path, *, checked: bool = True) -> RegistryConfig:
+    """Reads registry.toml. Raises ConfigurationError naming file and key; unchecked, whatever the PEM files hold."""
     table = _read(path)
     retention = table.table("retention")
     database = table.text("database")
@@ -158,12 +174,14 @@ def read_registry(path: Path) -> RegistryConfig:
         parameters=table.path("parameters"),
         trust_domain=_trust_domain(table),
         members=_members(table),
-        tls=_tls(table.table("tls")),
+        tls=_tls(table.table("tls"), checked),
         signing=table.path("signing", SIGNING),
         verification=table.path("verification", VERIFICATION),
         policy=table.path("policy") if table.has("policy") else None,
         retention_hours=retention.whole("hours", 720, 24, 8_760),
         batch_hours=retention.whole("batch_hours", 48, 1, 8_760),
+        limits=_limits(table.table("limits")),
+        metrics_port=table.whole("metrics_port", 0, 0, 65_535) if table.has("metrics_port") else None,
         sweep_seconds=table.number("sweep_seconds", 60.0, 0.05, 3_600.0),
     )
     retention.done()

@@ -35,6 +35,8 @@ from .keys.signing import make as make_signing_keys
 
 MEMBERS = ("upbit", "bithumb", "coinone", "korbit", "gopax")
 OPERATOR = "daxa"
+METRICS_ABOVE = 300
+"""How far above its own port a server's metrics are served."""
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,62})(\.[a-z0-9]([a-z0-9-]{0,62}))*", re.IGNORECASE)
 
 
@@ -187,13 +189,19 @@ _TLS = '[tls]\nca = "ca.pem"\ncertificate = "cert.pem"\nkey = "key.pem"\n'
 _SERVER_TLS = f'{_TLS}crl = "crl.pem"   # `daxa-registry pki revoke` makes it; read again while the server runs\n'
 
 
+def _metrics_port(plan: Plan, place: int) -> str:
+    """Prometheus's port, on loopback alone; none where the ports were chosen one by one."""
+    port = plan.base_port + METRICS_ABOVE + place
+    return "" if plan.ports or port > 65_535 else f"metrics_port = {port}   # on 127.0.0.1 alone\n"
+
+
 def _registry(folder: Path, plan: Plan, parameters: Parameters) -> None:
     members = ", ".join(f'"{member}"' for member in plan.members)
     write_public(folder / "parameters.json", parameters.to_json().encode())
     make_private_folder(folder / "data")
     text = (
         f'listen = "{plan.target(0)}"\ndatabase = "data/registry.sqlite"\nparameters = "parameters.json"\n'
-        f'signing = "{SIGNING}"\nverification = "{VERIFICATION}"\n'
+        f'{_metrics_port(plan, 0)}signing = "{SIGNING}"\nverification = "{VERIFICATION}"\n'
         f'trust_domain = "{plan.trust_domain}"\nmembers = [{members}]\n\n{_SERVER_TLS}\n'
         "[retention]\nhours = 720        # how long a sighting counts\nbatch_hours = 48   # how long a batch id is remembered\n"
     )
@@ -207,7 +215,7 @@ def _evaluator(folder: Path, plan: Plan, parameters: Parameters, share: ShareFil
     quota = "".join(f"{kind.name} = {DEFAULT_QUOTA[kind]}\n" for kind in Kind)
     text = (
         f'listen = "{plan.target(share.index)}"\nshare = "share.json"\nparameters = "parameters.json"\n'
-        f'data = "data"\ntrust_domain = "{plan.trust_domain}"\n\n{_SERVER_TLS}\n'
+        f'{_metrics_port(plan, share.index)}data = "data"\ntrust_domain = "{plan.trust_domain}"\n\n{_SERVER_TLS}\n'
         f"# Elements of each kind that one caller may have evaluated in a UTC day.\n[quota]\n{quota}"
     )
     write_public(folder / "evaluator.toml", text.encode())

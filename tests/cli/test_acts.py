@@ -9,7 +9,7 @@ import click
 from daxa_registry.cli import cli
 
 READS = {
-    "audit verify", "backtest", "pki list", "signing-key show", "replay",
+    "audit verify", "backtest", "pki list", "signing-key show", "replay", "status",
     "appeal list", "appeal show", "case list", "case show", "infrastructure list",
     "policy list", "policy show", "policy test",
 }  # fmt: skip

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import sys
 from pathlib import Path
 
 import click
 
 from daxa_core.errors import DaxaError, ErrorCode
+from daxa_registry.logs import log_as_json
 
 COMMANDS = {
     "audit": "check the log that the database holds",
@@ -25,6 +25,7 @@ COMMANDS = {
     "policy": "list, show, test and activate policies",
     "replay": "decide a verdict again from what is stored of it",
     "serve": "serve the registry",
+    "status": "how the registry of a registry.toml is doing",
 }
 
 
@@ -55,7 +56,7 @@ def main() -> None:
 
     A file or folder that the system will not give is refused the same way, named by the last part of its path.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    log_as_json()
     try:
         cli(prog_name="daxa-registry")
     except DaxaError as error:

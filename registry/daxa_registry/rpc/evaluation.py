@@ -6,13 +6,10 @@ Multiplying and counting happen in threads: libsodium works outside the interpre
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from daxa_api.v1 import evaluation_pb2, evaluation_pb2_grpc
 from daxa_core import group, oprf, suite
-from daxa_core.errors import CryptoError, ErrorCode, InvalidInput, Refused
+from daxa_core.errors import CryptoError, ErrorCode, InvalidInput
 from daxa_core.model import MAX_BLINDED_ELEMENTS, Kind
 from daxa_core.parameters import Parameters
 from daxa_registry.keys.shares import ShareFile
@@ -20,9 +17,6 @@ from daxa_registry.service.quota import Quota
 
 from .identity import Context, peer_of
 from .sightings import check_key_version
-
-MAX_WAITING = 128
-"""How many calls of one caller may wait at once: a flood of them would hold up everybody else's, and memory."""
 
 
 class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
@@ -34,15 +28,13 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
         self._quota = quota
         self._trust_domain = trust_domain
         self._public = {kind: parameters.public_share(kind, share.index) for kind in Kind}
-        self._waiting: Counter[str] = Counter()
 
     async def GetParameters(
         self, request: evaluation_pb2.GetParametersRequest, context: Context
     ) -> evaluation_pb2.GetParametersResponse:
         caller = str(peer_of(context, self._trust_domain))
         parameters = self._parameters
-        with self._place(caller):
-            remaining = await asyncio.to_thread(self._quota.remaining, caller)
+        remaining = await asyncio.to_thread(self._quota.remaining, caller)
         return evaluation_pb2.GetParametersResponse(
             suite=suite.IDENTIFIER,
             key_version=parameters.key_version,
@@ -75,19 +67,8 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
         if not 1 <= len(blinded) <= MAX_BLINDED_ELEMENTS:
             code = ErrorCode.TOO_MANY_ITEMS if blinded else ErrorCode.EMPTY_BATCH
             raise InvalidInput(code, "blinded_elements", f"1 to {MAX_BLINDED_ELEMENTS}, got {len(blinded)}")
-        with self._place(caller):
-            evaluated, proof = await asyncio.to_thread(self._evaluate, caller, kind, blinded)
+        evaluated, proof = await asyncio.to_thread(self._evaluate, caller, kind, blinded)
         return evaluation_pb2.EvaluateResponse(evaluated_elements=evaluated, proof=proof, index=self._share.index)
-
-    @contextmanager
-    def _place(self, caller: str) -> Iterator[None]:
-        if self._waiting[caller] >= MAX_WAITING:
-            raise Refused(ErrorCode.OVERLOADED, "call", f"at most {MAX_WAITING} calls at once", retry_after=1.0)
-        self._waiting[caller] += 1
-        try:
-            yield
-        finally:
-            self._waiting[caller] -= 1
 
     def _evaluate(self, caller: str, kind: Kind, blinded: list[bytes]) -> tuple[list[bytes], bytes]:
         """Checks every element, then charges, then evaluates: a bad element costs nothing, an answer never comes free."""

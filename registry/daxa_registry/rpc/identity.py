@@ -130,6 +130,12 @@ def peer_of(context: Context, trust_domain: str, now: float | None = None) -> Pe
     return peer_of_certificate(pem[0], trust_domain, now)
 
 
+def days_left(context: Context, trust_domain: str, now: float) -> int:
+    """Whole days until the caller's certificate ends. The caller was identified before."""
+    _, until = _identify(next(iter(context.auth_context()["x509_pem_cert"])), trust_domain)
+    return int((until - now) // 86_400)
+
+
 def check_trust(context: Context, trust: Trust, peer: Peer) -> None:
     """Raises Refused CERTIFICATE_FOREIGN or CERTIFICATE_REVOKED unless the caller's certificate may stand for ``peer`` now."""
     found = context.auth_context()

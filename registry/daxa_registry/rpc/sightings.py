@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 
-from daxa_api.v1 import sighting_pb2, sighting_pb2_grpc
+from daxa_api.v1 import sighting_pb2, sighting_pb2_grpc, types_pb2
 from daxa_core import codec
 from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused
 from daxa_core.model import BATCH_ID_BYTES, FINGERPRINT_BYTES, MAX_SIGHTINGS, Sighting
 from daxa_core.parameters import Parameters
+from daxa_registry.service.fair_queue import QUANTUM
 from daxa_registry.service.intake import Intake, Submission, Withdrawal
+from daxa_registry.service.metrics import Metrics
 
 from .identity import Context, peer_of
+
+PART = QUANTUM
 
 
 def check_key_version(parameters: Parameters, key_version: int) -> None:
@@ -21,10 +26,20 @@ def check_key_version(parameters: Parameters, key_version: int) -> None:
         raise Refused(ErrorCode.STALE_KEY_VERSION, "key_version", f"{parameters.key_version}, got {key_version}")
 
 
+def _part(whole: Submission, start: int) -> Submission:
+    batch_id = whole.batch_id
+    if start:
+        batch_id = hashlib.sha256(b"part" + batch_id + start.to_bytes(4, "big")).digest()[:BATCH_ID_BYTES]
+    return replace(whole, batch_id=batch_id, items=whole.items[start : start + PART])
+
+
 class SightingService(sighting_pb2_grpc.SightingServiceServicer):
     """See proto/daxa_api/v1/sighting.proto."""
 
-    def __init__(self, intake: Intake, parameters: Parameters, trust_domain: str) -> None:
+    def __init__(
+        self, intake: Intake, parameters: Parameters, trust_domain: str, metrics: Metrics | None = None
+    ) -> None:
+        self._metrics = metrics or Metrics()
         self._intake = intake
         self._parameters = parameters
         self._trust_domain = trust_domain
@@ -55,12 +70,34 @@ class SightingService(sighting_pb2_grpc.SightingServiceServicer):
                 items.append(error)
         # The digest only tells one content from another under the same id, so any collision-resistant hash of the bytes does.
         digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
-        receipt = await asyncio.wrap_future(self._intake.submit(Submission(member, request.batch_id, digest, items)))
-        return sighting_pb2.SubmitSightingsResponse(
-            accepted=receipt.accepted,
-            refusals=[codec.write_refusal(refusal) for refusal in receipt.refusals],
-            verdicts=[codec.decode_envelope(body) for body in receipt.verdicts],
-        )
+        return await self._take(Submission(member, request.batch_id, digest, items))
+
+    async def _take(self, whole: Submission) -> sighting_pb2.SubmitSightingsResponse:
+        """Takes a batch in parts of at most PART sightings, each remembered under an id of its own.
+
+        One transaction over a full batch would hold up everybody else's small ones. The first part answers for the batch's id;
+        a batch that was cut off between two parts is finished when it comes again, and no part is counted twice.
+        """
+        parts = [_part(whole, start) for start in range(0, len(whole.items), PART)]
+        receipts = [await asyncio.wrap_future(self._intake.submit(parts[0]))]
+        receipts += await asyncio.gather(*(asyncio.wrap_future(self._intake.submit(part)) for part in parts[1:]))
+        response = sighting_pb2.SubmitSightingsResponse()
+        newest: dict[bytes, tuple[int, types_pb2.Envelope]] = {}
+        for number, receipt in enumerate(receipts):
+            response.accepted += receipt.accepted
+            for refusal in receipt.refusals:
+                response.refusals.append(codec.write_refusal(replace(refusal, index=number * PART + refusal.index)))
+            for body in receipt.verdicts:
+                envelope = codec.decode_envelope(body)
+                verdict = codec.decode_verdict(envelope.payload)
+                # Two parts may touch one key: the later verdict is the one that stands.
+                if verdict.sequence > newest.get(verdict.key, (0, envelope))[0]:
+                    newest[verdict.key] = (verdict.sequence, envelope)
+        self._metrics.took(whole.member, "TAKEN", response.accepted)
+        for one in response.refusals:
+            self._metrics.took(whole.member, one.code)
+        response.verdicts.extend(envelope for _, envelope in newest.values())
+        return response
 
     async def WithdrawSightings(
         self, request: sighting_pb2.WithdrawSightingsRequest, context: Context

@@ -4,26 +4,27 @@ A submission is answered after the commit, so what is answered is durable and a 
 be lost. When the transaction fails, every submission in it is refused as a whole and nothing of it was taken.
 
 Refused per item: a wrong shape, an hour outside the window, a fingerprint that is no element. Refused as a whole: a batch id
-that was used with other content, and everything while the queue is full.
+that was used with other content, and what comes while too much of the same member waits; members wait in turn (``fair_queue``).
 """
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused, Unavailable
+from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Unavailable
 from daxa_core.model import SECONDS_PER_HOUR, Refusal, Sighting
 from daxa_registry.store.interface import CheckElements, Store, StoredBatch
 
+from .fair_queue import FairQueue
 from .matching import Matcher
 
 GROUP_SIGHTINGS = 8_000
-QUEUED_BATCHES = 512
+QUEUED_BATCHES = 256
+"""How many of one member may wait."""
 AHEAD_HOURS = 2
 
 Clock = Callable[[], int]
@@ -75,6 +76,7 @@ class Intake:
         *,
         check: CheckElements,
         on_verdicts: Callable[[dict[int, int]], None] = lambda heads: None,
+        on_commit: Callable[[float], None] = lambda seconds: None,
         retention_hours: int = 720,
         clock: Clock = lambda: int(time.time()),
     ) -> None:
@@ -83,9 +85,10 @@ class Intake:
         self._matcher = matcher
         self._check = check
         self._on_verdicts = on_verdicts
+        self._on_commit = on_commit
         self._retention_hours = retention_hours
         self._clock = clock
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue(QUEUED_BATCHES)
+        self._queue: FairQueue[_Waiting] = FairQueue(QUEUED_BATCHES, GROUP_SIGHTINGS)
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self._thread.start()
 
@@ -99,40 +102,20 @@ class Intake:
 
     def close(self) -> None:
         """Takes what is queued, then stops the writer."""
-        self._queue.put(None)
+        self._queue.close()
         self._thread.join()
 
     def _enqueue(self, work: Submission | Withdrawal) -> Future[Receipt | int]:
         waiting = _Waiting(work, Future())
-        try:
-            self._queue.put_nowait(waiting)
-        except queue.Full:
-            raise Refused(
-                ErrorCode.OVERLOADED, "", f"fewer than {QUEUED_BATCHES} batches waiting; try again", retry_after=1.0
-            ) from None
+        self._queue.put(work.member, waiting, _size(waiting))
         return waiting.future
 
     def _run(self) -> None:
-        open_ended = True
-        while open_ended:
-            first = self._queue.get()
-            if first is None:
-                return
-            group = [first]
-            size = _size(first)
-            while size < GROUP_SIGHTINGS:
-                try:
-                    more = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if more is None:
-                    open_ended = False
-                    break
-                group.append(more)
-                size += _size(more)
+        while group := self._queue.take():
             self._commit(group)
 
     def _commit(self, group: list[_Waiting]) -> None:
+        began = time.perf_counter()
         heads: dict[int, int] = {}
         try:
             with self._store.transaction():
@@ -146,6 +129,7 @@ class Intake:
                 waiting.answer = Unavailable(ErrorCode.INTERNAL, "store", f"a transaction that succeeds, got {name}")
         if heads:
             self._on_verdicts(heads)
+        self._on_commit(time.perf_counter() - began)
         for waiting in group:
             if not waiting.future.set_running_or_notify_cancel():
                 continue

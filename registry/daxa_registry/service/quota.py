@@ -81,6 +81,13 @@ class Quota:
             except sqlite3.Error:
                 raise _unavailable() from None
 
+    def used(self) -> dict[tuple[str, ...], float]:
+        """By caller and kind: the share of today's quota that is used up, 0 to 1."""
+        day = int(self._clock()) // SECONDS_PER_DAY
+        with self._lock:
+            rows = self._db.execute("SELECT caller, kind, elements FROM spent WHERE day=?", (day,)).fetchall()
+        return {(caller, Kind(kind).name): n / max(self._per_day[Kind(kind)], 1) for caller, kind, n in rows}
+
     def spend(self, caller: str, kind: Kind, elements: int) -> None:
         """Charges the caller, durably.
 

@@ -281,5 +281,15 @@ class Store(Protocol):
     def verdicts_at(self, member: int, sequences: Sequence[int]) -> list[bytes]:
         """The bodies at those sequences, in their order."""
 
+    def levels(self) -> Mapping[Level, int]:
+        """How many subjects stand at each level."""
+
+    def contradictions(self) -> Mapping[str, tuple[int, int]]:
+        """By member: how many of its keys an earlier claim contradicts, and how many it claims.
+
+        A member claims a key when it says that the key was used there or has an allow-list there. A key works at the one
+        exchange that issued it, so of two claims the later is false: a mistake, or a lie.
+        """
+
     def counts(self) -> Mapping[str, int]:
         """How many members, subjects, presences, verdicts, batches, and nodes by kind (``node_KEY`` …)."""

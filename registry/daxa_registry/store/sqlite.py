@@ -279,6 +279,20 @@ class SqliteStore(LadderTables, LogTables):
         rows = [self._writer.execute(query, (member, sequence)).fetchone() for sequence in sequences]
         return [row[0] for row in rows if row]
 
+    def levels(self) -> Mapping[Level, int]:
+        with self._reading() as reader:
+            found = dict(reader.execute("SELECT level, count(*) FROM subject WHERE seen>0 GROUP BY level"))
+        return {level: found.get(int(level), 0) for level in Level}
+
+    def contradictions(self) -> Mapping[str, tuple[int, int]]:
+        with self._reading() as reader:
+            rows = reader.execute(
+                "SELECT m.name, coalesce(sum(EXISTS (SELECT 1 FROM subject o WHERE o.key=s.key AND o.member<>s.member"
+                " AND o.seen>0 AND o.id<s.id)), 0), count(s.id) FROM member m"
+                " LEFT JOIN subject s ON s.member=m.id AND s.seen>0 GROUP BY m.id"
+            ).fetchall()
+        return {name: (false, claims) for name, false, claims in rows}
+
     def counts(self) -> Mapping[str, int]:
         with self._reading() as reader:
             out = {

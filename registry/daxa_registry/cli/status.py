@@ -1,0 +1,68 @@
+"""``daxa-registry status``: what wants attention first, then the numbers. It only looks; exit code 1 where something does."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from daxa_registry.bootstrap import Status, registry_status
+
+CERTIFICATE_DAYS = 30
+CONTRADICTED = 0.01
+
+
+def attention(status: Status) -> list[str]:
+    """What somebody should do something about, the worst first."""
+    out = []
+    if not status.serving:
+        out.append(f"nobody answers at {status.listen}: is `daxa-registry serve` running?")
+    if status.tls_problem:
+        out.append(f"the files of [tls] would be refused: {status.tls_problem}")
+    for what, days in status.days_left.items():
+        if days < 0:
+            out.append(f"the {what} is out of date since {-days:.0f} days")
+        elif days < CERTIFICATE_DAYS:
+            out.append(f"the {what} ends in {days:.0f} days: `daxa-registry pki` makes a new one")
+    for name, (contradicted, claimed) in status.members.items():
+        if claimed and contradicted / claimed > CONTRADICTED:
+            out.append(f"{name} claims {contradicted} of its {claimed} keys after another member did: ask it")
+    return out
+
+
+def text(status: Status) -> str:
+    """For a person."""
+    wanted = attention(status)
+    lines = [f"ATTENTION: {one}" for one in wanted] or ["all is well"]
+    lines += ["", f"registry       {status.listen}, {'serving' if status.serving else 'not serving'}"]
+    lines += [f"{what:<14} {days:.0f} days left" for what, days in status.days_left.items()]
+    lines += [f"log            {status.log_size:,} leaves", "", "keys by level"]
+    lines += [f"  {level:<16} {number:>10,}" for level, number in status.levels.items()]
+    lines += ["", f"members          {'keys':>10} {'contradicted':>13}"]
+    lines += [f"  {name:<14} {claimed:>10,} {false:>13,}" for name, (false, claimed) in status.members.items()]
+    lines += ["", "database"]
+    lines += [f"  {name:<16} {number:>10,}" for name, number in status.rows.items()]
+    return "\n".join(lines)
+
+
+@click.command()
+@click.argument("configuration", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def status(configuration: Path, as_json: bool) -> None:
+    """Tells how the registry of CONFIGURATION (registry.toml) is doing; run it on the registry's host."""
+    found = registry_status(configuration)
+    wanted = attention(found)
+    if as_json:
+        members = {name: {"contradicted": false, "keys": keys} for name, (false, keys) in found.members.items()}
+        table = {
+            "attention": wanted, "listen": found.listen, "serving": found.serving, "tls_problem": found.tls_problem,
+            "days_left": {what: round(days, 1) for what, days in found.days_left.items()}, "log_size": found.log_size,
+            "levels": dict(found.levels), "members": members, "rows": dict(found.rows),
+        }  # fmt: skip
+        click.echo(json.dumps(table, indent=1))
+    else:
+        click.echo(text(found))
+    if wanted:
+        sys.exit(1)

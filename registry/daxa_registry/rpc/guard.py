@@ -1,0 +1,207 @@
+"""What stands before and after every handler: who calls, whether they may and how much, and what a failure becomes.
+
+One line is logged for each call that fails: method, role and name, code, request id, and nothing of what the call carried;
+where a bug failed it, the exception's class and the line that raised it, but never its text. The request id is the caller's
+(metadata ``x-request-id``, 1 to 64 of A-Z, a-z, 0-9, ``.``, ``_`` and ``-``) or one made here, and goes back in the trailing
+metadata.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused
+from daxa_registry.keys.credentials import Credentials
+from daxa_registry.service.limits import Limits
+from daxa_registry.service.metrics import Metrics
+
+from .errors import abort
+from .identity import Context, Peer, check_right, check_trust, days_left, peer_of
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+LOG = logging.getLogger("daxa_registry.rpc")
+MAX_REQUEST_BYTES = 1 << 20
+REFUSED_SLOWLY_SECONDS = 1.0
+"""How long a caller past its limits waits for being told so: one that asks again at once costs little."""
+WAITING_TO_BE_REFUSED = 256
+WARNED_DAYS = 30
+"""With fewer days left, the trailing metadata of each call tells the caller how many its certificate has."""
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_CARRIES = {"SubmitSightings": "sightings", "BatchGetVerdicts": "keys", "Evaluate": "blinded_elements"}
+"""The field that a call is measured by; others are measured by the call."""
+_TOO_MUCH = frozenset({ErrorCode.OVERLOADED, ErrorCode.QUOTA_EXHAUSTED})
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """Before each handler: the peer, its right, its limits; after it: typed errors as statuses."""
+
+    def __init__(
+        self,
+        trust_domain: str,
+        credentials: Credentials,
+        limits: Limits,
+        metrics: Metrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self._metrics = metrics
+        self._trust_domain = trust_domain
+        self._credentials = credentials
+        self._limits = limits
+        self._clock = clock
+        self._waiting_to_be_refused = 0
+        self._guarded: dict[str, tuple[Handler, Handler]] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        handler = await continuation(details)
+        if handler is None:  # no such call: UNIMPLEMENTED
+            return None
+        known = self._guarded.get(details.method)
+        if known is None or known[0] is not handler:
+            known = self._guarded[details.method] = (handler, self._guard(details.method, handler))
+        return known[1]
+
+    def _guard(self, method: str, handler: Handler) -> Handler:
+        codec = (_reader(handler.request_deserializer), handler.response_serializer)
+        match (bool(handler.request_streaming), bool(handler.response_streaming)):
+            case (False, False):
+                return grpc.unary_unary_rpc_method_handler(self._one(method, handler.unary_unary), *codec)
+            case (False, True):
+                return grpc.unary_stream_rpc_method_handler(self._many(method, handler.unary_stream), *codec)
+            case (True, False):
+                return grpc.stream_unary_rpc_method_handler(self._one(method, handler.stream_unary), *codec)
+            case _:
+                return grpc.stream_stream_rpc_method_handler(self._many(method, handler.stream_stream), *codec)
+
+    def _check(self, method: str, context: Context) -> Peer:
+        peer = peer_of(context, self._trust_domain, self._clock())
+        check_trust(context, self._credentials.current().trust, peer)
+        check_right(method, peer)
+        return peer
+
+    def _enter(self, method: str, request: Any, context: Context) -> AbstractContextManager[None]:
+        peer = self._check(method, context)
+        if isinstance(request, DaxaError):
+            raise request
+        days = days_left(context, self._trust_domain, self._clock())
+        if days < WARNED_DAYS:
+            context.set_trailing_metadata((("x-certificate-days-left", str(days)),))
+        call = method.rpartition("/")[2]
+        carried = getattr(request, _CARRIES.get(call, ""), None)
+        return self._limits.enter(str(peer), call, max(len(carried), 1) if carried is not None else 1)
+
+    def _one(self, method: str, inner: Any) -> Any:
+        async def call(request: Any, context: Context) -> Any:
+            began = time.perf_counter()
+            try:
+                with self._enter(method, request, context):
+                    result = inner(request, context)
+                    answer = await result if hasattr(result, "__await__") else result
+                self._count(method, context, "OK", began)
+                return answer
+            except Exception as error:  # noqa: BLE001 - the boundary: whatever is raised becomes a status
+                await self._fail(method, context, error, began)
+
+        return call
+
+    def _many(self, method: str, inner: Any) -> Any:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+            began = time.perf_counter()
+            try:
+                with self._enter(method, request, context):
+                    result = inner(request, context)
+                    if hasattr(result, "__aiter__"):
+                        async for item in result:
+                            # A stream outlives the check at its beginning: who was revoked since is told nothing more.
+                            self._check(method, context)
+                            yield item
+                    elif hasattr(result, "__await__"):
+                        await result
+                    else:
+                        for item in result:
+                            yield item
+                self._count(method, context, "OK", began)
+            except Exception as error:  # noqa: BLE001 - the boundary: whatever is raised becomes a status
+                await self._fail(method, context, error, began)
+
+        return call
+
+    def _count(self, method: str, context: Context, code: str, began: float) -> None:
+        try:
+            role = str(peer_of(context, self._trust_domain).role)
+        except DaxaError:
+            role = "unknown"
+        self._metrics.called(method.rpartition("/")[2], role, code, time.perf_counter() - began)
+
+    async def _fail(self, method: str, context: Context, error: Exception, began: float) -> None:
+        if isinstance(error, grpc.aio.AbortError):
+            self._count(method, context, "ABORTED", began)
+            raise error
+        try:
+            who = str(peer_of(context, self._trust_domain))
+        except DaxaError:
+            who = "unknown"
+        request_id = _request_id(context)
+        code = error.code if isinstance(error, DaxaError) else ErrorCode.INTERNAL
+        self._count(method, context, str(code), began)
+        about = {"call": method, "peer": who, "code": str(code), "request_id": request_id}
+        if isinstance(error, DaxaError):
+            LOG.info("%s %s %s %s", method, who, error.code, request_id, extra=about)
+        else:
+            LOG.error("%s %s %s %s: %s", method, who, ErrorCode.INTERNAL, request_id, _where(error), extra=about)
+        if (
+            isinstance(error, Refused)
+            and error.code in _TOO_MUCH
+            and self._waiting_to_be_refused < WAITING_TO_BE_REFUSED
+        ):
+            self._waiting_to_be_refused += 1
+            try:
+                await asyncio.sleep(REFUSED_SLOWLY_SECONDS)
+            finally:
+                self._waiting_to_be_refused -= 1
+        await abort(context, error, request_id)
+
+
+def _reader(read: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    """Reads a request, or answers why it is none: what a reader raises, the caller would be told without a code."""
+
+    def checked(data: bytes) -> Any:
+        if len(data) > MAX_REQUEST_BYTES:
+            wanted = f"at most {MAX_REQUEST_BYTES} bytes, got {len(data)}"
+            return InvalidInput(ErrorCode.MESSAGE_TOO_LARGE, "message", wanted)
+        try:
+            return read(data) if read is not None else data
+        except DecodeError:
+            return InvalidInput(ErrorCode.INVALID_VALUE, "message", "the encoding of the call's request")
+
+    return checked
+
+
+def _request_id(context: Context) -> str:
+    """The caller's, if it is one that may stand in a log, or a fresh one."""
+    given = dict(context.invocation_metadata() or ()).get("x-request-id")
+    if isinstance(given, str) and _REQUEST_ID.fullmatch(given):
+        return given
+    return secrets.token_hex(8)
+
+
+def _where(error: Exception) -> str:
+    """The class and the line of an exception that should not have been. Its text may hold what the call carried."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"

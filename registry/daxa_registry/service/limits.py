@@ -1,0 +1,91 @@
+"""What one peer may ask of a server: how many calls at once, and how much a minute. Past it: when to come back.
+
+A minute's worth may be used at once (a token bucket). The unit is what the call carries: sightings, keys, elements, or the
+call itself. Peers and calls are counted apart, so that nobody's limit is another's.
+
+>>> limits = Limits({"Evaluate": 600}, clock=lambda: 0.0)
+>>> with limits.enter("member/upbit", "Evaluate", 512):
+...     pass
+>>> with limits.enter("member/upbit", "Evaluate", 512):
+...     pass
+Traceback (most recent call last):
+    ...
+daxa_core.errors.Refused: QUOTA_EXHAUSTED: call: at most 600 a minute of what Evaluate carries
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from daxa_core.errors import ErrorCode, Refused
+
+PER_MINUTE = {
+    "SubmitSightings": 3_000_000,
+    "BatchGetVerdicts": 6_000_000,
+    "Evaluate": 3_000_000,
+}
+"""Sightings, keys, elements; the names are those of the calls."""
+OTHERS_PER_MINUTE = 60_000
+LEAST_PER_MINUTE = 1_000
+"""A lower limit could never let a full batch through."""
+AT_ONCE = {"SubmitSightings": 16, "WatchVerdicts": 16, "Evaluate": 128, "GetParameters": 128}
+OTHERS_AT_ONCE = 64
+
+
+class Limits:
+    """Counts what each peer uses. For one thread: the event loop of the server."""
+
+    def __init__(
+        self, per_minute: Mapping[str, int] | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``per_minute`` overrides PER_MINUTE; ``clock`` is in seconds."""
+        self._per_minute = {**PER_MINUTE, **(per_minute or {})}
+        self._clock = clock
+        self._running: Counter[tuple[str, str]] = Counter()
+        self._left: dict[tuple[str, str], tuple[float, float]] = {}
+
+    @contextmanager
+    def enter(self, peer: str, call: str, cost: int = 1) -> Iterator[None]:
+        """Counts the call while the block runs.
+
+        Raises Refused OVERLOADED where the peer has too many of it running, and QUOTA_EXHAUSTED where its minute is used up,
+        both with the seconds to wait; then nothing is counted.
+        """
+        who = (peer, call)
+        most = AT_ONCE.get(call, OTHERS_AT_ONCE)
+        if self._running[who] >= most:
+            raise Refused(ErrorCode.OVERLOADED, "call", f"at most {most} calls at once", retry_after=1.0)
+        self._spend(who, cost)
+        self._running[who] += 1
+        try:
+            yield
+        finally:
+            self._running[who] -= 1
+            if not self._running[who]:
+                del self._running[who]
+
+    def used(self) -> dict[tuple[str, ...], float]:
+        """By peer and call: the share of the minute's worth that is used up now, 0 to 1."""
+        now = self._clock()
+        return {who: 1.0 - self._now_left(who, now) / self._limit(who[1]) for who in list(self._left)}
+
+    def _limit(self, call: str) -> int:
+        return self._per_minute.get(call, OTHERS_PER_MINUTE)
+
+    def _now_left(self, who: tuple[str, str], now: float) -> float:
+        limit = self._limit(who[1])
+        left, at = self._left.get(who, (float(limit), now))
+        return min(left + (now - at) * limit / 60.0, float(limit))
+
+    def _spend(self, who: tuple[str, str], cost: int) -> None:
+        now = self._clock()
+        limit = self._limit(who[1])
+        left = self._now_left(who, now)
+        if cost > left:
+            wait = (cost - left) * 60.0 / limit
+            wanted = f"at most {limit} a minute of what {who[1]} carries"
+            raise Refused(ErrorCode.QUOTA_EXHAUSTED, "call", wanted, retry_after=wait)
+        self._left[who] = (left - cost, now)

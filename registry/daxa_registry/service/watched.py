@@ -1,0 +1,50 @@
+"""The numbers that are asked for when somebody looks: certificates, limits, verdicts, the log, contradicted claims.
+
+The same functions feed the metrics and ``daxa-registry status``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from daxa_registry.keys.credentials import Credentials
+from daxa_registry.store.interface import Store
+
+from .limits import Limits
+from .metrics import Gauge, Metrics
+
+SECONDS_PER_DAY = 86_400.0
+
+
+def watch_server(metrics: Metrics, credentials: Credentials, limits: Limits, clock: Callable[[], float]) -> None:
+    """What every server has: how long its certificate and revocation lists hold, and what its limits are used to."""
+
+    def days() -> dict[tuple[str, ...], float]:
+        loaded = credentials.current()
+        found = {("certificate",): loaded.until, ("revocation_list",): loaded.lists_until}
+        return {what: (until - clock()) / SECONDS_PER_DAY for what, until in found.items()}
+
+    metrics.add(Gauge("daxa_days_left", "Days until a file of [tls] is out of date.", ("file",), days))
+    metrics.add(
+        Gauge("daxa_tls_files_refused", "1 while the files of [tls] are not in force as they are.", (),
+              lambda: {(): float(bool(credentials.complaint))})
+    )  # fmt: skip
+    metrics.add(Gauge("daxa_limit_used", "Share of a minute's worth that is used up.", ("peer", "call"), limits.used))
+
+
+def watch_store(metrics: Metrics, store: Store) -> None:
+    """What the registry has: keys by level, rows, the log's size, and how much of what each member claims is contradicted."""
+    metrics.add(
+        Gauge("daxa_keys", "Keys by the level of their verdict.", ("level",),
+              lambda: {(level.name,): float(number) for level, number in store.levels().items()})
+    )  # fmt: skip
+    metrics.add(
+        Gauge("daxa_rows", "Rows of the database.", ("table",),
+              lambda: {(name,): float(number) for name, number in store.counts().items()})
+    )  # fmt: skip
+    metrics.add(Gauge("daxa_log_size", "Leaves of the log.", (), lambda: {(): float(store.log_size())}))
+    metrics.add(
+        Gauge("daxa_contradicted_ratio", "Share of a member's claimed keys that an earlier claim contradicts.", ("member",),
+              lambda: {(name,): false / claims if claims else 0.0
+                       for name, (false, claims) in store.contradictions().items()})
+    )  # fmt: skip

@@ -1,0 +1,137 @@
+"""What a member that floods does to the others: their p99 latency with it, beside their p99 when it behaves as they do.
+
+Five members of one real registry process over mutual TLS. In the quiet phase all five submit at the same pace; in the other the
+fifth keeps as many calls in flight as the registry lets it, without ever waiting. Phases alternate, so that both see the same
+machine and the same growing database.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from bench_registry import Traffic, channel, raw, registry
+
+MEMBERS = ("upbit", "bithumb", "coinone", "korbit", "gopax")
+FLOODER = MEMBERS[-1]
+PACE_SECONDS = 1.5
+"""Between two batches of a member, on average."""
+BATCH = 100
+"""Sightings in a batch of a member that behaves; the flood sends full ones."""
+FLOOD_CALLS = 48
+PHASE_SECONDS = 20.0
+PHASES = 3
+Row = dict[str, Any]
+SUBMIT = "/daxa_api.v1.SightingService/SubmitSightings"
+
+
+class Member:
+    """Submits, and keeps the latencies of what it submitted."""
+
+    def __init__(self, folder: Path, name: str, seed: int, edges: int) -> None:
+        self.traffic = Traffic(edges, seed)
+        self.name = name
+        self.channel = channel(folder, name)
+        self.call = raw(self.channel, SUBMIT)
+        self._random = random.Random(seed)
+
+    def paced(self, requests: list[bytes], until: float, latencies: list[float]) -> None:
+        """One batch after another, at random times with the pace as their mean."""
+        for request in requests:
+            time.sleep(self._random.uniform(0.5, 1.5) * PACE_SECONDS)
+            if time.perf_counter() > until:
+                return
+            began = time.perf_counter()
+            self.call(request, timeout=120)
+            latencies.append(time.perf_counter() - began)
+
+
+def p99(values: list[float]) -> float:
+    """The 99th percentile, the largest of fewer than a hundred."""
+    return statistics.quantiles(values, n=100, method="inclusive")[98]
+
+
+def flood_requests(member: Member) -> Iterator[bytes]:
+    """Batches of edges that are new, each under an id of its own; when all were sent, once more."""
+    while True:
+        yield from member.traffic.requests(member.name)
+
+
+def flood(member: Member, requests: Iterator[bytes], until: float) -> tuple[int, int]:
+    """Full batches with FLOOD_CALLS in flight, asking again at once whatever is answered: (answered, refused)."""
+    counts = [0, 0]
+    lock = threading.Lock()
+
+    def run(_: int) -> None:
+        while time.perf_counter() < until:
+            with lock:
+                request = next(requests)
+            try:
+                member.call(request, timeout=120)
+                done = 0
+            except grpc.RpcError:
+                done = 1
+            with lock:
+                counts[done] += 1
+
+    with ThreadPoolExecutor(FLOOD_CALLS) as pool:
+        list(pool.map(run, range(FLOOD_CALLS)))
+    return counts[0], counts[1]
+
+
+def run(seconds: float = PHASE_SECONDS, phases: int = PHASES) -> list[Row]:
+    """The one row of this file."""
+    quiet: list[float] = []
+    flooded: list[float] = []
+    answered = refused = 0
+    with registry(MEMBERS) as folder:
+        members = [
+            Member(folder, name, seed, 100_000 if name == FLOODER else 20_000) for seed, name in enumerate(MEMBERS)
+        ]
+        fresh = flood_requests(members[-1])
+        for phase in range(2 * phases):
+            flooding = phase % 2 == 1
+            until = time.perf_counter() + seconds
+            threads = []
+            for member in members:
+                if member.name == FLOODER and flooding:
+                    continue
+                into = flooded if flooding else quiet
+                # The fifth's own latency says nothing of what it does to others.
+                own: list[float] = [] if member.name == FLOODER else into
+                threads.append(
+                    threading.Thread(
+                        target=member.paced, args=(member.traffic.requests(member.name, BATCH), until, own)
+                    )
+                )
+            for thread in threads:
+                thread.start()
+            if flooding:
+                done = flood(members[-1], fresh, until)
+                answered, refused = answered + done[0], refused + done[1]
+            for thread in threads:
+                thread.join()
+        for member in members:
+            member.channel.close()
+    ratio = p99(flooded) / p99(quiet)
+    detail = (
+        f"p99 {1e3 * p99(flooded):.0f} ms with, {1e3 * p99(quiet):.0f} ms without; medians {1e3 * statistics.median(flooded):.0f}"
+        f" and {1e3 * statistics.median(quiet):.0f} ms; {len(flooded)} and {len(quiet)} batches; the flood: {answered} answered,"
+        f" {refused} refused"
+    )
+    return [{"name": "p99 of others while one member floods", "value": ratio, "unit": "×", "target": "<= 2", "ok": ratio <= 2,
+             "detail": detail}]  # fmt: skip
+
+
+if __name__ == "__main__":
+    for row in run(*(float(argument) for argument in sys.argv[1:2])):
+        print(f"{row['name']:48} {row['value']:8.2f} {row['unit']} (wanted {row['target']})  {row['detail']}")

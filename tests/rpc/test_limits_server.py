@@ -1,0 +1,143 @@
+"""What a peer can fill in a real server: calls at once, messages, metadata, unread streams; and batches in parts."""
+
+from __future__ import annotations
+
+import resource
+import secrets
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import grpc
+import pytest
+
+import deployment
+from daxa_api.v1 import sighting_pb2, sighting_pb2_grpc, types_pb2, verdict_pb2, verdict_pb2_grpc
+from daxa_core import oprf
+from daxa_registry.bootstrap import registry_server
+from daxa_registry.config import read_registry
+from daxa_registry.rpc.sightings import PART
+from daxa_registry.service.limits import AT_ONCE
+
+NOW = 1_790_000_000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A registry with a minute's worth of a thousand keys for each member."""
+    root = deployment.deploy(tmp_path_factory.mktemp("limits") / "deployment", threshold=1, evaluators=1)
+    configuration = root / "registry/registry.toml"
+    configuration.write_text(configuration.read_text() + "\n[limits]\nBatchGetVerdicts = 1000\n")
+    with deployment.in_process(partial(registry_server, read_registry(configuration), lambda: float(NOW))):
+        yield root
+
+
+@pytest.fixture
+def upbit(folder: Path) -> Iterator[grpc.Channel]:
+    with deployment.channel(folder / "members/upbit", folder / "registry/registry.toml") as channel:
+        yield channel
+
+
+def sightings(number: int, wrong: tuple[int, ...] = ()) -> list[sighting_pb2.Sighting]:
+    """Sightings of distinct keys on one address; those at the places ``wrong`` have no count."""
+    address, network = oprf.hash_input(b"address"), oprf.hash_input(b"network")
+    return [
+        sighting_pb2.Sighting(
+            key=oprf.hash_input(b"key%d" % index), address=address, network=network, hour=NOW // 3_600,
+            count=0 if index in wrong else 1, manner=types_pb2.MANNER_USED,
+        )
+        for index in range(number)
+    ]  # fmt: skip
+
+
+def batch(items: list[sighting_pb2.Sighting], batch_id: bytes) -> sighting_pb2.SubmitSightingsRequest:
+    return sighting_pb2.SubmitSightingsRequest(
+        batch_id=batch_id, member="upbit", key_version=1, canonical_version=1, sightings=items
+    )
+
+
+def test_a_batch_in_parts_answers_as_one(upbit: grpc.Channel) -> None:
+    """Refusals have their places in the whole batch; the same again answers the same; other content is refused and not taken."""
+    submit = sighting_pb2_grpc.SightingServiceStub(upbit).SubmitSightings
+    wrong = (0, PART - 1, PART, 2 * PART + 7)
+    items, batch_id = sightings(2 * PART + 10, wrong), secrets.token_bytes(16)
+    first = submit(batch(items, batch_id), timeout=60)
+    assert first.accepted == len(items) - len(wrong)
+    assert tuple(refusal.index for refusal in first.refusals) == wrong
+    again = submit(batch(items, batch_id), timeout=60)
+    assert (again.accepted, list(again.refusals)) == (first.accepted, list(first.refusals))
+    assert len({verdict.key for verdict in again.verdicts}) == len(again.verdicts)
+    with pytest.raises(grpc.RpcError) as caught:
+        submit(batch(sightings(4 * PART), batch_id), timeout=60)
+    assert deployment.told(caught.value).code == "BATCH_ID_REUSED"
+
+
+def test_past_its_minute_a_member_is_told_when_to_come_back_and_others_go_on(folder: Path, upbit: grpc.Channel) -> None:
+    """QUOTA_EXHAUSTED with RetryInfo for the one; the other is answered."""
+    request = verdict_pb2.BatchGetVerdictsRequest(keys=[bytes(32)] * 900, key_version=1)
+    verdict_pb2_grpc.VerdictServiceStub(upbit).BatchGetVerdicts(request, timeout=60)
+    with pytest.raises(grpc.RpcError) as caught:
+        verdict_pb2_grpc.VerdictServiceStub(upbit).BatchGetVerdicts(request, timeout=60)
+    refusal = deployment.told(caught.value)
+    assert (refusal.status, refusal.code) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXHAUSTED")
+    assert refusal.retry_after is not None
+    assert 30 <= refusal.retry_after <= 60
+    with deployment.channel(folder / "members/bithumb", folder / "registry/registry.toml") as bithumb:
+        verdict_pb2_grpc.VerdictServiceStub(bithumb).BatchGetVerdicts(request, timeout=60)
+
+
+def test_watchers_are_bounded_and_one_that_does_not_read_costs_bounded_memory(
+    folder: Path, upbit: grpc.Channel
+) -> None:
+    """As many watches as there are places, none of them read; the next is OVERLOADED, and memory does not grow with time."""
+    watch = verdict_pb2_grpc.VerdictServiceStub(upbit).WatchVerdicts
+    streams = [watch(verdict_pb2.WatchVerdictsRequest(), timeout=60) for _ in range(AT_ONCE["WatchVerdicts"])]
+    try:
+        for stream in streams:
+            next(stream)
+        with pytest.raises(grpc.RpcError) as caught:
+            next(watch(verdict_pb2.WatchVerdictsRequest(), timeout=60))
+        assert deployment.told(caught.value).code == "OVERLOADED"
+        submit = sighting_pb2_grpc.SightingServiceStub(upbit).SubmitSightings
+        submit(batch(sightings(300), secrets.token_bytes(16)), timeout=60)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(20):
+            submit(batch(sightings(300), secrets.token_bytes(16)), timeout=60)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+    finally:
+        for stream in streams:
+            stream.cancel()
+
+
+def test_metadata_and_messages_past_the_limit_are_refused(upbit: grpc.Channel) -> None:
+    """Before any handler holds them."""
+    check = upbit.unary_unary("/grpc.health.v1.Health/Check")
+    for metadata, message in (([("x-long", "a" * 40_000)], b""), ([], b"a" * (1 << 20) + b"b")):
+        with pytest.raises(grpc.RpcError) as caught:
+            check(message, metadata=metadata, timeout=30)
+        assert isinstance(caught.value, grpc.Call)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_more_calls_than_may_run_at_once_all_get_an_answer(upbit: grpc.Channel) -> None:
+    """Each is answered or told to come back; none hangs, and afterwards there is room again."""
+    submit = sighting_pb2_grpc.SightingServiceStub(upbit).SubmitSightings
+    barrier = threading.Barrier(3 * AT_ONCE["SubmitSightings"])
+
+    def one(number: int) -> str:
+        barrier.wait(60)
+        try:
+            submit(batch(sightings(50), number.to_bytes(16, "big")), timeout=60)
+        except grpc.RpcError as error:
+            refusal = deployment.told(error)
+            assert refusal.retry_after is not None
+            return refusal.code
+        return ""
+
+    with ThreadPoolExecutor(barrier.parties) as pool:
+        answers = set(pool.map(one, range(barrier.parties)))
+    assert "" in answers
+    assert answers <= {"", "OVERLOADED"}
+    submit(batch(sightings(1), secrets.token_bytes(16)), timeout=60)

@@ -1,0 +1,69 @@
+"""What one peer may ask: at once and a minute, with the time to come back, and nobody's limit another's."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from daxa_core.errors import ErrorCode, Refused
+from daxa_core.model import MAX_BLINDED_ELEMENTS, MAX_KEYS_PER_LOOKUP, MAX_SIGHTINGS
+from daxa_registry.rpc.identity import RIGHTS
+from daxa_registry.service.limits import AT_ONCE, LEAST_PER_MINUTE, OTHERS_AT_ONCE, PER_MINUTE, Limits
+
+
+def spend(limits: Limits, cost: int, peer: str = "member/upbit", call: str = "Evaluate") -> None:
+    with limits.enter(peer, call, cost):
+        pass
+
+
+def test_a_minutes_worth_may_be_used_at_once_and_comes_back_steadily() -> None:
+    """Past it the refusal says when as much as was asked is there again, and then it is."""
+    now = [0.0]
+    limits = Limits({"Evaluate": 6_000}, clock=lambda: now[0])
+    spend(limits, 6_000)
+    with pytest.raises(Refused) as caught:
+        spend(limits, 500)
+    assert caught.value.code is ErrorCode.QUOTA_EXHAUSTED
+    assert caught.value.retry_after == pytest.approx(5.0)
+    now[0] = 5.01
+    spend(limits, 500)
+    with pytest.raises(Refused):
+        spend(limits, 500)
+
+
+def test_a_refusal_costs_nothing_and_peers_and_calls_are_counted_apart() -> None:
+    """An asker that is refused again and again is not pushed further back, nor is anybody else."""
+    limits = Limits({"Evaluate": 1_000, "BatchGetVerdicts": 1_000}, clock=lambda: 0.0)
+    spend(limits, 600)
+    for _ in range(50):
+        with pytest.raises(Refused) as caught:
+            spend(limits, 500)
+        assert caught.value.retry_after == pytest.approx(6.0)
+    spend(limits, 400)
+    spend(limits, 1_000, peer="operator/upbit")
+    spend(limits, 1_000, call="BatchGetVerdicts")
+    assert limits.used()["member/upbit", "Evaluate"] == pytest.approx(1.0)
+
+
+def test_calls_at_once_are_bounded_and_end() -> None:
+    """One too many is OVERLOADED; when one ends there is a place again, and nothing is kept of those that ended."""
+    limits = Limits()
+    with ExitStack() as running:
+        for _ in range(AT_ONCE["WatchVerdicts"]):
+            running.enter_context(limits.enter("member/upbit", "WatchVerdicts"))
+        with pytest.raises(Refused) as caught:
+            spend(limits, 1, call="WatchVerdicts")
+        assert caught.value.code is ErrorCode.OVERLOADED
+        assert caught.value.retry_after == 1.0
+        spend(limits, 1, peer="member/bithumb", call="WatchVerdicts")
+    spend(limits, 1, call="WatchVerdicts")
+    assert not limits._running
+
+
+def test_every_limit_is_of_a_call_that_there_is_and_lets_a_full_one_through() -> None:
+    """A name that is misspelt would limit nothing; a limit below a full batch would refuse it for ever."""
+    calls = {method.rpartition("/")[2] for method in RIGHTS}
+    assert set(PER_MINUTE) | set(AT_ONCE) <= calls
+    assert max(MAX_SIGHTINGS, MAX_KEYS_PER_LOOKUP, MAX_BLINDED_ELEMENTS) <= LEAST_PER_MINUTE <= min(PER_MINUTE.values())
+    assert OTHERS_AT_ONCE > 0
