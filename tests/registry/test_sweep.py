@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from daxa_core.errors import ErrorCode, Unavailable
 from daxa_core.model import Level, Manner, Sighting
 from daxa_registry.decision.policy import default_policy, default_policy_text, load_policy
 from daxa_registry.service.matching import Matcher
@@ -114,3 +116,25 @@ def test_a_key_that_is_refused_at_a_strange_exchange_gets_no_verdict_there(world
         world.matcher.decide(absorbed.moved, NOW)
     assert world.store.head(other) == 0
     assert world.store.head(world.member) >= KEYS
+
+
+def test_a_sweep_that_fails_is_told_once_and_goes_on(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Two different failures, one of them twice: two lines, without their text; then it does its work."""
+    failures: list[Exception] = [
+        KeyError("secret"),
+        KeyError("secret"),
+        Unavailable(ErrorCode.UNAVAILABLE, "store", "x"),
+    ]
+
+    def clock() -> int:
+        if failures:
+            raise failures.pop(0)
+        return NOW + 24 * HOUR
+
+    sweep = Sweep(world.store, world.matcher, clock=clock, on_verdicts=lambda heads: sweep.stop())
+    with caplog.at_level(logging.ERROR, "daxa_registry"):
+        sweep.every(0.001)
+    assert world.levels() == {Level.WARN}
+    told = [message.partition("tried again: ")[2] for message in caplog.messages]
+    assert told == ["KeyError", "UNAVAILABLE: store: x"]
+    assert "secret" not in caplog.text

@@ -82,7 +82,6 @@ def test_what_an_exchange_reports_moves_the_verdict_once(world: life.World) -> N
         Cause.ENFORCED,
         Cause.CORRECTED,
     ]
-    assert upbit.verdicts([f"upbit-key-{i}" for i in range(4)]).keys()
 
 
 def test_a_superseded_verdict_is_refused_naming_the_current(world: life.World) -> None:

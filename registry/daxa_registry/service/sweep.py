@@ -8,16 +8,18 @@ when a verdict is due stands in the store. It refuses nothing.
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from collections.abc import Callable
 
-from daxa_core.errors import Unavailable
+from daxa_core.errors import DaxaError
 from daxa_registry.store.interface import Store
 
 from .infrastructure import expire
 from .matching import Matcher
 from .policies import applied, unapplied
 
+LOG = logging.getLogger("daxa_registry.service")
 PART = 200
 
 
@@ -61,12 +63,17 @@ class Sweep:
         return looked
 
     def every(self, seconds: float) -> None:
-        """Runs again and again until :meth:`stop`; a store that cannot be written to now is tried again the next time."""
+        """Runs again and again until :meth:`stop`. What fails is tried again the next time, and told once while it lasts."""
+        failing = ""
         while not self._stopped.wait(seconds):
             try:
                 self.run()
-            except Unavailable:
-                continue
+                failing = ""
+            except Exception as error:  # noqa: BLE001 - without a sweep no verdict would ever fall; the class alone is told
+                told = str(error) if isinstance(error, DaxaError) else type(error).__name__
+                if told != failing:
+                    LOG.error("the sweep of verdicts failed and is tried again: %s", told)
+                failing = told
 
     def stop(self) -> None:
         """Ends :meth:`every`, and a run after the part that it is at."""
