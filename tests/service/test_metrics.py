@@ -1,0 +1,130 @@
+"""What a Prometheus reads, what an operator's status says, and that a claim which an earlier one contradicts is counted."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import urllib.request
+from functools import partial
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import deployment
+from daxa_api.v1 import verdict_pb2, verdict_pb2_grpc
+from daxa_core.errors import ConfigurationError
+from daxa_core.model import Manner, Sighting
+from daxa_registry.bootstrap import open_store, registry_server, registry_status
+from daxa_registry.cli.status import status
+from daxa_registry.config import read_registry
+from daxa_registry.keys.authority_folder import AuthorityFolder
+from daxa_registry.keys.files import replace_file
+from daxa_registry.logs import JsonLines
+from daxa_registry.service.metrics import ASKED_AGAIN_SECONDS, Gauge, Metrics
+
+
+def seen(key: str, manner: Manner = Manner.USED) -> Sighting:
+    name = key.encode().ljust(32, b".")
+    return Sighting(name, b"a" * 32, b"n" * 32, 1_000, manner, 1)
+
+
+def test_of_two_claims_of_one_key_the_later_is_contradicted() -> None:
+    """Who claims a key that another member claimed before is counted; a failure there is no claim."""
+    store = open_store(":memory:")
+    with store.transaction():
+        for member, sightings in (
+            ("upbit", [seen("k1"), seen("k2")]),
+            ("korbit", [seen("k1"), seen("k3"), seen("k2", Manner.REJECTED)]),
+            ("gopax", []),
+        ):
+            store.absorb(store.member_id(member), sightings, lambda elements: {})
+    assert store.contradictions() == {"upbit": (0, 2), "korbit": (1, 2), "gopax": (0, 0)}
+    assert sum(store.levels().values()) == 4
+    store.close()
+
+
+def test_a_number_that_cannot_be_had_hides_no_other_and_is_not_asked_too_often() -> None:
+    """A locked database costs its own numbers; a scrape a second costs one query in a quarter of a minute."""
+    now, asked = [0.0], []
+    metrics = Metrics(clock=lambda: now[0])
+
+    def broken() -> dict[tuple[str, ...], float]:
+        asked.append(now[0])
+        raise OSError
+
+    metrics.add(Gauge("daxa_broken", "x", (), broken))
+    metrics.add(Gauge("daxa_fine", "x", ("which",), lambda: {("a",): 7.0}))
+    for _ in range(3):
+        assert 'daxa_fine{which="a"} 7.0' in metrics.text()
+    assert asked == [0.0]
+    now[0] = ASKED_AGAIN_SECONDS
+    metrics.text()
+    assert len(asked) == 2
+
+
+def test_a_metrics_port_that_is_taken_is_said_so() -> None:
+    """And none is served where none is configured."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigurationError, match="metrics_port"), Metrics().served(taken.getsockname()[1]):
+            raise AssertionError("not reached")
+    with Metrics().served(None) as port:
+        assert port is None
+
+
+def test_a_line_of_the_log_is_json_with_the_request_id_and_no_exceptions_text() -> None:
+    """What a log collector needs, and nothing of what a call carried."""
+    try:
+        raise ValueError("SECRET-1234")
+    except ValueError as error:
+        record = logging.LogRecord(
+            "daxa_registry.rpc", logging.ERROR, "", 0, "a call", None, (type(error), error, None)
+        )
+    record.request_id, record.peer = "7b3f", "member/upbit"
+    line = json.loads(JsonLines().format(record))
+    assert (line["request_id"], line["peer"], line["level"], line["exception"]) == (
+        "7b3f", "member/upbit", "ERROR", "ValueError",
+    )  # fmt: skip
+    assert "SECRET" not in json.dumps(line)
+
+
+def test_metrics_and_status_of_a_registry_that_runs(tmp_path: Path) -> None:
+    """Calls by code, verdicts by level, the log, certificates' days; status is well, and tells when something is not."""
+    folder = deployment.deploy(tmp_path / "deployment", ["upbit"], threshold=1, evaluators=1)
+    configuration = folder / "registry/registry.toml"
+    [port] = deployment.free_ports(1)
+    configuration.write_text(f"metrics_port = {port}\n" + configuration.read_text())
+    with deployment.in_process(partial(registry_server, read_registry(configuration))):
+        with deployment.channel(folder / "members/upbit", configuration) as channel:
+            stub = verdict_pb2_grpc.VerdictServiceStub(channel)
+            stub.BatchGetVerdicts(verdict_pb2.BatchGetVerdictsRequest(keys=[bytes(32)], key_version=1), timeout=30)
+            with pytest.raises(Exception, match="EMPTY_BATCH"):
+                stub.BatchGetVerdicts(verdict_pb2.BatchGetVerdictsRequest(key_version=1), timeout=30)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+            text = answer.read().decode()
+        for line in (
+            'daxa_calls_total{call="BatchGetVerdicts",code="OK",role="member"} 1.0',
+            'daxa_calls_total{call="BatchGetVerdicts",code="EMPTY_BATCH",role="member"} 1.0',
+            'daxa_keys{level="CLEAR"} 0.0',
+            "daxa_tls_files_refused 0.0",
+        ):
+            assert line in text
+        assert 'daxa_days_left{file="certificate"} 364.' in text
+        assert "daxa_log_size" in text
+        result = CliRunner().invoke(status, [str(configuration)], catch_exceptions=False)
+        assert (result.exit_code, result.output.splitlines()[0]) == (0, "all is well")
+        authority = AuthorityFolder.open(folder / "ca")
+        issued = authority.issue("registry", ["127.0.0.1"], by="test", days=10)
+        replace_file(folder / "registry/key.pem", issued.key, 0o600)
+        replace_file(folder / "registry/cert.pem", issued.certificate)
+        result = CliRunner().invoke(status, [str(configuration), "--json"], catch_exceptions=False)
+        table = json.loads(result.output)
+        assert (result.exit_code, table["serving"]) == (1, True)
+        assert table["attention"] == ["the certificate ends in 10 days: `daxa-registry pki` makes a new one"]
+    (folder / "registry/key.pem").write_bytes(b"nonsense")
+    down = registry_status(configuration)
+    assert not down.serving
+    assert "key" in down.tls_problem
