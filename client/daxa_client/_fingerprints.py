@@ -28,6 +28,8 @@ from ._standing import FIRST_REST_SECONDS, Standing, name_of
 
 BATCH = 256
 assert BATCH <= MAX_BLINDED_ELEMENTS
+THREADS = 2
+"""Over how many threads one batch is worked on: libsodium works outside the interpreter lock."""
 _MOST_BATCHES_AT_ONCE = 4
 _OWN_FAULT = frozenset({
     ErrorCode.CERTIFICATE_MISSING, ErrorCode.CERTIFICATE_EXPIRED, ErrorCode.CERTIFICATE_FOREIGN,
@@ -97,9 +99,9 @@ class Fingerprinter:
         return known
 
     def _evaluate(self, kind: Kind, inputs: Sequence[bytes]) -> dict[bytes, bytes]:
-        blinded = oprf.blind_batch(inputs)
+        blinded = oprf.blind_batch(inputs, threads=THREADS)
         partials = self._collect(kind, [one.element for one in blinded])
-        combined = threshold.combine_verified([one.blind for one in blinded], partials)
+        combined = threshold.combine_verified([one.blind for one in blinded], partials, THREADS)
         fresh = dict(zip(inputs, combined, strict=True))
         self._cache.put(fresh)
         return fresh
@@ -189,6 +191,8 @@ class Fingerprinter:
             raise CryptoError(ErrorCode.INVALID_PROOF, name_of(index), "as many elements as were asked")
         try:
             commitments = self._parameters.commitments(kind)
-            return threshold.verify_partial(index, commitments, elements, response.evaluated_elements, response.proof)
+            return threshold.verify_partial(
+                index, commitments, elements, response.evaluated_elements, response.proof, threads=THREADS
+            )
         except DaxaError as error:
             raise CryptoError(error.code, name_of(index), error.expected) from None

@@ -18,6 +18,9 @@ from daxa_registry.service.quota import Quota
 from .identity import Context, peer_of
 from .sightings import check_key_version
 
+THREADS = 2
+"""Over how many threads one batch is worked on: libsodium works outside the interpreter lock."""
+
 
 class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
     """See proto/daxa_api/v1/evaluation.proto."""
@@ -78,4 +81,4 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
             except CryptoError as error:
                 raise InvalidInput(error.code, f"blinded_elements[{index}]", error.expected) from None
         self._quota.spend(caller, kind, len(blinded))
-        return oprf.blind_evaluate(self._share.shares[kind], self._public[kind], blinded)
+        return oprf.blind_evaluate(self._share.shares[kind], self._public[kind], blinded, threads=THREADS)
