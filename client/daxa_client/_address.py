@@ -23,7 +23,6 @@ UNIX = "unix"
 FORWARDED = "forwarded"
 MAX_CHARACTERS = 4_096
 MAX_HOPS = 32
-REMEMBERED = 10_000
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -74,7 +73,6 @@ class TrustedProxies:
         self.any = bool(texts)
         self.header = header.lower()
         self._forwarded = self.header == FORWARDED
-        self._remembered: dict[tuple[str | None, tuple[str, ...]], str | None] = {}
 
     def trusts(self, peer: str | None) -> bool:
         """Whether this peer is one of the proxies; None and the empty text stand for a Unix socket."""
@@ -88,18 +86,6 @@ class TrustedProxies:
 
         None where it cannot be known: a trusted proxy named nobody. The proxy's own address would join all its customers.
         """
-        asked = (peer, tuple(values))
-        try:
-            return self._remembered[asked]
-        except KeyError:
-            found = self._client(peer, values)
-            if len(self._remembered) >= REMEMBERED:
-                self._remembered.clear()
-            if sum(map(len, values)) <= MAX_CHARACTERS:
-                self._remembered[asked] = found
-            return found
-
-    def _client(self, peer: str | None, values: Sequence[str]) -> str | None:
         if not self.trusts(peer):
             address = _parsed(peer or "")
             return None if address is None else str(address)

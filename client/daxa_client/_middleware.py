@@ -10,14 +10,14 @@ named the account behind the request; without it, where the request succeeded on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypedDict
 
 from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_core.model import Device, Manner
 
 from ._address import TrustedProxies
-from ._blocking import BLOCKED
+from ._blocking import BLOCKED, KEY
 from ._complaints import Complaints
 from .exchanges import Action, get
 
@@ -52,9 +52,10 @@ class Settings(TypedDict, total=False):
     ``x-forwarded-for``, ``forwarded``, or a header of one address. Without any, the peer is the customer, as it is behind a
     server that speaks the PROXY protocol or that resolves proxies itself.
 
-    ``account``, ``holder`` and ``outcome`` are called with the ASGI scope or the WSGI environ once the app has answered, and
-    must be quick: the customer's number of the request that the app authenticated, None where it did not; the person's CI as
-    bytes; and, with status and the first bytes of the body, how it went, where the exchange's own codes do not tell.
+    ``key``, ``account``, ``holder`` and ``outcome`` are called with the ASGI scope or the WSGI environ once the app has answered,
+    and must be quick: the key that the app authenticated, which spares reading it out of the request a second time; that
+    customer's number, None where the app authenticated nobody; the person's CI as bytes; and, with status and the first bytes
+    of the body, how it went, where the exchange's own codes do not tell.
 
     ``prefix`` is cut off paths before they are compared with the exchange's. ``ja4_header`` and ``ja3_header`` name headers
     that a trusted proxy writes. ``header_order`` adds the order of the client stack's headers to the device, ASGI only. All
@@ -63,6 +64,7 @@ class Settings(TypedDict, total=False):
 
     trusted_proxies: Iterable[str]
     forwarded_header: str
+    key: Callable[[Any], str | None] | None
     account: Callable[[Any], str | None] | None
     holder: Callable[[Any], bytes | None] | None
     outcome: Callable[[Any, int, bytes], Manner | None] | None
@@ -90,14 +92,22 @@ def readable(value: bytes) -> str:
 class RequestObserver:
     """One exchange's requests, as one middleware sees them. Thread-safe as far as what it holds is only remembered."""
 
-    def __init__(self, gateway: Observes, exchange: str, settings: Settings) -> None:
-        """Raises InvalidInput naming ``exchange``, ConfigurationError naming a setting."""
+    def __init__(
+        self,
+        gateway: Observes,
+        exchange: str,
+        settings: Settings,
+        key_of: Callable[[Any, bytes], str | None],
+        client_of: Callable[[Any], tuple[str | None, Device | None]],
+    ) -> None:
+        """``key_of`` and ``client_of`` read a scope or an environ: the key, given the body; what :meth:`client` says.
+
+        Raises InvalidInput naming ``exchange``, ConfigurationError naming a setting."""
         unknown = set(settings) - Settings.__annotations__.keys()
         if unknown:
             raise ConfigurationError(
                 ErrorCode.INVALID_CONFIGURATION, "settings", f"of {sorted(Settings.__annotations__)}"
             )
-        self.gateway = gateway
         self.exchange = get(exchange)
         header = _setting(settings, "forwarded_header", str, "x-forwarded-for")
         self.proxies = TrustedProxies(settings.get("trusted_proxies", ()), header)
@@ -105,16 +115,18 @@ class RequestObserver:
         self.header_order = _setting(settings, "header_order", bool, False)
         self.ja4_header = (_setting(settings, "ja4_header", str, None) or "").lower()
         self.ja3_header = (_setting(settings, "ja3_header", str, None) or "").lower()
-        self._account, self._holder, self._outcome = (
-            settings.get("account"), settings.get("holder"), settings.get("outcome")
-        )  # fmt: skip
-        for name in ("account", "holder", "outcome"):
+        self._key_of, self._client_of = key_of, client_of
+        self._looks_closer = self.exchange.refuses_with_success
+        self._key, self._account = settings.get("key"), settings.get("account")
+        self._holder, self._outcome = settings.get("holder"), settings.get("outcome")
+        for name in ("key", "account", "holder", "outcome"):
             if settings.get(name) is not None and not callable(settings.get(name)):
                 raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, name, "something to call")
         self.complaints = Complaints()
         self.without_address = 0
         self.troubles = 0
-        self._devices: dict[tuple[object, ...], Device | None] = {}
+        self._observe = gateway.observe
+        self._clients: dict[tuple[Any, ...], tuple[str | None, Device | None]] = {}
 
     def trouble(self, error: Exception) -> None:
         """Counts what went wrong in here or in a callback, and says it once an hour: the kind, never the text."""
@@ -134,31 +146,28 @@ class RequestObserver:
             return False
         return status in (401, 403) or status >= 500 or (status < 400 and not self.exchange.refuses_with_success)
 
-    def answered(
-        self,
-        context: Any,
-        key: str,
-        request: tuple[str, str],
-        answer: tuple[int, bytes],
-        peer: str | None,
-        forwarded: Sequence[str],
-        device: Device | None,
-    ) -> None:
-        """The app has answered: observes the key if the answer says anything about it. Never raises.
+    def answered(self, context: Any, request: tuple[str, str], answer: tuple[int, bytes], body: bytes = b"") -> None:
+        """The app has answered: observes the key if the answer says anything about one. Never raises.
 
-        ``request`` is method and path, ``answer`` status and the body's first bytes.
+        ``request`` is method and path, ``answer`` status and the body's first bytes, ``body`` the request's where it may name
+        the key. What the request itself says is read now and not before: most of it is needed only where the answer counts.
         """
         try:
             manner, account = self._manner(context, request, answer)
             if manner is None:
                 return
-            address = self.proxies.client(peer, forwarded)
+            used = manner is Manner.USED
+            key = self._key(context) if self._key is not None and used else None
+            if key is None:
+                key = context.get(KEY) or self._key_of(context, body)
+                if key is None:
+                    return
+            address, device = self._client_of(context)
             if address is None:
                 self.without_address += 1
                 return
-            used = manner is Manner.USED
             holder = self._holder(context) if self._holder is not None and used else None
-            self.gateway.observe(key, address, manner=manner, device=device, account=account, holder=holder)
+            self._observe(key, address, manner=manner, device=device, account=account, holder=holder)
         except Exception as error:  # noqa: BLE001 - callbacks are the exchange's own; its trades must not fail on them
             self.trouble(error)
 
@@ -174,7 +183,7 @@ class RequestObserver:
             manner = self._outcome(context, status, body)
             named = self._account is not None and manner is Manner.USED
             return manner, self._account(context) if named and self._account is not None else None
-        if self.exchange.refused(status, body):
+        if (status >= 400 or self._looks_closer) and self.exchange.refused(status, body):
             return Manner.REJECTED, None
         if self._account is not None:
             account = self._account(context) if status < 500 else None
@@ -183,24 +192,35 @@ class RequestObserver:
             return None, None
         return Manner.USED, None
 
-    def device(
-        self, user_agent: bytes | None, ja4: bytes | None, ja3: bytes | None, order: tuple[bytes, ...] | None
-    ) -> Device | None:
-        """The client's stack, the same object for the same parts; None where nothing of it is known."""
-        parts = (user_agent, ja4, ja3, order)
+    def client(
+        self, peer: str | None, forwarded: tuple[bytes, ...], user_agent: bytes | None, *more: Any
+    ) -> tuple[str | None, Device | None]:
+        """Address and client stack, the same objects for the same parts, which come again and again.
+
+        ``forwarded`` are the lines of the proxies' header; ``more`` are JA4, JA3 and the names of the headers in order.
+        """
+        parts = (peer, forwarded, user_agent, more)
         try:
-            return self._devices[parts]
+            return self._clients[parts]
         except KeyError:
-            headers: list[tuple[str, str]] = []
-            if ja3:
-                headers.append(("ja3", readable(ja3)))
-            if order:
-                names = [name for name in (readable(one).lower() for one in order) if name in _STACK_HEADERS]
-                headers.append(("header-order", ",".join(names)))
-            agent, tls = readable(user_agent) if user_agent else None, readable(ja4) if ja4 else None
-            device = Device(agent, tls, tuple(headers)) if agent or tls or headers else None
-            if len(self._devices) >= REMEMBERED:
-                self._devices.clear()
-            if sum(len(part) for part in (user_agent, ja4, ja3) if part) <= MAX_ANSWER:
-                self._devices[parts] = device
-            return device
+            address = self.proxies.client(peer, [line.decode("latin-1") for line in forwarded])
+            found = address, _device(user_agent, *(more if self.proxies.trusts(peer) else (None, None, *more[2:])))
+            if len(self._clients) >= REMEMBERED:
+                self._clients.clear()
+            if sum(map(len, forwarded)) + len(user_agent or b"") <= MAX_ANSWER:
+                self._clients[parts] = found
+            return found
+
+
+def _device(
+    user_agent: bytes | None, ja4: bytes | None = None, ja3: bytes | None = None, order: tuple[bytes, ...] = ()
+) -> Device | None:
+    """None where nothing of the stack is known."""
+    headers: list[tuple[str, str]] = []
+    if ja3:
+        headers.append(("ja3", readable(ja3)))
+    if order:
+        names = [name for name in (readable(one).lower() for one in order) if name in _STACK_HEADERS]
+        headers.append(("header-order", ",".join(names)))
+    agent, tls = readable(user_agent) if user_agent else None, readable(ja4) if ja4 else None
+    return Device(agent, tls, tuple(headers)) if agent or tls or headers else None

@@ -6,7 +6,7 @@
         account=lambda scope: scope["state"].get("customer"),
     )
 
-It reads what a request says, lets it through untouched, and observes it when the answer has been sent: HTTP requests and
+It reads what a request says, lets it through untouched, and observes it as the answer goes out: HTTP requests and
 websocket handshakes. What it refuses is a wrong setting, when the app starts.
 
 ``EnforcementMiddleware`` is a step of its own, for exchanges that want verdicts acted on in the gateway. It belongs behind the
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Unpack
 
-from daxa_core.model import Verdict
+from daxa_core.model import Device, Verdict
 
 from ._blocking import BLOCKED, KEY, Answer, Blocking, Judges
 from ._middleware import MAX_ANSWER, Observes, RequestObserver, Settings
@@ -38,11 +38,11 @@ class SightingMiddleware:
     def __init__(self, app: App, gateway: Observes, exchange: str, **settings: Unpack[Settings]) -> None:
         """Raises InvalidInput naming ``exchange``, ConfigurationError naming a setting."""
         self._app = app
-        self._requests = RequestObserver(gateway, exchange, settings)
-        requests = self._requests
-        self._extract = requests.exchange.extract
+        self._requests = requests = RequestObserver(gateway, exchange, settings, self._key, self._client)
+        self._named = [name.data for name in requests.exchange.headers]
         self._forwarded = requests.proxies.header.encode() if requests.proxies.any else b""
-        self._ja4, self._ja3 = requests.ja4_header.encode(), requests.ja3_header.encode()
+        self._more = requests.ja4_header.encode(), requests.ja3_header.encode(), requests.header_order
+        self._asks_more = any(self._more)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection of the app."""
@@ -50,99 +50,69 @@ class SightingMiddleware:
         if kind != "http" and kind != "websocket":
             await self._app(scope, receive, send)
             return
-        key, body = None, b""
-        try:
-            path, query = scope["path"], scope["query_string"]
-            method = scope["method"] if kind == "http" else "GET"
-            if kind == "http" and self._requests.exchange.body_names_key(method, self._requests.local_path(path)):
-                body, _, receive = await _read_form(receive)
-                path = self._requests.local_path(path)
-            key = self._extract(
-                method=method,
-                path=f"{path}?{query.decode('latin-1')}" if query else path,
-                headers=scope["headers"],
-                body=body,
-            )
-        except Exception as error:  # noqa: BLE001 - a server that is not quite ASGI is no reason to stop a trade
-            self._requests.trouble(error)
-        if key is None:
-            await self._app(scope, receive, send)
-            return
-        scope[KEY] = key
-        await self._app(
-            scope, receive, _Answer(self, scope, key, send) if kind == "http" else self._accepts(scope, key, send)
-        )
+        requests, form, status = self._requests, b"", 0
+        if requests.exchange.keys_in_bodies and kind == "http":
+            form, receive = await self._form(scope, receive)
 
-    def _accepts(self, scope: Scope, key: str, send: Send) -> Send:
-        """``send`` of a websocket: a handshake that is accepted is a success, one that is closed or denied a refusal."""
-        told = False
-
-        async def accepting(message: Message) -> None:
-            nonlocal told
-            try:
-                await send(message)
-            finally:
-                if not told:
-                    told = True
-                    kind = message["type"]
-                    denied = message.get("status", 403) if kind == "websocket.http.response.start" else 403
-                    self.answered(scope, key, 101 if kind == "websocket.accept" else denied, b"")
-
-        return accepting
-
-    def answered(self, scope: Scope, key: str, status: int, body: bytes) -> None:
-        """Reads peer, proxies' headers and client stack from the scope, and observes. Never raises."""
-        requests = self._requests
-        try:
-            user_agent = ja4 = ja3 = None
-            forwarded: list[str] = []
-            headers, header, ja4_name, ja3_name = scope["headers"], self._forwarded, self._ja4, self._ja3
-            for name, value in headers:
-                if name == b"user-agent":
-                    user_agent = value
-                elif name == header:
-                    forwarded.append(value.decode("latin-1"))
-                elif name == ja4_name:
-                    ja4 = value
-                elif name == ja3_name:
-                    ja3 = value
-            client = scope.get("client")
-            peer = client[0] if client else None
-            if (ja4 is not None or ja3 is not None) and not requests.proxies.trusts(peer):
-                ja4 = ja3 = None
-            order = tuple(name for name, _ in headers) if requests.header_order else None
-            device = requests.device(user_agent, ja4, ja3, order)
-        except Exception as error:  # noqa: BLE001 - as above
-            requests.trouble(error)
-            return
-        method = scope.get("method", "GET")
-        requests.answered(scope, key, (method, scope["path"]), (status, body), peer, forwarded, device)
-
-
-class _Answer:
-    """``send`` of one HTTP request: passes everything on, and tells the middleware once enough was seen."""
-
-    __slots__ = ("_key", "_middleware", "_scope", "_send", "_status")
-
-    def __init__(self, middleware: SightingMiddleware, scope: Scope, key: str, send: Send) -> None:
-        self._middleware, self._scope, self._key, self._send = middleware, scope, key, send
-        self._status = 0
-
-    async def __call__(self, message: Message) -> None:
-        status = self._status
-        if status < 0:
-            await self._send(message)
-            return
-        try:
-            await self._send(message)
-        finally:
-            if status:
+        def answering(message: Message) -> Awaitable[None]:
+            # No coroutine of its own, which would cost more than all that is done here.
+            nonlocal status
+            if status == 0:
+                status = message.get("status", 0) if message["type"] == "http.response.start" else -1
+                if status < 0:  # of a websocket's handshake: accepted, denied with a status, or closed
+                    accepted = message["type"] == "websocket.accept"
+                    answer = (101 if accepted else message.get("status", 403), b"")
+                    requests.answered(scope, ("GET", scope["path"]), answer)
+            elif status > 0:
                 body = message.get("body") or b""
                 if body or not message.get("more_body"):
-                    self._status = -1
-                    self._middleware.answered(self._scope, self._key, status, body[:MAX_ANSWER])
-            elif message["type"] == "http.response.start":
-                self._status = message["status"]
+                    answer, status = (status, body[:MAX_ANSWER]), -1
+                    requests.answered(scope, (scope["method"], scope["path"]), answer, form)
+            return send(message)
+
+        await self._app(scope, receive, answering)
+
+    def _key(self, scope: Scope, body: bytes) -> str | None:
+        headers, query = scope["headers"], scope["query_string"]
+        path = self._requests.local_path(scope["path"])
+        found = dict(headers)
+        if len(found) == len(headers):  # no name stands twice, and ASGI has them in lower case: no need to look at each
+            headers = [(name, found[name]) for name in self._named if name in found]
+            if not headers and not query and not body:
+                return None
+        return self._requests.exchange.extract(
+            method=scope.get("method", "GET"),
+            path=f"{path}?{query.decode('latin-1')}" if query else path,
+            headers=headers,
+            body=body,
+        )
+
+    def _client(self, scope: Scope) -> tuple[str | None, Device | None]:
+        headers, peer = scope["headers"], scope.get("client")
+        found, header = dict(headers), self._forwarded
+        if header not in found:
+            forwarded: tuple[bytes, ...] = ()
+        elif len(found) == len(headers):
+            forwarded = (found[header],)
+        else:
+            forwarded = tuple(value for name, value in headers if name == header)
+        more: tuple[Any, ...] = ()
+        if self._asks_more:
+            ja4, ja3, order = self._more
+            more = found.get(ja4), found.get(ja3), tuple(name for name, _ in headers) if order else ()
+        return self._requests.client(peer[0] if peer else None, forwarded, found.get(b"user-agent"), *more)
+
+    async def _form(self, scope: Scope, receive: Receive) -> tuple[bytes, Receive]:
+        """The body where it may name a key."""
+        try:
+            names = self._requests.exchange.body_names_key(scope["method"], self._requests.local_path(scope["path"]))
+        except Exception as error:  # noqa: BLE001 - a server that is not quite ASGI is no reason to stop a trade
+            self._requests.trouble(error)
+            names = False
+        if not names:
+            return b"", receive
+        body, _, again = await _read_form(receive)
+        return body, again
 
 
 class EnforcementMiddleware:
@@ -179,6 +149,8 @@ class EnforcementMiddleware:
     def _restricting(self, scope: Scope) -> Verdict | None:
         try:
             key = scope.get(KEY) or self._key(scope)
+            if key:
+                scope[KEY] = key
         except Exception as error:  # noqa: BLE001 - a server that is not quite ASGI is no reason to stop a trade
             self._blocking.trouble(error)
             return None

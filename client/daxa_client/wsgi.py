@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, Unpack
 
+from daxa_core.model import Device
+
 from ._blocking import BLOCKED, KEY, Answer, Blocking, Judges
 from ._middleware import MAX_ANSWER, Observes, RequestObserver, Settings
 from .exchanges import Exchange
@@ -35,57 +37,43 @@ class SightingMiddleware:
     def __init__(self, app: App, gateway: Observes, exchange: str, **settings: Unpack[Settings]) -> None:
         """Raises InvalidInput naming ``exchange``, ConfigurationError naming a setting."""
         self._app = app
-        self._requests = requests = RequestObserver(gateway, exchange, settings)
+        self._requests = requests = RequestObserver(gateway, exchange, settings, self._key, self._client)
         self._forwarded = _environ_name(requests.proxies.header) if requests.proxies.any else ""
         self._ja4, self._ja3 = _environ_name(requests.ja4_header), _environ_name(requests.ja3_header)
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """One request of the app."""
-        key = None
-        try:
-            key = _key(environ, self._requests.exchange, self._requests.local_path(_path(environ)))
-        except Exception as error:  # noqa: BLE001 - a server that is not quite WSGI is no reason to stop a trade
-            self._requests.trouble(error)
-        if key is None:
-            return self._app(environ, start_response)
-        environ[KEY] = key
-        answer = _Told(self, environ, key, start_response)
+        form = b""
+        if self._requests.exchange.keys_in_bodies:
+            try:
+                local = self._requests.local_path(_path(environ))
+                if self._requests.exchange.body_names_key(environ["REQUEST_METHOD"], local):
+                    form = _form(environ)
+            except Exception as error:  # noqa: BLE001 - a server that is not quite WSGI is no reason to stop a trade
+                self._requests.trouble(error)
+        answer = _Told(self._requests, environ, form, start_response)
         body = self._app(environ, answer.start)
         if answer.told_by_status():
             return body  # as it came: a file stays one that the server may send by itself
         return _Watched(body, answer)
 
-    def answered(self, environ: Environ, key: str, status: int, body: bytes) -> None:
-        """Reads peer, proxies' header and client stack from the environ, and observes. Never raises."""
-        requests = self._requests
-        try:
-            peer = environ.get("REMOTE_ADDR")
-            forwarded = [environ[self._forwarded]] if self._forwarded in environ else []
-            trusted = bool(self._ja4 or self._ja3) and requests.proxies.trusts(peer)
-            device = requests.device(
-                _raw(environ.get("HTTP_USER_AGENT")),
-                _raw(environ.get(self._ja4)) if trusted else None,
-                _raw(environ.get(self._ja3)) if trusted else None,
-                None,
-            )
-        except Exception as error:  # noqa: BLE001 - as above
-            requests.trouble(error)
-            return
-        request = (environ["REQUEST_METHOD"], _path(environ))
-        requests.answered(environ, key, request, (status, body), peer, forwarded, device)
+    def _key(self, environ: Environ, body: bytes) -> str | None:
+        return _key(environ, self._requests.exchange, self._requests.local_path(_path(environ)), body)
 
-    def decided_by(self, status: int) -> bool:
-        """Whether the body need not be looked at."""
-        return self._requests.decided_by(status)
+    def _client(self, environ: Environ) -> tuple[str | None, Device | None]:
+        forwarded = (environ[self._forwarded].encode("latin-1"),) if self._forwarded in environ else ()
+        more = (_raw(environ.get(self._ja4)), _raw(environ.get(self._ja3))) if self._ja4 or self._ja3 else ()
+        user_agent = _raw(environ.get("HTTP_USER_AGENT"))
+        return self._requests.client(environ.get("REMOTE_ADDR"), forwarded, user_agent, *more)
 
 
 class _Told:
     """What one request was answered: told once."""
 
-    __slots__ = ("_environ", "_key", "_middleware", "_start", "_status", "_told")
+    __slots__ = ("_environ", "_form", "_requests", "_start", "_status", "_told")
 
-    def __init__(self, middleware: SightingMiddleware, environ: Environ, key: str, start: Any) -> None:
-        self._middleware, self._environ, self._key, self._start = middleware, environ, key, start
+    def __init__(self, requests: RequestObserver, environ: Environ, form: bytes, start: Any) -> None:
+        self._requests, self._environ, self._form, self._start = requests, environ, form, start
         self._status, self._told = 0, False
 
     def start(self, status: str, *arguments: Any, **named: Any) -> Any:
@@ -96,7 +84,7 @@ class _Told:
 
     def told_by_status(self) -> bool:
         """Observes if the status is there and says enough; whether it was."""
-        if self._status and self._middleware.decided_by(self._status):
+        if self._status and self._requests.decided_by(self._status):
             self.tell(b"")
         return self._told
 
@@ -104,7 +92,8 @@ class _Told:
         """Observes."""
         if not self._told and self._status:
             self._told = True
-            self._middleware.answered(self._environ, self._key, self._status, body[:MAX_ANSWER])
+            request = (self._environ.get("REQUEST_METHOD", ""), _path(self._environ))
+            self._requests.answered(self._environ, request, (self._status, body[:MAX_ANSWER]), self._form)
 
 
 class _Watched:
@@ -162,8 +151,11 @@ class EnforcementMiddleware:
 
     def _answer(self, environ: Environ) -> Answer | None:
         blocking, path = self._blocking, _path(environ)
-        key = environ.get(KEY) or _key(environ, blocking.exchange, blocking.local_path(path))
-        verdict = blocking.restricting(key) if key else None
+        key = environ.get(KEY) or _key(environ, blocking.exchange, blocking.local_path(path), b"")
+        if not key:
+            return None
+        environ[KEY] = key
+        verdict = blocking.restricting(key)
         if verdict is None:
             return None
         method = environ["REQUEST_METHOD"]
@@ -176,9 +168,8 @@ def _headers(environ: Environ, exchange: Exchange) -> list[tuple[str, Any]]:
     return [(name.text, environ[name.wsgi]) for name in exchange.headers if name.wsgi in environ]
 
 
-def _key(environ: Environ, exchange: Exchange, local: str) -> str | None:
+def _key(environ: Environ, exchange: Exchange, local: str, body: bytes) -> str | None:
     method, query = environ["REQUEST_METHOD"], environ.get("QUERY_STRING")
-    body = _form(environ) if exchange.body_names_key(method, local) else b""
     path = f"{local}?{query}" if query else local
     return exchange.extract(method=method, path=path, headers=_headers(environ, exchange), body=body)
 

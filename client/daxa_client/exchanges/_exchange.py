@@ -37,6 +37,7 @@ class Exchange(ABC):
     headers: ClassVar[tuple[HeaderName, ...]]  # all that ``extract`` looks at
     routes: ClassVar[Routes]
     refusals: ClassVar[frozenset[str]]  # the codes with which a gateway refuses a key
+    keys_in_bodies: ClassVar[bool] = False  # whether ``body_names_key`` is ever true
     refuses_with_success: ClassVar[bool] = False  # whether such an answer may have a status below 400
 
     def extract(self, *, method: Any = "GET", path: Any = "/", headers: Any = (), body: Any = b"") -> str | None:

@@ -47,9 +47,11 @@ class Bithumb(Exchange):
         return 401, {"error": {"name": "out_of_scope", "message": message}}
 
     def _candidates(self, method: Any, path: Any, headers: Any, body: Any) -> Iterable[object]:
-        pairs = list(headers.items()) if hasattr(headers, "items") else list(headers)
+        pairs = headers
+        if type(headers) is not list:  # it is gone through twice
+            pairs = list(headers.items()) if hasattr(headers, "items") else list(headers)
         version_2: list[object] = [bearer_claim(value, "access_key") for value in header_values(pairs, AUTHORIZATION)]
-        version_1: list[object] = list(header_values(pairs, API_KEY))
+        version_1: list[object] = [*header_values(pairs, API_KEY)]
         first, second = version_2, version_1
         if version_1 and version_2 and split_target(path)[0].startswith(_VERSION_1):
             first, second = version_1, version_2

@@ -45,5 +45,5 @@ class Coinone(Exchange):
         return 200, {"result": "error", "error_code": "40", "error_msg": message}
 
     def _candidates(self, method: Any, path: Any, headers: Any, body: Any) -> Iterable[object]:
-        payloads = (json_object(value) for value in header_values(headers, PAYLOAD))
-        return (payload.get("access_token") for payload in payloads if payload is not None)
+        payloads = [json_object(value) for value in header_values(headers, PAYLOAD)]
+        return [payload.get("access_token") for payload in payloads if payload is not None]

@@ -40,6 +40,7 @@ class Korbit(Exchange):
         ("POST", r"/v2/(coin|krw)/.*withdrawal.*", Action.WITHDRAW),
     )
     refusals = frozenset({"KEY_NOT_FOUND", "KEY_EXPIRED", "KEY_DEACTIVATED"})
+    keys_in_bodies = True
     refuses_with_success = True
 
     def body_names_key(self, method: str, path: str) -> bool:

@@ -51,4 +51,4 @@ class Upbit(Exchange):
         return 401, {"error": {"name": "out_of_scope", "message": message}}
 
     def _candidates(self, method: Any, path: Any, headers: Any, body: Any) -> Iterable[object]:
-        return (bearer_claim(value, "access_key") for value in header_values(headers, AUTHORIZATION))
+        return [bearer_claim(value, "access_key") for value in header_values(headers, AUTHORIZATION)]

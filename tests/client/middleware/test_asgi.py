@@ -185,6 +185,18 @@ def test_callbacks_say_more_and_cannot_break_anything(sink: Sink) -> None:
     assert sink.seen[0].headers == (("header-order", "host,user-agent,accept-encoding,accept,connection"),)
 
 
+def test_the_apps_own_word_for_the_key_is_taken(sink: Sink) -> None:
+    """Where it authenticated one; a refused request, or one of which it says nothing, is read as usual."""
+    keys = iter(["the-key-it-checked", None])
+    mine: dict[str, Any] = {"key": lambda scope: next(keys), "account": by_state}
+    with serving(upbit_like(sink, **mine)) as url:
+        for signature in ("good", "good", "bad"):
+            get(url, "/v1/accounts", x_signature=signature)
+    assert [(s.key, s.manner) for s in sink.seen] == [
+        ("the-key-it-checked", Manner.USED), (KEY_40, Manner.USED), (KEY_40, Manner.REJECTED)
+    ]  # fmt: skip
+
+
 async def call(
     middleware: SightingMiddleware, scope: dict[str, Any], *incoming: dict[str, Any]
 ) -> list[dict[str, Any]]:
