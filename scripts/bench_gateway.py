@@ -42,6 +42,7 @@ Row = dict[str, Any]
 SECRET = b"a secret of a customer's, long enough for its algorithm, as issued to him"
 KEYS = 200
 CUSTOMERS = 50
+SETTLE_SECONDS = 5
 ANSWER = b'{"market":"KRW-BTC","side":"bid","state":"wait"}'
 HEADERS = [
     ("Host", "api.example.com"), ("User-Agent", "python-requests/2.32.5"), ("Accept-Encoding", "gzip, deflate"),
@@ -118,7 +119,12 @@ def serve(middleware: str, configuration: str) -> None:
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     print(listener.getsockname()[1], flush=True)
-    settings: dict[str, Any] = {"log_level": "error", "access_log": False, "proxy_headers": False}
+    settings: dict[str, Any] = {
+        "log_level": "error",
+        "access_log": False,
+        "proxy_headers": False,
+        "timeout_keep_alive": 600,
+    }
     uvicorn.Server(uvicorn.Config(app(middleware == "1", configuration), **settings)).run([listener])
 
 
@@ -185,7 +191,7 @@ def requests_of(number: int) -> list[bytes]:
     made, body = [], json.dumps(ORDER).encode()
     own = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
     for n in range(number):
-        headers = [*HEADERS, *own, ("X-Forwarded-For", f"198.51.100.{n % CUSTOMERS}")]
+        headers = [*HEADERS, *own, ("X-Forwarded-For", f"1.0.0.{n % CUSTOMERS}")]
         headers.append(("Authorization", bearer(f"{n % KEYS:040d}")))
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
         made.append(f"POST /v1/orders HTTP/1.1\r\n{lines}\r\n".encode() + body)
@@ -193,16 +199,43 @@ def requests_of(number: int) -> list[bytes]:
 
 
 @contextlib.contextmanager
-def servers(folder: Path) -> Iterator[tuple[Server, Server]]:
-    """The app without and with the middleware. Nobody plays the registry: what is observed goes to the spool."""
-    make_deployment(folder, Plan(("upbit",), 1, 1, ports=[1, 2]))
-    configuration = folder / "members/upbit/client.toml"
-    plain, watched = Server(False, configuration), Server(True, configuration)
+def registry(folder: Path) -> Iterator[Path]:
+    """An evaluator and a registry in processes of their own, so that what is observed is shipped; the member's configuration."""
+    with contextlib.ExitStack() as stack:
+        ports = []
+        for _ in range(2):
+            listener = stack.enter_context(socket.socket())
+            listener.bind(("127.0.0.1", 0))
+            ports.append(listener.getsockname()[1])
+    make_deployment(folder, Plan(("upbit",), 1, 1, ports=ports))
+    started = []
     try:
-        yield plain, watched
+        for command, part in (("evaluator", "evaluators/1/evaluator.toml"), ("serve", "registry/registry.toml")):
+            code = "from daxa_registry.cli import main; main()"
+            process = subprocess.Popen(
+                [sys.executable, "-c", code, command, str(folder / part)], stdout=subprocess.PIPE, text=True,
+                stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )  # fmt: skip
+            started.append(process)
+            assert process.stdout is not None
+            process.stdout.readline()
+        yield folder / "members/upbit/client.toml"
     finally:
-        plain.close()
-        watched.close()
+        for process in started:
+            process.terminate()
+            process.wait(30)
+
+
+@contextlib.contextmanager
+def servers(folder: Path) -> Iterator[tuple[Server, Server]]:
+    """The app without and with the middleware."""
+    with registry(folder) as configuration:
+        plain, watched = Server(False, configuration), Server(True, configuration)
+        try:
+            yield plain, watched
+        finally:
+            plain.close()
+            watched.close()
 
 
 def middleware(rounds: int, flood: int, asked: int) -> list[Row]:
@@ -214,6 +247,7 @@ def middleware(rounds: int, flood: int, asked: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder, servers(Path(folder) / "d") as (plain, watched):
         for server in (plain, watched):
             server.flood(requests_of(flood))
+        time.sleep(SETTLE_SECONDS)  # what is new is fingerprinted and shipped; a gateway sees the same again and again
         lost, rates, used = [], [], {plain: 0.0, watched: 0.0}
         for n in range(rounds):
             wall, spent = {}, {}
@@ -238,7 +272,7 @@ def middleware(rounds: int, flood: int, asked: int) -> list[Row]:
     busy, more = (1e6 * used[server] / rounds / flood for server in (plain, watched))
     detail = f"processor: {busy:.0f} us without, {more - busy:+.1f} with; by the clock {100 * statistics.median(rates):+.1f} %"
     beside = f"p99 {1e6 * statistics.median(slower):.0f} us without; median {1e6 * statistics.median(middle):+.1f} us"
-    lost = {
+    share = {
         "name": "middleware: share of requests/s lost",
         "value": cost,
         "unit": "%",
