@@ -25,13 +25,14 @@ from pathlib import Path
 from types import TracebackType
 
 from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, Unavailable
-from daxa_core.model import Device, Manner, Verdict
+from daxa_core.model import Act, Device, Manner, Verdict
 
 from . import _forks
 from ._client import RegistryClient
 from ._complaints import Complaints
 from ._config import ClientConfig, read_config
 from ._observer import Observer
+from ._reports import Reports
 from ._shipper import Shipper
 from ._spool import Spool
 from ._submission import SubmitResult
@@ -142,6 +143,14 @@ class Gateway:
             self._start()
         return self._table.verdict(key)
 
+    def report(self, verdict: Verdict, act: Act) -> bool:
+        """Tells the registry what was done about a verdict, soon and from a thread of its own. Never waits, never raises.
+
+        Answers whether it will be told: False where another process of the state folder ships, whose own it is to tell.
+        """
+        reports = self._reports
+        return reports is not None and reports.put(verdict, act)
+
     def on_verdict(self, callback: OnVerdict) -> OnVerdict:
         """Calls ``callback(key, verdict)`` for every change from now on, at least once, in a thread of its own.
 
@@ -225,6 +234,7 @@ class Gateway:
         self._client: RegistryClient | None = None
         self._shipper: Shipper | None = None
         self._feed: VerdictFeed | None = None
+        self._reports: Reports | None = None
         self._lead: int | None = None
 
     def before_fork(self) -> None:
@@ -360,17 +370,22 @@ class Gateway:
         with RegistryClient(dataclasses.replace(self._config, cursor=None)) as client:
             shipper = Shipper(self._spool, client, self._complaints, self._answered)
             feed = VerdictFeed(client, self._table, self._complaints, self._callbacks)
-            self._client, self._shipper, self._feed = client, shipper, feed
+            reports = Reports(client, self._complaints)
+            self._client, self._shipper, self._feed, self._reports = client, shipper, feed, reports
+            reporting = threading.Thread(target=reports.run, name="daxa-reports", daemon=True)
             following = threading.Thread(target=feed.run, name="daxa-verdicts", daemon=True)
             try:
                 if not self._stop.is_set():
                     following.start()
+                    reporting.start()
                     shipper.run()
             finally:
                 feed.stop()
+                reports.stop()
                 client.close()
-                if following.ident is not None:
-                    following.join(self._config.deadline_seconds)
+                for thread in (following, reporting):
+                    if thread.ident is not None:
+                        thread.join(self._config.deadline_seconds)
 
     def _answered(self, result: SubmitResult) -> None:
         """The registry has taken sightings of these keys: their fingerprints are known now."""
