@@ -287,3 +287,11 @@ def test_the_environment_cannot_weaken_the_suites(tmp_path: Path, monkeypatch: p
             shake(world, context)
         context.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
         assert shake(world, context)[0] == "TLSv1.2"
+
+
+@pytest.mark.parametrize(("days", "told"), [(10.5, "10"), (400.0, None)])
+def test_a_caller_is_told_when_its_certificate_ends_soon(world: World, days: float, told: str | None) -> None:
+    """Each call's trailing metadata says how many days are left, from a month before the end on."""
+    with world.channel(world.authority.issue("member/upbit", [], days=days)) as channel:
+        _, call = evaluation_pb2_grpc.EvaluationServiceStub(channel).Evaluate.with_call(ASK, timeout=30)
+    assert dict(call.trailing_metadata()).get("x-certificate-days-left") == told
