@@ -11,6 +11,8 @@ say how much of it is what:
 - the same with reading the neighbourhood, one subject at a time, everything warm;
 - the same as intake does it, in chunks: a mean, not a median.
 
+Intake first asks a glance whether a subject can only be CLEAR (``decision.quiet``) and decides the others; here nobody is let off.
+
     scripts/bench decide --set large=100000 --set decided=300    a quick look
 """
 
@@ -136,7 +138,7 @@ def times(store: SqliteStore, subjects: Sequence[int], hour: int) -> tuple[float
         pass
     population = store.population()
     read = list(store.neighbourhoods(subjects))
-    facts = [{a: matcher._facts_of(place) for a, place in one.places.items()} for one in read]
+    facts = [matcher.facts(one) for one in read]
     bare = [
         _median(
             (lambda n=n, f=f: assess(evidence_of(n, f, population, hour), policy, now))  # type: ignore[misc]

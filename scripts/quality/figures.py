@@ -29,13 +29,17 @@ def row(name: str, value: float, unit: str, relation: str, target: float, detail
 
 def area(samples: Sequence[Sample], method: str) -> float:
     """The mean area under the precision-recall curve."""
-    return float(np.mean([average_precision(s.guilty, s.of[method].score) for s in samples]))
+    return float(np.mean([_area(one, method) for one in samples]))
+
+
+def _area(one: Sample, method: str) -> float:
+    return average_precision(one.guilty[one.counted], one.of[method].score[one.counted])
 
 
 def pooled(samples: Sequence[Sample], method: str, level: str) -> Marks:
     """Precision and recall from a level up, over all samples."""
-    guilty = np.concatenate([s.guilty for s in samples])
-    return marks(guilty, np.concatenate([getattr(s.of[method], level) for s in samples]))
+    guilty = np.concatenate([s.guilty[s.counted] for s in samples])
+    return marks(guilty, np.concatenate([getattr(s.of[method], level)[s.counted] for s in samples]))
 
 
 def by_pattern(samples: Sequence[Sample], method: str, level: str, *, guilty: bool) -> dict[str, tuple[int, int]]:
@@ -53,7 +57,7 @@ def verdict_rows(world: str, samples: Sequence[Sample]) -> list[Row]:
     """The issue's figures for one kind of world, and the best of the other methods beside them."""
     others = {m: area(samples, m) for m in METHODS if m != OURS}
     beside = ", ".join(f"{m} {a:.2f}" for m, a in others.items())
-    spread = " ".join(f"{average_precision(s.guilty, s.of[OURS].score):.2f}" for s in samples)
+    spread = " ".join(f"{_area(one, OURS):.2f}" for one in samples)
     warn, high = (pooled(samples, OURS, level) for level in ("warn", "reauthenticate"))
     theirs = [pooled(samples, REFERENCE, level) for level in ("warn", "reauthenticate")]
     rows = [

@@ -40,7 +40,11 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The judged keys of one world in one order. ``group`` is the pattern, but an operator's own key is a group of its own."""
+    """The judged keys of one world in one order. ``group`` is the pattern.
+
+    An operator's own key beside those lent to it is neither: its holder drives it, and no bystander is hurt. It is a group
+    of its own and no part of areas, precision or recall (``counted``).
+    """
 
     spec: WorldSpec
     guilty: Flags
@@ -50,8 +54,13 @@ class Sample:
     seconds: float  # for the evidence of all keys
 
     @property
+    def counted(self) -> Flags:
+        """Who is either guilty or innocent."""
+        return np.array([name != OPERATOR_OWN for name in self.group])
+
+    @property
     def innocent(self) -> Flags:
-        """Who is not guilty."""
+        """Who is not guilty, operators' own keys with them."""
         return ~self.guilty
 
 
