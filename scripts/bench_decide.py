@@ -11,7 +11,8 @@ say how much of it is what:
 - the same with reading the neighbourhood, one subject at a time, everything warm;
 - the same as intake does it, in chunks: a mean, not a median.
 
-Intake first asks a glance whether a subject can only be CLEAR (``decision.quiet``) and decides the others; here nobody is let off.
+Intake first asks a glance whether a subject can only be CLEAR (``decision.quiet``) and decides the others; here nobody is let
+off.
 
     scripts/bench decide --set large=100000 --set decided=300    a quick look
 """
