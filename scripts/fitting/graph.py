@@ -176,18 +176,14 @@ class Graph:
                     where.add(address)
                 elif manner is Manner.REJECTED:
                     refused.add(subject.id)
-        at_home = {p.subject.id for ps in self.of_subject.values() for p in ps if p.manner is Manner.USED}
+        at_home = {p.subject.id for ps in self.of_subject.values() for p in ps if p.manner is not Manner.REJECTED}
         common = {d: Commonness(len(used), len(where), len(refused)) for d, (used, where, refused) in by_device.items()}
-        for spots in use_hours.values():
-            hours_of = 0
-            base = min((first for first, _ in spots.values()), default=0)
-            for first, hours in spots.values():
-                hours_of |= hours << (first - base)
-            while hours_of:
-                low_bit = hours_of & -hours_of
-                hour = base + low_bit.bit_length() - 1
+        for (_, _, _, _, manner), (first, hours, _) in edges.items():
+            while manner is Manner.USED and hours:
+                low_bit = hours & -hours
+                hour = first + low_bit.bit_length() - 1
                 active[hour] = active.get(hour, 0) + 1
-                hours_of ^= low_bit
+                hours ^= low_bit
         self.population = Population(len(at_home), common, *unusual_hours(active))
         self.tenants: dict[int, dict[int, int]] = {}
         for address, presences in self.of_address.items():

@@ -289,6 +289,96 @@ def test_declared_infrastructure_is_listed_and_taken_back(reopen: Open) -> None:
     assert store.declared() == []
 
 
+STIRRED = 1_000 + 3 * 24
+
+
+def stirring(keys: int) -> list[Sighting]:
+    """Sixty keys each noon of a week, and on the fourth day ``keys``."""
+    return [
+        seen(f"k{key}", f"a{key}", 1_000 + 24 * day)
+        for day in range(7)
+        for key in range(keys if day == 3 else 60)
+        for _ in range(2)  # a repeat is not counted again
+    ]
+
+
+def unusual(store: Store) -> set[int]:
+    """The unusual hours as the next decision is told them."""
+    with store.transaction():
+        list(store.neighbourhoods([1]))
+        population = store.population()
+    bits = population.unusual
+    return {population.unusual_first + i for i in range(bits.bit_length()) if bits >> i & 1}
+
+
+def test_hours_in_which_the_whole_market_stirs_are_told(reopen: Open) -> None:
+    """From the batch that makes an hour unusual, after reopening, until what made it so is withdrawn or becomes usual."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        store.absorb(member, stirring(70), fine)
+    assert unusual(store) == set()
+    with store.transaction():
+        store.absorb(member, stirring(90), fine)
+    assert unusual(store) == {STIRRED}
+    store = reopen()
+    assert unusual(store) == {STIRRED}
+    with store.transaction():
+        for key in range(70, 90):
+            store.withdraw(member, fp(f"k{key}"), 0, 2**32 - 1)
+    assert unusual(store) == set()
+    with store.transaction():
+        store.absorb(member, stirring(90), fine)
+        again = [seen(f"k{key}", f"a{key}", STIRRED + 24 * day) for day in (1, 2, 3, 4, 5, 6) for key in range(90)]
+        store.absorb(member, again, fine)
+    assert STIRRED not in unusual(store)
+
+
+def test_unusual_hours_that_a_failed_transaction_brought_are_not_told(reopen: Open) -> None:
+    """The counters are rolled back with the hours that they count, in the file and in memory."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        store.absorb(member, stirring(60), fine)
+    assert unusual(store) == set()
+    with pytest.raises(RuntimeError), store.transaction():  # noqa: PT012
+        store.absorb(member, stirring(90), fine)
+        raise RuntimeError
+    assert unusual(store) == set()
+
+
+def test_hours_that_decisions_no_longer_compare_are_not_kept(reopen: Open) -> None:
+    """A few sightings from a wrong clock do not push the others out; the market's own time does."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        store.absorb(member, stirring(90), fine)
+        store.absorb(member, [seen("k1", "a1", 2**31)], fine)
+    assert unusual(store) == {STIRRED}
+    with store.transaction():
+        store.absorb(member, [seen(f"k{key}", f"a{key}", 1_000 + 24 * 100) for key in range(60)], fine)
+    assert unusual(store) == set()
+
+
+def test_a_store_from_before_unusual_hours_were_counted_counts_what_it_has(tmp_path: Path) -> None:
+    """The migration reads the hours out of the presences that are there."""
+    path = tmp_path / "registry.sqlite"
+    store = SqliteStore(path)
+    with store.transaction():
+        member = store.member_id("upbit")
+        store.absorb(member, [*stirring(90), seen("k1", "a1", 1_031, manner=Manner.REJECTED)], fine)
+    store.close()
+    database = sqlite3.connect(path)
+    counted = database.execute("SELECT hour, active FROM activity ORDER BY hour").fetchall()
+    assert counted == [(1_000 + 24 * day, 90 if day == 3 else 60) for day in range(7)]
+    database.executescript("DROP TABLE activity; PRAGMA user_version=4;")
+    database.close()
+    SqliteStore(path).close()
+    database = sqlite3.connect(path)
+    assert database.execute("SELECT hour, active FROM activity ORDER BY hour").fetchall() == counted
+    database.close()
+
+
 def test_withdrawing_is_as_if_it_had_never_been_sent(reopen: Open) -> None:
     """Counters of the place and of the subject are those of what is left."""
     store = reopen()
@@ -386,7 +476,7 @@ def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.sqlite"
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version=99")
-    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 4, this one is 99"):
+    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 5, this one is 99"):
         SqliteStore(path)
 
 

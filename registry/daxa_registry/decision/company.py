@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from daxa_registry.decision.graph import Population, Presence, Subject
-from daxa_registry.decision.places import HUB_PERSONS, NO_SUMS, PlaceFacts, Sums, Tenancy, persons, spread
+from daxa_registry.decision.places import HUB_PERSONS, NO_SUMS, PlaceFacts, Sums, Tenancy, persons, spread, unusual_span
 from daxa_registry.decision.travel import NOBODY, Travels, travels_of
 
 SMOOTH = 3.0
@@ -48,11 +48,16 @@ def company_of(
 ) -> Company:
     """Where the key was used in company."""
     there: dict[int, int] = {}
+    last_there: dict[int, int] = {}
     for presence in used:
-        there[presence.address] = there.get(presence.address, 0) + presence.hours.bit_count()
+        address = presence.address
+        there[address] = there.get(address, 0) + presence.hours.bit_count()
+        last_there[address] = max(last_there.get(address, 0), presence.last)
     addresses = list(there)
     if len(addresses) > MAX_PLACES:
-        addresses = sorted(addresses, key=lambda address: (-there[address], address))[:MAX_PLACES]
+        # A store's numbers come last: two stores of the same sightings should look at the same addresses.
+        addresses.sort(key=lambda at: (-there[at], -last_there[at], facts[at].subjects, at))
+        del addresses[MAX_PLACES:]
     stops: list[tuple[PlaceFacts, Tenancy, float]] = []
     members: set[int] = set()
     hours = alone = last = infrastructure = 0
@@ -76,7 +81,8 @@ def company_of(
     if not stops:
         return Company(subject, hours, alone, (), NOBODY, frozenset(), 0, 0, infrastructure)
     hub = max((place.subjects for place, _, _ in stops if _is_hub(place)), default=0)
-    travels = travels_of([(place, tenancy) for place, tenancy, _ in stops], subject.holder, subject.member)
+    met = [(place, tenancy) for place, tenancy, _ in stops]
+    travels = travels_of(met, subject.holder, subject.member, unusual_span(population))
     return Company(subject, hours, alone, tuple(stops), travels, frozenset(members), last, hub, infrastructure)
 
 

@@ -93,17 +93,23 @@ class Commonness:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Totals against which commonness is measured. ``subjects`` counts keys seen in use at their own exchange.
+    """Totals against which commonness is measured. ``subjects`` counts those that were used or declared.
 
     ``unusual`` are the hours in which the whole market woke or fell silent, as a bit set from the hour ``unusual_first``:
-    what everybody does at once says nothing of two who do it. A store keeps how many subjects were active in each hour
-    (one counter per hour) and asks ``rhythm.unusual_hours`` when it refreshes its totals.
+    what everybody does at once says nothing of two who do it. A store keeps how many presences were in use in each hour
+    (one counter per hour) and asks ``rhythm`` when it refreshes its totals.
     """
 
     subjects: int
     devices: Mapping[int, Commonness]
     unusual_first: int = 0
     unusual: int = 0
+
+    def unusual_within(self, first: int, last: int) -> int:
+        """The unusual hours from ``first`` to ``last``, both included, as a bit set from ``first``."""
+        shift = self.unusual_first - first
+        bits = self.unusual << shift if shift >= 0 else self.unusual >> -shift
+        return bits & ((1 << (last - first + 1)) - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,6 @@ class PlaceFacts:
     tenants: Mapping[int, Tenancy]
     roster: tuple[Entry, ...]  # the parties, if there are more than one and not more than SMALL_PLACE
     by_device: Mapping[int, tuple[Entry, ...]]  # the parties by device, where there are more
-    unusual: Span | None  # hours that were left out of all comparisons
     refused: Mapping[int, Refused]  # by device
 
 
@@ -162,8 +161,7 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
         keys[subject.id] = subject.key
     known = _number_persons(list(parties.values()))
     present = [party for party in parties.values() if party.span is not None]
-    unusual = Span(population.unusual_first, population.unusual) if population.unusual else None
-    shares = _shares(present, unusual)
+    shares = _shares(present, unusual_span(population))
     roster: tuple[Entry, ...] = ()
     if len(present) > 1:
         roster = tuple(
@@ -201,9 +199,13 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
         tenants,
         roster if len(roster) <= SMALL_PLACE else (),
         _grouped(roster) if len(roster) > SMALL_PLACE else {},
-        unusual,
         _refused(refusals, use, declared_keys),
     )
+
+
+def unusual_span(population: Population) -> Span | None:
+    """The hours that no comparison counts."""
+    return Span(population.unusual_first, population.unusual) if population.unusual else None
 
 
 def _grouped(roster: tuple[Entry, ...]) -> dict[int, tuple[Entry, ...]]:

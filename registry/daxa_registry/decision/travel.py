@@ -75,8 +75,13 @@ class _Member:
         self.total = 0
 
 
-def travels_of(stops: Sequence[tuple[PlaceFacts, Tenancy]], holder: int | None, home: int) -> Travels:
-    """Who was met where. ``stops`` are the key's addresses in company. What is kept for one member depends on no other."""
+def travels_of(
+    stops: Sequence[tuple[PlaceFacts, Tenancy]], holder: int | None, home: int, unusual: Span | None
+) -> Travels:
+    """Who was met where. ``stops`` are the key's addresses in company, ``unusual`` the hours not to compare.
+
+    What is kept for one member depends on no other.
+    """
     members: dict[int, _Member] = {}
     for place, tenancy in stops:
         here: set[int] = set()
@@ -101,7 +106,6 @@ def travels_of(stops: Sequence[tuple[PlaceFacts, Tenancy]], holder: int | None, 
             found.span = join(found.span, entry.span.first, entry.span.hours)
     if not members:
         return NOBODY
-    unusual = stops[0][0].unusual
     numbers: dict[int | tuple[int, bytes], int] = {}
     known = 0
     travels = []

@@ -35,7 +35,7 @@ class Matcher:
         self._store = store
         self._log = log
         self.use(policy)
-        self._facts: dict[int, tuple[Place, PlaceFacts]] = {}
+        self._facts: dict[int, tuple[Place, PlaceFacts, int, int, int]] = {}
 
     def use(self, policy: Policy) -> None:
         """Decides under that policy from now on."""
@@ -113,17 +113,21 @@ class Matcher:
         return {address: self._facts_of(place) for address, place in neighbourhood.places.items()}
 
     def _facts_of(self, place: Place) -> PlaceFacts:
-        """A place's facts, worked out once as long as the store hands out the same place.
+        """A place's facts, worked out once as long as the store hands out the same place, and no hour in which it was used
+        becomes unusual or usual.
 
         By the object, which is kept: of a hub there is one for each set of devices that it is seen with.
         """
+        population = self._store.population()
         known = self._facts.get(id(place))
-        if known is not None:
+        if known is not None and known[4] == population.unusual_within(known[2], known[3]):
             return known[1]
-        facts = facts_of(place, self._store.population())
+        facts = facts_of(place, population)
         if len(self._facts) >= FACTS_CACHED:
             self._facts.clear()
-        self._facts[id(place)] = (place, facts)
+        first = min((presence.first for presence in place.presences), default=0)
+        last = max((presence.last for presence in place.presences), default=0)
+        self._facts[id(place)] = (place, facts, first, last, population.unusual_within(first, last))
         return facts
 
 

@@ -18,6 +18,7 @@ from daxa_registry.decision.quiet import Glance
 
 from .hours import merge, pack
 from .interface import STEPS, Absorbed, CheckElements
+from .sqlite_activity import Activity
 from .sqlite_memory import Edge, Ledger, Record, glance_at
 from .sqlite_recall import KINDS, Recall
 from .sqlite_rows import insert, update
@@ -34,6 +35,7 @@ class Absorber:
         self._hub_size = hub_size
         self.changed_places: set[int] = set()
         self._recall = Recall(connection, hub_size)
+        self.activity = Activity(connection)
         self._new_nodes: dict[int, list[object]] = {}
         self._node_counts: dict[int, list[int]] = {}
         self._new_subjects: dict[int, Record] = {}
@@ -47,6 +49,7 @@ class Absorber:
     def forget(self) -> None:
         """Drops everything remembered and everything unwritten: what the file says is all that is so."""
         self._recall.forget()
+        self.activity.forget()
         self._seen: int | None = None
         self._clear_pending()
         self._next = {
@@ -208,6 +211,7 @@ class Absorber:
                 edge.changed = True
                 self._changed.append(edge)
         if manner is _USED:
+            self.activity.add(hour)
             if not self._on_another_device(edge, hour):
                 record.hours += 1
             if ledger is not None and ledger.note(record.identity, hour) and ledger.lasting in STEPS:
@@ -233,7 +237,7 @@ class Absorber:
             if count in STEPS and (ledger is None or ledger.refused):
                 grown.add(address)
         if device:
-            if device not in record.devices:
+            if edge.manner is _USED and device not in record.used:
                 self._count(device, 0)
             if self._recall.new_pair(address, device):
                 self._count(device, 1)
@@ -323,6 +327,7 @@ class Absorber:
                     counts.append((e.row, e.pending))
                     e.pending = 0
             update(db, "presence", ("count=count+",), counts)
+        self.activity.flush()
         self._clear_pending()
 
     def finish(self) -> None:

@@ -23,10 +23,16 @@ Row = tuple[int, int, int, int, int, int, bytes, int]
 class GraphReader:
     """Builds what :mod:`daxa_registry.decision.graph` describes; keeps places until the absorber changes them."""
 
-    def __init__(self, connection: sqlite3.Connection, hub_size: int, count_seen: Callable[[], int]) -> None:
-        """``count_seen``: how many subjects were used or declared."""
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        hub_size: int,
+        count_seen: Callable[[], int],
+        unusual: Callable[[], tuple[int, int]],
+    ) -> None:
+        """``count_seen``: how many subjects were used or declared. ``unusual``: the market's unusual hours."""
         self._db = connection
-        self._count_seen = count_seen
+        self._count_seen, self._unusual = count_seen, unusual
         self._hub_size = hub_size
         self.forget()
 
@@ -65,7 +71,7 @@ class GraphReader:
     def population(self) -> Population:
         """Totals as of the last chunk of neighbourhoods, with the devices met so far."""
         if self._population is None:
-            self._population = Population(self._count_seen(), self._devices)
+            self._population = Population(self._count_seen(), self._devices, *self._unusual())
         return self._population
 
     def neighbourhoods(self, subjects: Sequence[int]) -> Iterator[Neighbourhood]:

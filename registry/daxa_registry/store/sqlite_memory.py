@@ -40,7 +40,7 @@ class Record:
 
     __slots__ = (
         "account", "addresses", "devices", "dirty", "edges", "fingerprint", "holder", "holder_print", "hours", "id", "key",
-        "level", "member", "rejected", "seen", "sequence",
+        "level", "member", "rejected", "seen", "sequence", "used",
     )  # fmt: skip
 
     def __init__(self, identifier: int, key: int, fingerprint: bytes, member: int) -> None:
@@ -54,6 +54,7 @@ class Record:
         self.addresses: set[int] = set()
         self.devices: set[int] = set()
         self.rejected: set[int] = set()
+        self.used: set[int] = set()
         self.dirty = False
 
     @property
@@ -67,6 +68,8 @@ class Record:
         self.devices.add(edge.device)
         if edge.manner is Manner.REJECTED:
             self.rejected.add(edge.device)
+        elif edge.manner is _USED:
+            self.used.add(edge.device)
 
 
 class Ledger:

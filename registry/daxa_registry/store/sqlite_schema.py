@@ -84,6 +84,20 @@ MIGRATIONS = (
     """
     ALTER TABLE verdict ADD COLUMN judged REAL;
     """,
+    """
+    -- Presences in use by hour, for the hours in which the whole market stirs or falls silent. What is stored is counted:
+    -- byte by byte, then bit by bit.
+    CREATE TABLE activity (hour INTEGER PRIMARY KEY, active INTEGER NOT NULL);
+    INSERT INTO activity
+      WITH RECURSIVE digit(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM digit WHERE i < 255),
+      byte(value, digits) AS (SELECT i, printf('%02X', i) FROM digit),
+      octet(at, digits, hours) AS (
+        SELECT first, substr(hex(hours), 1, 2), substr(hex(hours), 3) FROM presence WHERE manner=1
+        UNION ALL SELECT at + 8, substr(hours, 1, 2), substr(hours, 3) FROM octet WHERE hours<>''
+      )
+      SELECT at + bit.i, count(*) FROM octet JOIN byte USING (digits) JOIN digit bit ON bit.i < 8
+      WHERE byte.value >> bit.i & 1 GROUP BY 1;
+    """,
 )
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from daxa_core.model import Manner
 
 from .hours import pack, unpack, without
+from .sqlite_activity import take_back
 
 
 def withdraw(
@@ -25,8 +26,8 @@ def withdraw(
     subject = int(row[0])
     changed = 0
     addresses: set[int] = set()
-    for presence, address, first, hours in database.execute(
-        "SELECT id, address, first, hours FROM presence WHERE subject=?", (subject,)
+    for presence, address, manner, first, hours in database.execute(
+        "SELECT id, address, manner, first, hours FROM presence WHERE subject=?", (subject,)
     ).fetchall():
         bits = unpack(hours)
         left_first, left = without(first, bits, first_hour, last_hour)
@@ -34,6 +35,9 @@ def withdraw(
             continue
         changed += 1
         addresses.add(address)
+        if manner == Manner.USED:
+            gone = bits & ~(left << (left_first - first))
+            take_back(database, (first + i for i in range(gone.bit_length()) if gone >> i & 1))
         if left:
             # The count of single hours is not kept: what is left of it is in proportion to the hours left.
             share = left.bit_count() / bits.bit_count()
