@@ -22,6 +22,7 @@ from daxa_core.note import Witness
 
 from ._client import RegistryClient
 from ._config import is_auditors, read_config, read_verification_keys
+from ._host_commands import COMMANDS, add_to, run
 from ._log import Auditor, LogEntry
 
 
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--envelope", action="store_true", help="print each as it was signed; a key that has none, nothing"
         )
+    add_to(commands)
     verify = commands.add_parser(
         "verify", help="verify signed verdicts, offline: a DSSE envelope a line, as --envelope prints"
     )
@@ -202,6 +204,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The entry point."""
     arguments = _parser().parse_args(argv)
     try:
+        if arguments.command in COMMANDS:
+            sys.exit(run(arguments))
         if arguments.command in _ON_THEIR_OWN:
             _ON_THEIR_OWN[arguments.command](arguments)
             sys.stdout.flush()

@@ -219,6 +219,10 @@ class RegistryClient:
         response = self._registry.verdict_digest(request)
         return response.digest, response.head_sequence
 
+    def registry_clock(self) -> int:
+        """The registry's clock, in seconds since the epoch: hours of sightings are held against it."""
+        return self._registry.verdict_digest(verdict_pb2.GetVerdictDigestRequest()).now
+
     def raw_key(self, fingerprint: bytes) -> str | None:
         """The raw key behind a fingerprint, where this process has submitted or looked it up; it is kept in memory alone."""
         return self._raw_keys.find(fingerprint)

@@ -70,11 +70,15 @@ class GatewayHealth:
 class Gateway:
     """One process's observing, shipping and verdicts. Thread-safe, fork-safe, usable from asyncio: nothing in it waits."""
 
-    def __init__(self, config: ClientConfig) -> None:
-        """Opens nothing and starts nothing yet. Raises ConfigurationError where ``config`` names no state folder."""
+    def __init__(self, config: ClientConfig, *, flushes: bool = True) -> None:
+        """Starts nothing yet. Raises ConfigurationError where ``config`` names no state folder.
+
+        With ``flushes`` False nothing is put on the disk but by :meth:`flush`: for who knows how far it has read elsewhere.
+        """
         if config.state is None:
             raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "gateway.state", "a folder")
         self._config = config
+        self._flushes = flushes
         self._state: Path = config.state
         self._complaints = Complaints()
         self._observer = Observer()
@@ -163,9 +167,13 @@ class Gateway:
     def flush(self, mark: tuple[str, str] | None = None) -> None:
         """Waits until what was observed is on the disk. Raises Unavailable where the disk does not take it.
 
-        ``mark`` is kept in the same transaction: see :meth:`Spool.add`.
+        ``mark``, a name and a value, is kept in the same transaction; :meth:`mark` has it again.
         """
         self._keep(counts=True, mark=mark)
+
+    def mark(self, name: str) -> str | None:
+        """The value that :meth:`flush` last kept under that name, None if none. Raises Unavailable."""
+        return self._spool.mark(name)
 
     def drain(self, seconds: float) -> bool:
         """Waits until all that was observed was answered by the registry, that long at most; whether it was."""
@@ -270,7 +278,8 @@ class Gateway:
         try:
             if self._started:
                 return True
-            for name, work in (("daxa-flush", self._flush_loop), ("daxa-lead", self._lead_loop)):
+            flushing = [("daxa-flush", self._flush_loop)] if self._flushes else []
+            for name, work in (*flushing, ("daxa-lead", self._lead_loop)):
                 thread = threading.Thread(target=work, name=name, daemon=True)
                 thread.start()
                 self._threads.append(thread)
@@ -303,11 +312,13 @@ class Gateway:
             fresh = self._observer.collect(counts=False)
             repeats = self._observer.collect(counts=True) if counts else []
             try:
-                if fresh:
-                    self._spool.add(fresh, now)
+                if mark is not None:  # all of it in the transaction of the mark
+                    fresh, repeats = fresh + repeats, []
+                if fresh or mark is not None:
+                    self._spool.add(fresh, now, mark)
                     fresh = []
-                if repeats or mark:
-                    self._spool.add(repeats, later, mark)
+                if repeats:
+                    self._spool.add(repeats, later)
                     repeats = []
             except DaxaError:
                 self._observer.put_back(fresh + repeats)

@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from daxa_api.v1 import types_pb2 as daxa__api_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64\x61xa_api/v1/verdict.proto\x12\x0b\x64\x61xa_api.v1\x1a\x17\x64\x61xa_api/v1/types.proto\"<\n\x17\x42\x61tchGetVerdictsRequest\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\x13\n\x0bkey_version\x18\x02 \x01(\r\"C\n\x18\x42\x61tchGetVerdictsResponse\x12\'\n\x08verdicts\x18\x01 \x03(\x0b\x32\x15.daxa_api.v1.Envelope\".\n\x17GetVerdictDigestRequest\x12\x13\n\x0b\x61t_sequence\x18\x01 \x01(\x04\"O\n\x18GetVerdictDigestResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x0c\n\x04keys\x18\x02 \x01(\x04\x12\x15\n\rhead_sequence\x18\x03 \x01(\x04\".\n\x14WatchVerdictsRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x04\"W\n\x15WatchVerdictsResponse\x12\'\n\x08verdicts\x18\x01 \x03(\x0b\x32\x15.daxa_api.v1.Envelope\x12\x15\n\rhead_sequence\x18\x02 \x01(\x04\"\x80\x01\n\x18ReportEnforcementRequest\x12\x11\n\treport_id\x18\x01 \x01(\x0c\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\x1d\n\x03\x61\x63t\x18\x04 \x01(\x0e\x32\x10.daxa_api.v1.Act\x12\x13\n\x0bkey_version\x18\x05 \x01(\r\"i\n\x19ReportEnforcementResponse\x12\x13\n\x0breported_at\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\x12&\n\x07verdict\x18\x03 \x01(\x0b\x32\x15.daxa_api.v1.Envelope\"\x8e\x01\n\rAppealRequest\x12\x11\n\tappeal_id\x18\x01 \x01(\x0c\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12#\n\x06ground\x18\x04 \x01(\x0e\x32\x13.daxa_api.v1.Ground\x12\x11\n\treference\x18\x05 \x01(\t\x12\x13\n\x0bkey_version\x18\x06 \x01(\r\"r\n\x0e\x41ppealResponse\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x10\n\x08\x66iled_at\x18\x02 \x01(\x03\x12)\n\x06status\x18\x03 \x01(\x0e\x32\x19.daxa_api.v1.AppealStatus\x12\x13\n\x0b\x61nswered_at\x18\x04 \x01(\x03*}\n\x03\x41\x63t\x12\x13\n\x0f\x41\x43T_UNSPECIFIED\x10\x00\x12\x11\n\rACT_MONITORED\x10\x01\x12\x0e\n\nACT_WARNED\x10\x02\x12\x17\n\x13\x41\x43T_REAUTHENTICATED\x10\x03\x12\x0f\n\x0b\x41\x43T_REVOKED\x10\x04\x12\x14\n\x10\x41\x43T_JUDGED_FALSE\x10\x05*\xb1\x01\n\x06Ground\x12\x16\n\x12GROUND_UNSPECIFIED\x10\x00\x12\x15\n\x11GROUND_ONE_HOLDER\x10\x01\x12\x1a\n\x16GROUND_SHARED_PREMISES\x10\x02\x12\x1b\n\x17GROUND_LICENSED_SERVICE\x10\x03\x12\x16\n\x12GROUND_OWN_MISTAKE\x10\x04\x12\x15\n\x11GROUND_NOT_A_LEAK\x10\x05\x12\x10\n\x0cGROUND_OTHER\x10\x06*z\n\x0c\x41ppealStatus\x12\x1d\n\x19\x41PPEAL_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41PPEAL_STATUS_OPEN\x10\x01\x12\x19\n\x15\x41PPEAL_STATUS_GRANTED\x10\x02\x12\x18\n\x14\x41PPEAL_STATUS_DENIED\x10\x03\x32\xd3\x03\n\x0eVerdictService\x12_\n\x10\x42\x61tchGetVerdicts\x12$.daxa_api.v1.BatchGetVerdictsRequest\x1a%.daxa_api.v1.BatchGetVerdictsResponse\x12X\n\rWatchVerdicts\x12!.daxa_api.v1.WatchVerdictsRequest\x1a\".daxa_api.v1.WatchVerdictsResponse0\x01\x12\x62\n\x11ReportEnforcement\x12%.daxa_api.v1.ReportEnforcementRequest\x1a&.daxa_api.v1.ReportEnforcementResponse\x12\x41\n\x06\x41ppeal\x12\x1a.daxa_api.v1.AppealRequest\x1a\x1b.daxa_api.v1.AppealResponse\x12_\n\x10GetVerdictDigest\x12$.daxa_api.v1.GetVerdictDigestRequest\x1a%.daxa_api.v1.GetVerdictDigestResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64\x61xa_api/v1/verdict.proto\x12\x0b\x64\x61xa_api.v1\x1a\x17\x64\x61xa_api/v1/types.proto\"<\n\x17\x42\x61tchGetVerdictsRequest\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\x13\n\x0bkey_version\x18\x02 \x01(\r\"C\n\x18\x42\x61tchGetVerdictsResponse\x12\'\n\x08verdicts\x18\x01 \x03(\x0b\x32\x15.daxa_api.v1.Envelope\".\n\x17GetVerdictDigestRequest\x12\x13\n\x0b\x61t_sequence\x18\x01 \x01(\x04\"\\\n\x18GetVerdictDigestResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x0c\n\x04keys\x18\x02 \x01(\x04\x12\x15\n\rhead_sequence\x18\x03 \x01(\x04\x12\x0b\n\x03now\x18\x04 \x01(\x03\".\n\x14WatchVerdictsRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x04\"W\n\x15WatchVerdictsResponse\x12\'\n\x08verdicts\x18\x01 \x03(\x0b\x32\x15.daxa_api.v1.Envelope\x12\x15\n\rhead_sequence\x18\x02 \x01(\x04\"\x80\x01\n\x18ReportEnforcementRequest\x12\x11\n\treport_id\x18\x01 \x01(\x0c\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\x1d\n\x03\x61\x63t\x18\x04 \x01(\x0e\x32\x10.daxa_api.v1.Act\x12\x13\n\x0bkey_version\x18\x05 \x01(\r\"i\n\x19ReportEnforcementResponse\x12\x13\n\x0breported_at\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\x12&\n\x07verdict\x18\x03 \x01(\x0b\x32\x15.daxa_api.v1.Envelope\"\x8e\x01\n\rAppealRequest\x12\x11\n\tappeal_id\x18\x01 \x01(\x0c\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12#\n\x06ground\x18\x04 \x01(\x0e\x32\x13.daxa_api.v1.Ground\x12\x11\n\treference\x18\x05 \x01(\t\x12\x13\n\x0bkey_version\x18\x06 \x01(\r\"r\n\x0e\x41ppealResponse\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x10\n\x08\x66iled_at\x18\x02 \x01(\x03\x12)\n\x06status\x18\x03 \x01(\x0e\x32\x19.daxa_api.v1.AppealStatus\x12\x13\n\x0b\x61nswered_at\x18\x04 \x01(\x03*}\n\x03\x41\x63t\x12\x13\n\x0f\x41\x43T_UNSPECIFIED\x10\x00\x12\x11\n\rACT_MONITORED\x10\x01\x12\x0e\n\nACT_WARNED\x10\x02\x12\x17\n\x13\x41\x43T_REAUTHENTICATED\x10\x03\x12\x0f\n\x0b\x41\x43T_REVOKED\x10\x04\x12\x14\n\x10\x41\x43T_JUDGED_FALSE\x10\x05*\xb1\x01\n\x06Ground\x12\x16\n\x12GROUND_UNSPECIFIED\x10\x00\x12\x15\n\x11GROUND_ONE_HOLDER\x10\x01\x12\x1a\n\x16GROUND_SHARED_PREMISES\x10\x02\x12\x1b\n\x17GROUND_LICENSED_SERVICE\x10\x03\x12\x16\n\x12GROUND_OWN_MISTAKE\x10\x04\x12\x15\n\x11GROUND_NOT_A_LEAK\x10\x05\x12\x10\n\x0cGROUND_OTHER\x10\x06*z\n\x0c\x41ppealStatus\x12\x1d\n\x19\x41PPEAL_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41PPEAL_STATUS_OPEN\x10\x01\x12\x19\n\x15\x41PPEAL_STATUS_GRANTED\x10\x02\x12\x18\n\x14\x41PPEAL_STATUS_DENIED\x10\x03\x32\xd3\x03\n\x0eVerdictService\x12_\n\x10\x42\x61tchGetVerdicts\x12$.daxa_api.v1.BatchGetVerdictsRequest\x1a%.daxa_api.v1.BatchGetVerdictsResponse\x12X\n\rWatchVerdicts\x12!.daxa_api.v1.WatchVerdictsRequest\x1a\".daxa_api.v1.WatchVerdictsResponse0\x01\x12\x62\n\x11ReportEnforcement\x12%.daxa_api.v1.ReportEnforcementRequest\x1a&.daxa_api.v1.ReportEnforcementResponse\x12\x41\n\x06\x41ppeal\x12\x1a.daxa_api.v1.AppealRequest\x1a\x1b.daxa_api.v1.AppealResponse\x12_\n\x10GetVerdictDigest\x12$.daxa_api.v1.GetVerdictDigestRequest\x1a%.daxa_api.v1.GetVerdictDigestResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'daxa_api.v1.verdict_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACT']._serialized_start=963
-  _globals['_ACT']._serialized_end=1088
-  _globals['_GROUND']._serialized_start=1091
-  _globals['_GROUND']._serialized_end=1268
-  _globals['_APPEALSTATUS']._serialized_start=1270
-  _globals['_APPEALSTATUS']._serialized_end=1392
+  _globals['_ACT']._serialized_start=976
+  _globals['_ACT']._serialized_end=1101
+  _globals['_GROUND']._serialized_start=1104
+  _globals['_GROUND']._serialized_end=1281
+  _globals['_APPEALSTATUS']._serialized_start=1283
+  _globals['_APPEALSTATUS']._serialized_end=1405
   _globals['_BATCHGETVERDICTSREQUEST']._serialized_start=67
   _globals['_BATCHGETVERDICTSREQUEST']._serialized_end=127
   _globals['_BATCHGETVERDICTSRESPONSE']._serialized_start=129
@@ -45,19 +45,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETVERDICTDIGESTREQUEST']._serialized_start=198
   _globals['_GETVERDICTDIGESTREQUEST']._serialized_end=244
   _globals['_GETVERDICTDIGESTRESPONSE']._serialized_start=246
-  _globals['_GETVERDICTDIGESTRESPONSE']._serialized_end=325
-  _globals['_WATCHVERDICTSREQUEST']._serialized_start=327
-  _globals['_WATCHVERDICTSREQUEST']._serialized_end=373
-  _globals['_WATCHVERDICTSRESPONSE']._serialized_start=375
-  _globals['_WATCHVERDICTSRESPONSE']._serialized_end=462
-  _globals['_REPORTENFORCEMENTREQUEST']._serialized_start=465
-  _globals['_REPORTENFORCEMENTREQUEST']._serialized_end=593
-  _globals['_REPORTENFORCEMENTRESPONSE']._serialized_start=595
-  _globals['_REPORTENFORCEMENTRESPONSE']._serialized_end=700
-  _globals['_APPEALREQUEST']._serialized_start=703
-  _globals['_APPEALREQUEST']._serialized_end=845
-  _globals['_APPEALRESPONSE']._serialized_start=847
-  _globals['_APPEALRESPONSE']._serialized_end=961
-  _globals['_VERDICTSERVICE']._serialized_start=1395
-  _globals['_VERDICTSERVICE']._serialized_end=1862
+  _globals['_GETVERDICTDIGESTRESPONSE']._serialized_end=338
+  _globals['_WATCHVERDICTSREQUEST']._serialized_start=340
+  _globals['_WATCHVERDICTSREQUEST']._serialized_end=386
+  _globals['_WATCHVERDICTSRESPONSE']._serialized_start=388
+  _globals['_WATCHVERDICTSRESPONSE']._serialized_end=475
+  _globals['_REPORTENFORCEMENTREQUEST']._serialized_start=478
+  _globals['_REPORTENFORCEMENTREQUEST']._serialized_end=606
+  _globals['_REPORTENFORCEMENTRESPONSE']._serialized_start=608
+  _globals['_REPORTENFORCEMENTRESPONSE']._serialized_end=713
+  _globals['_APPEALREQUEST']._serialized_start=716
+  _globals['_APPEALREQUEST']._serialized_end=858
+  _globals['_APPEALRESPONSE']._serialized_start=860
+  _globals['_APPEALRESPONSE']._serialized_end=974
+  _globals['_VERDICTSERVICE']._serialized_start=1408
+  _globals['_VERDICTSERVICE']._serialized_end=1875
 # @@protoc_insertion_point(module_scope)

@@ -72,14 +72,16 @@ class GetVerdictDigestRequest(_message.Message):
     def __init__(self, at_sequence: _Optional[int] = ...) -> None: ...
 
 class GetVerdictDigestResponse(_message.Message):
-    __slots__ = ("digest", "keys", "head_sequence")
+    __slots__ = ("digest", "keys", "head_sequence", "now")
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
     HEAD_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    NOW_FIELD_NUMBER: _ClassVar[int]
     digest: bytes
     keys: int
     head_sequence: int
-    def __init__(self, digest: _Optional[bytes] = ..., keys: _Optional[int] = ..., head_sequence: _Optional[int] = ...) -> None: ...
+    now: int
+    def __init__(self, digest: _Optional[bytes] = ..., keys: _Optional[int] = ..., head_sequence: _Optional[int] = ..., now: _Optional[int] = ...) -> None: ...
 
 class WatchVerdictsRequest(_message.Message):
     __slots__ = ("after_sequence",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 
 from daxa_api.v1 import verdict_pb2, verdict_pb2_grpc
@@ -91,7 +92,10 @@ class VerdictService(verdict_pb2_grpc.VerdictServiceServicer):
             newest += self._store.newest_verdicts(member, first, first + DIGEST_PAGE - 1, until)
             await asyncio.sleep(0)
         return verdict_pb2.GetVerdictDigestResponse(
-            digest=verdict_digest(newest), keys=len(newest), head_sequence=self._store.head(member)
+            digest=verdict_digest(newest),
+            keys=len(newest),
+            head_sequence=self._store.head(member),
+            now=int(time.time()),
         )
 
     async def WatchVerdicts(

@@ -1,0 +1,213 @@
+"""Following a log: each line once, whatever is rotated, cut, restarted or killed in between; tried with a real nginx too."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import deployment
+from daxa_client import ClientConfig, ConfigurationError, Gateway
+from daxa_client._follow import LogFollower
+from daxa_client._request_log import MAX_LINE_BYTES, RequestLog
+from daxa_client._spool import Spool
+
+WAIT = 30.0
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+@pytest.fixture
+def settings(configured: Callable[..., ClientConfig], tmp_path: Path) -> ClientConfig:
+    """Nobody listens where it points: what is read stays in the spool."""
+    return configured(targets=("127.0.0.1:9",), state=tmp_path / "state", deadline_seconds=0.2)
+
+
+def record(number: int) -> bytes:
+    return json.dumps({"key": f"key-{number}", "address": "8.8.8.8", "time": 1_790_000_000}).encode() + b"\n"
+
+
+@contextmanager
+def following(settings: ClientConfig, path: Path, *trusted: str) -> Iterator[LogFollower]:
+    with Gateway(settings, flushes=False) as gateway:
+        follower = LogFollower(path, gateway, RequestLog(gateway, "korbit", trusted))
+        thread = threading.Thread(target=follower.run)
+        thread.start()
+        try:
+            yield follower
+        finally:
+            follower.stop()
+            thread.join()
+
+
+def spooled(settings: ClientConfig) -> Counter[str]:
+    """How often each key stands in the spool, batches made or not."""
+    assert settings.state is not None
+    spool = Spool(settings.state / "spool.sqlite", settings.account_secret)
+    out: Counter[str] = Counter()
+    for batch in spool.seal(2**32, 999):
+        for raw in batch.sightings:
+            out[raw.key] += raw.count
+    spool.close()
+    return out
+
+
+def until(true: Callable[[], Any]) -> None:
+    end = time.monotonic() + WAIT
+    while not true():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
+
+
+def append(path: Path, *numbers: int) -> None:
+    with path.open("ab") as file:
+        file.writelines(record(number) for number in numbers)
+
+
+def test_lines_are_read_once_across_restarts(settings: ClientConfig, tmp_path: Path) -> None:
+    """What was read before is not read again; a line without an end waits for it."""
+    log = tmp_path / "access.log"
+    append(log, 1, 2)
+    with log.open("ab") as file:
+        file.write(record(3)[:10])
+    with following(settings, log) as follower:
+        until(lambda: follower.read == 2)
+    with log.open("ab") as file:
+        file.write(record(3)[10:])
+    append(log, 4)
+    with following(settings, log) as follower:
+        until(lambda: follower.read == 2)
+    assert spooled(settings) == {f"key-{n}": 1 for n in (1, 2, 3, 4)}
+
+
+def test_rotation_loses_nothing(settings: ClientConfig, tmp_path: Path) -> None:
+    """While it is followed, and while nobody follows; the last lines are written to the old file after the new one is there."""
+    log = tmp_path / "access.log"
+    append(log, 1)
+    with following(settings, log) as follower:
+        until(lambda: follower.read == 1)
+        writer = log.open("ab")
+        log.rename(tmp_path / "access.log.1")
+        append(log, 3)
+        writer.write(record(2))
+        writer.close()
+        until(lambda: follower.read == 3)
+    append(log, 4)
+    (tmp_path / "access.log.1").rename(tmp_path / "access.log.2")
+    log.rename(tmp_path / "access.log.1")
+    append(log, 5)
+    with following(settings, log) as follower:
+        until(lambda: follower.read == 2)
+    assert spooled(settings) == {f"key-{n}": 1 for n in (1, 2, 3, 4, 5)}
+
+
+def test_a_log_that_is_cut_in_place_is_read_from_its_beginning(settings: ClientConfig, tmp_path: Path) -> None:
+    """As logrotate's copytruncate does it."""
+    log = tmp_path / "access.log"
+    append(log, 1, 2, 3)
+    with following(settings, log) as follower:
+        until(lambda: follower.read == 3)
+        os.truncate(log, 0)
+        time.sleep(0.6)
+        append(log, 4)
+        until(lambda: follower.read == 4)
+    assert spooled(settings) == {f"key-{n}": 1 for n in (1, 2, 3, 4)}
+
+
+def test_what_is_no_record_is_counted_and_the_rest_read(
+    settings: ClientConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Noise, and a line that is too long whose tail is made to look like a record; one line in the log for each kind."""
+    log = tmp_path / "access.log"
+    log.write_bytes(
+        b"\xff\n" * 5 + b"x" * (MAX_LINE_BYTES * 30) + b"\n" + b"y" * MAX_LINE_BYTES * 2 + record(66) + record(1)
+    )
+    with following(settings, log) as follower:
+        until(lambda: follower.read == 8)
+        assert follower.refused == 7
+    assert spooled(settings) == {"key-1": 1}
+    assert len([line for line in caplog.messages if "were no records" in line]) == 1
+    assert "key-" not in caplog.text
+
+
+def test_a_file_that_is_not_there_is_told(settings: ClientConfig, tmp_path: Path) -> None:
+    """Without following; with it, the file is waited for."""
+    with Gateway(settings, flushes=False) as gateway:
+        follower = LogFollower(tmp_path / "access.log", gateway, RequestLog(gateway, "korbit"))
+        with pytest.raises(ConfigurationError, match=r"INVALID_FILE: access\.log: a file that can be read"):
+            follower.run(follow=False)
+
+
+NGINX_CONF = """
+{user} daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_processes 1;
+events {{ worker_connections 64; }}
+http {{
+  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
+  uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+  log_format daxa escape=json '{{"time":"$msec","address":"$remote_addr","forwarded":"$http_x_forwarded_for",'
+    '"method":"$request_method","path":"$request_uri","status":"$status","user_agent":"$http_user_agent",'
+    '"headers":{{"x-kapi-key":"$http_x_kapi_key"}}}}';
+  server {{
+    listen 127.0.0.1:{port};
+    access_log {folder}/access.log daxa;
+    location / {{ return 200 "ok"; }}
+    location /v2/refused {{ return 401 "no"; }}
+  }}
+}}
+"""
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+def test_a_real_nginx_is_followed_through_its_rotation(settings: ClientConfig, tmp_path: Path) -> None:
+    """Its own JSON log, its own reopening on USR1; a user agent full of quotes is no way out of the format."""
+    (port,) = deployment.free_ports(1)
+    user = "user root;" if os.geteuid() == 0 else ""  # else its worker may not open a log in this folder
+    (tmp_path / "nginx.conf").write_text(NGINX_CONF.format(folder=tmp_path, port=port, user=user))
+    log = tmp_path / "access.log"
+    process = subprocess.Popen([str(NGINX), "-c", tmp_path / "nginx.conf", "-e", tmp_path / "error.log"])
+
+    def get(path: str, key: str, agent: str = "curl/8") -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        headers = {"X-KAPI-KEY": key, "User-Agent": agent, "X-Forwarded-For": "9.9.9.9"}
+        connection.request("GET", path, headers=headers)
+        connection.getresponse().read()
+        connection.close()
+
+    try:
+        until((tmp_path / "nginx.pid").exists)
+        until(lambda: _reached(port))
+        with following(settings, log, "127.0.0.0/8") as follower:
+            get("/v2/balance", "k_live_0000000001")
+            get("/v2/refused", "k_live_0000000002", 'x","key":"forged","address":"1.1.1.1')
+            until(lambda: follower.read == 2)
+            log.rename(tmp_path / "access.log.1")
+            get("/v2/balance", "k_live_0000000003")
+            process.send_signal(10)  # SIGUSR1: nginx opens its log again
+            until(log.exists)
+            get("/v2/balance", "k_live_0000000004")
+            until(lambda: follower.read == 4)
+            assert follower.refused == 0
+    finally:
+        process.terminate()
+        process.wait(10)
+    assert spooled(settings) == {f"k_live_000000000{n}": 1 for n in (1, 2, 3, 4)}
+
+
+def _reached(port: int) -> bool:
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+        connection.connect()
+        connection.close()
+    except OSError:
+        return False
+    return True

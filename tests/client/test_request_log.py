@@ -1,0 +1,125 @@
+"""Records of requests become sightings: whose key, from where, how it went; what is no record is refused by its field."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from daxa_api.v1 import envoy_access_log_pb2 as envoy
+from daxa_client import InvalidInput, Manner
+from daxa_client._request_log import MAX_LINE_BYTES, RequestLog
+from daxa_core.model import Device
+
+KEY = "k_live_0123456789"
+
+
+class Seen:
+    """A gateway that remembers."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str, dict[str, Any]]] = []
+
+    def observe(self, key: str, address: str, **more: Any) -> bool:
+        self.calls.append((key, address, {name: value for name, value in more.items() if value is not None}))
+        return True
+
+
+def read(record: dict[str, Any], **settings: Any) -> list[tuple[str, str, dict[str, Any]]]:
+    seen = Seen()
+    assert RequestLog(seen, "korbit", **settings).line(json.dumps(record).encode())
+    return seen.calls
+
+
+REQUEST = {
+    "time": "1790000000.250", "address": "8.8.8.8", "method": "GET", "path": "/v2/balance?x=1", "status": "200",
+    "user_agent": "curl/8", "headers": {"X-KAPI-KEY": KEY}, "account": "-", "ja4": "",
+}  # fmt: skip
+
+
+def test_a_request_that_succeeded_is_a_use() -> None:
+    """Everything as text, as nginx writes it; what is empty or a dash is absent."""
+    [(key, address, more)] = read(REQUEST)
+    assert (key, address) == (KEY, "8.8.8.8")
+    assert more == {"manner": Manner.USED, "device": Device("curl/8"), "when": 1_790_000_000.25}
+
+
+@pytest.mark.parametrize("status", [401, "403"])
+def test_a_request_that_was_refused_is_a_rejection(status: object) -> None:
+    """And says nothing of an account."""
+    [(_, _, more)] = read({**REQUEST, "status": status, "account": "7"})
+    assert more["manner"] is Manner.REJECTED
+    assert "account" not in more
+
+
+@pytest.mark.parametrize(
+    "change", [{"status": "500"}, {"status": "404"}, {"status": ""}, {"headers": {}}, {"path": "/v2/tickers"}]
+)
+def test_what_says_nothing_of_a_key_is_passed_over(change: dict[str, Any]) -> None:
+    """An error, no status, no key, a public route."""
+    assert read({**REQUEST, **change}) == []
+
+
+def test_the_forwarded_header_is_believed_from_a_trusted_proxy_alone() -> None:
+    """From anybody else it is what the customer made up."""
+    record = {**REQUEST, "address": "10.0.0.2", "forwarded": "1.1.1.1, 9.9.9.9"}
+    assert read(record, trusted_proxies=["10.0.0.0/8"])[0][1] == "9.9.9.9"
+    assert read(record)[0][1] == "10.0.0.2"
+
+
+def test_a_record_that_names_the_key_needs_no_request() -> None:
+    """The gateway says itself what it saw."""
+    record = {"key": "any", "address": "8.8.8.8", "manner": "DECLARED", "account": "7", "holder": "00ff", "time": 7200}
+    assert read(record) == [
+        ("any", "8.8.8.8", {"manner": Manner.DECLARED, "account": "7", "holder": b"\x00\xff", "when": 7200.0})
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        (b"", "line"), (b"[]", "line"), (b"\xff", "line"), (b"{" * 9_999, "line"), (b'"' + b"x" * MAX_LINE_BYTES + b'"', "line"),
+        (b'{"colour": 1}', "line"), (b'{"key": 7}', "key"), (b'{"key": "k"}', "address"),
+        (b'{"key": "k", "address": "host"}', "address"), (b'{"key": "k", "address": "8.8.8.8", "manner": "SOLD"}', "manner"),
+        (b'{"status": "ok"}', "status"), (b'{"status": 7}', "status"), (b'{"status": true}', "status"),
+        (b'{"headers": ["a"]}', "headers"), (b'{"headers": {"a": 1}}', "headers"), (b'{"holder": "zz"}', "holder"),
+        (b'{"key": "k", "address": "8.8.8.8", "time": -4}', "time"),
+        (b'{"key": "k", "address": "8.8.8.8", "time": "nan"}', "time"),
+    ],
+)  # fmt: skip
+def test_what_is_no_record_is_refused_by_its_field(line: bytes, field: str) -> None:
+    """InvalidInput, never another exception, and nothing of the line in it."""
+    with pytest.raises(InvalidInput) as refused:
+        RequestLog(Seen(), "korbit").line(line)
+    assert refused.value.field == field
+
+
+def entry(**changes: Any) -> envoy.EnvoyHTTPAccessLogEntry:
+    """An entry as Envoy sends it."""
+    made = envoy.EnvoyHTTPAccessLogEntry()
+    made.common_properties.downstream_remote_address.socket_address.address = "8.8.8.8"
+    made.common_properties.start_time.seconds = 1_790_000_000
+    made.common_properties.intermediate_log_entry = changes.get("intermediate", False)
+    made.common_properties.tls_properties.ja3_fingerprint = "abc"
+    made.request.request_method = envoy.GET
+    made.request.path = "/v2/balance"
+    made.request.user_agent = "curl/8"
+    made.request.request_headers["x-kapi-key"] = KEY
+    made.response.response_code.value = changes.get("status", 200)
+    return made
+
+
+def test_an_entry_of_envoys_log_is_a_request() -> None:
+    """Address, stack, time and outcome are Envoy's; an intermediate entry is not counted, the last one is."""
+    seen = Seen()
+    log = RequestLog(seen, "korbit")
+    log.envoy(entry(intermediate=True))
+    log.envoy(entry())
+    log.envoy(entry(status=401))
+    log.envoy(envoy.EnvoyHTTPAccessLogEntry())
+    device = Device("curl/8", None, (("ja3", "abc"),))
+    assert seen.calls == [
+        (KEY, "8.8.8.8", {"manner": manner, "device": device, "when": 1_790_000_000.0})
+        for manner in (Manner.USED, Manner.REJECTED)
+    ]

@@ -1,0 +1,286 @@
+"""The sidecar: sightings from gateways in any language over Unix sockets, from Envoy itself where it is there, verdicts back."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import peers
+import pytest
+
+import deployment
+from daxa_api.v1 import envoy_access_log_pb2 as envoy
+from daxa_api.v1 import sidecar_pb2, sidecar_pb2_grpc, types_pb2
+from daxa_client import ClientConfig, ConfigurationError, Gateway, InvalidInput, Level, Verdict
+from daxa_client._sidecar import Sidecar, SidecarConfig
+from daxa_client._spool import Spool
+
+WAIT = 30.0
+KEY = "k_live_0123456789"
+ENVOY = shutil.which("envoy")
+ALS = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short path: a Unix socket's has a bound of about a hundred bytes."""
+    with tempfile.TemporaryDirectory(prefix="daxa-") as made:
+        yield Path(made)
+
+
+@pytest.fixture
+def settings(configured: Callable[..., ClientConfig], tmp_path: Path) -> ClientConfig:
+    """Nobody listens where it points: what is taken stays in the spool."""
+    return configured(targets=("127.0.0.1:9",), state=tmp_path / "state", deadline_seconds=0.2, flush_seconds=0.05)
+
+
+@contextlib.contextmanager
+def sidecar(settings: ClientConfig, folder: Path, **changes: Any) -> Iterator[Gateway]:
+    config = {"exchange": "korbit", "grpc_socket": folder / "grpc", "lines_socket": folder / "lines", **changes}
+    with Gateway(settings) as gateway, Sidecar(gateway, SidecarConfig(**config)):
+        yield gateway
+
+
+def spooled(settings: ClientConfig) -> set[tuple[str, str, str, str | None]]:
+    assert settings.state is not None
+    spool = Spool(settings.state / "spool.sqlite", settings.account_secret)
+    batches = spool.seal(2**32, 99)
+    spool.close()
+    return {(raw.key, raw.address, raw.manner.name, raw.account) for batch in batches for raw in batch.sightings}
+
+
+def ask(folder: Path, *lines: bytes, answers: int) -> list[dict[str, Any]]:
+    """Sends lines; that many answers."""
+    with socket.socket(socket.AF_UNIX) as one:
+        one.settimeout(WAIT)
+        one.connect(str(folder / "lines"))
+        one.sendall(b"".join(lines))
+        reader = one.makefile("rb")
+        return [json.loads(reader.readline()) for _ in range(answers)]
+
+
+def test_lines_of_json(settings: ClientConfig, folder: Path) -> None:
+    """Sightings are not answered, what is wrong is, and the next line is read all the same; verdicts are a line each."""
+    with sidecar(settings, folder) as gateway:
+        gateway._table.learn([(b"f" * 32, "key-1")])
+        gateway._table.take([Verdict(b"f" * 32, Level.REVOKE, sequence=1)])
+        wrong, right, too_long, verdict, clear = ask(
+            folder,
+            b"nonsense\n",
+            b'{"key": "key-1", "address": "8.8.8.8", "account": "7"}\n{"verdict": "key-1"}\n',
+            b"x" * 200_000 + b'{"key": "tail", "address": "8.8.8.8"}\n',
+            b'{"verdict": "key-2"}\n{"verdict": 7}\n',
+            answers=5,
+        )
+    assert wrong == {"error": "INVALID_VALUE: line: a JSON object in UTF-8"}
+    assert (right["key"], right["level"]) == ("key-1", "REVOKE")
+    assert too_long == {"error": "INVALID_LENGTH: line: at most 65536 bytes"}
+    assert (verdict["key"], verdict["level"]) == ("key-2", "CLEAR")
+    assert clear == {"error": "INVALID_VALUE: verdict: a key, and no other field"}
+    assert spooled(settings) == {("key-1", "8.8.8.8", "USED", "7")}
+
+
+def test_grpc(settings: ClientConfig, folder: Path) -> None:
+    """A stream of sightings is counted, what is none too; verdicts are looked up and watched."""
+    with sidecar(settings, folder) as gateway, grpc.insecure_channel(f"unix:{folder / 'grpc'}") as channel:
+        stub = sidecar_pb2_grpc.SidecarServiceStub(channel)
+        raw = sidecar_pb2.RawSighting
+        answer = stub.Observe(
+            iter([
+                raw(key="key-1", address="8.8.8.8", user_agent="curl", headers={"b": "2", "a": "1"}, account="7"),
+                raw(key="key-1", address="8.8.8.8", manner=types_pb2.MANNER_REJECTED, seen_at=1_790_000_000.5),
+                raw(key="", address="8.8.8.8"),
+                raw(key="key-1", address="8.8.8.8", manner=9),  # type: ignore[arg-type]
+            ]),
+            timeout=WAIT,
+        )  # fmt: skip
+        assert (answer.taken, answer.refused) == (2, 2)
+        watching = stub.WatchLocalVerdicts(sidecar_pb2.WatchLocalVerdictsRequest(), timeout=WAIT)
+        told = threading.Thread(target=_tell_until_heard, args=(gateway, heard := threading.Event()))
+        told.start()
+        change = next(watching)
+        heard.set()
+        told.join()
+        watching.cancel()
+        assert (change.key, change.verdict.level) == ("key-1", types_pb2.LEVEL_WARN)
+        found = stub.GetLocalVerdicts(sidecar_pb2.GetLocalVerdictsRequest(keys=["key-2"]), timeout=WAIT).verdicts
+        assert [(one.key, one.verdict.level) for one in found] == [("key-2", types_pb2.LEVEL_CLEAR)]
+        with pytest.raises(grpc.RpcError, match="TOO_MANY_ITEMS"):
+            stub.GetLocalVerdicts(sidecar_pb2.GetLocalVerdictsRequest(), timeout=WAIT)
+    assert spooled(settings) == {("key-1", "8.8.8.8", "USED", "7"), ("key-1", "8.8.8.8", "REJECTED", None)}
+
+
+def _tell_until_heard(gateway: Gateway, heard: threading.Event) -> None:
+    while not heard.wait(0.05):
+        for callback in gateway._callbacks:
+            callback("key-1", Verdict(b"f" * 32, Level.WARN, sequence=1))
+
+
+def test_a_client_of_the_published_protos_is_understood(settings: ClientConfig, folder: Path) -> None:
+    """Envoy's own method and bytes: here made with Envoy's field numbers by hand, unknown fields and all."""
+
+    def field(number: int, data: bytes) -> bytes:
+        return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+    address = field(1, b"\x08\x00" + field(2, b"8.8.8.8") + b"\x18\x90\x03")  # socket_address: protocol, address, port
+    common = field(2, address) + field(5, b"\x08\x80\x85\xc6\xd5\x06") + field(19, b"route")
+    request = b"\x08\x03" + field(5, b"/v2/orders") + field(6, b"curl/8")
+    request += field(13, field(1, b"x-kapi-key") + field(2, KEY.encode()))
+    response = field(1, b"\x08\xc8\x01") + field(4, field(1, b"x-daxa-account") + field(2, b"7"))
+    entries = field(1, field(1, common) + b"\x10\x02" + field(3, request) + field(4, response))
+    message = field(1, field(2, b"log")) + field(2, entries)
+    with sidecar(settings, folder), grpc.insecure_channel(f"unix:{folder / 'grpc'}") as channel:
+        call = channel.stream_unary(ALS, lambda data: data, envoy.EnvoyStreamAccessLogsResponse.FromString)
+        call(iter([message, message]), timeout=WAIT)
+    assert spooled(settings) == {(KEY, "8.8.8.8", "USED", "7")}
+
+
+def _varint(number: int) -> bytes:
+    out = b""
+    while number > 127:
+        out, number = out + bytes([number & 127 | 128]), number >> 7
+    return out + bytes([number])
+
+
+def test_the_sockets_are_the_members_alone(settings: ClientConfig, folder: Path) -> None:
+    """0600 unless told otherwise; gone afterwards; one that is left over from a crash is no obstacle, one in use is."""
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(folder / "lines"))
+    with sidecar(settings, folder):
+        assert [stat.S_IMODE((folder / name).stat().st_mode) for name in ("grpc", "lines")] == [0o600, 0o600]
+        with pytest.raises(ConfigurationError, match="sidecar: a socket that can be opened"), sidecar(settings, folder):
+            pass
+    assert list(folder.iterdir()) == []
+    with sidecar(settings, folder, mode=0o660):
+        assert [stat.S_IMODE((folder / name).stat().st_mode) for name in ("grpc", "lines")] == [0o660, 0o660]
+    (folder / "grpc").write_text("a file")
+    with pytest.raises(ConfigurationError, match="sidecar"), sidecar(settings, folder):
+        pass
+    assert (folder / "grpc").read_text() == "a file"
+
+
+def test_a_wrong_setting_is_told_at_the_start(settings: ClientConfig, folder: Path) -> None:
+    """Not to the first connection."""
+    for changes, field, kind in (
+        ({"exchange": "nowhere"}, "exchange", InvalidInput),
+        ({"trusted_proxies": ("10.0.0.1/8",)}, "trusted_proxies", ConfigurationError),
+        ({"grpc_socket": None, "lines_socket": None}, "sidecar", ConfigurationError),
+    ):
+        with pytest.raises(kind, match=field), sidecar(settings, folder, **changes):  # type: ignore[arg-type]
+            pass
+
+
+def test_the_command_serves_until_it_is_told_to_end(deployed: Path, tmp_path: Path, folder: Path) -> None:
+    """SIGTERM: what was taken is on the disk, exit code 0."""
+    home = shutil.copytree(deployed / "members/upbit", tmp_path / "upbit")
+    path = peers.point(home, "127.0.0.1:9", {1: "127.0.0.1:9", 2: "127.0.0.1:9"})
+    command = [sys.executable, "-c", "from daxa_client._cli import main; main()", "--config", path, "sidecar"]
+    process = subprocess.Popen(
+        [*command, "--exchange", "korbit", "--lines", folder / "lines"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "listening\n"
+    assert (
+        ask(folder, b'{"key": "key-1", "address": "8.8.8.8"}\n{"verdict": "key-1"}\n', answers=1)[0]["level"] == "CLEAR"
+    )
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(WAIT) == 0
+    process.stdout.close()
+    spool = Spool(home / "data/spool.sqlite", bytes.fromhex((home / "account.secret").read_text()))
+    assert spool.state().waiting == 1
+    spool.close()
+
+
+ENVOY_CONF = """
+static_resources:
+  listeners:
+  - address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: in
+          use_remote_address: true
+          xff_num_trusted_hops: 1
+          access_log:
+          - name: envoy.access_loggers.http_grpc
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig
+              common_config:
+                log_name: daxa
+                transport_api_version: V3
+                buffer_flush_interval: 0.1s
+                grpc_service: {{envoy_grpc: {{cluster_name: sidecar}}}}
+              additional_request_headers_to_log: [x-kapi-key]
+              additional_response_headers_to_log: [x-daxa-account]
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              response_headers_to_add: [{{header: {{key: x-daxa-account, value: "7"}}}}]
+              routes:
+              - match: {{prefix: "/v2/refused"}}
+                direct_response: {{status: 401}}
+              - match: {{prefix: "/"}}
+                direct_response: {{status: 200}}
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
+  clusters:
+  - name: sidecar
+    type: STATIC
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: {{http2_protocol_options: {{}}}}
+    load_assignment:
+      cluster_name: sidecar
+      endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{pipe: {{path: {socket}}}}}}}}}]}}]
+"""
+
+
+@pytest.mark.skipif(ENVOY is None, reason="envoy is not installed")
+def test_a_real_envoy_needs_only_configuration(settings: ClientConfig, folder: Path) -> None:
+    """Its access log over the socket: the customer behind the hop that it trusts, used and refused, with the account."""
+    (port,) = deployment.free_ports(1)
+    (folder / "envoy.yaml").write_text(ENVOY_CONF.format(port=port, socket=folder / "grpc"))
+    with sidecar(settings, folder, lines_socket=None):
+        process = subprocess.Popen(
+            [str(ENVOY), "-c", folder / "envoy.yaml", "--use-dynamic-base-id", "--concurrency", "1", "-l", "error"]
+        )
+        try:
+            end = time.monotonic() + WAIT
+            for path in ("/v2/balance", "/v2/refused"):
+                while True:
+                    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+                    try:
+                        headers = {"X-KAPI-KEY": KEY, "X-Forwarded-For": "1.1.1.1, 8.8.8.8"}
+                        connection.request("GET", path, headers=headers)
+                        connection.getresponse().read()
+                        break
+                    except OSError:
+                        assert time.monotonic() < end
+                        time.sleep(0.1)
+                    finally:
+                        connection.close()
+            while len(spooled(settings)) < 2 and time.monotonic() < end:
+                time.sleep(0.1)
+        finally:
+            process.terminate()
+            process.wait(WAIT)
+    assert spooled(settings) == {(KEY, "8.8.8.8", "USED", "7"), (KEY, "8.8.8.8", "REJECTED", None)}
