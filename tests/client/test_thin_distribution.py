@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import venv
 import zipfile
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
+
+import deployment
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,3 +53,59 @@ def test_importing_it_loads_nothing_of_a_server() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     absent = {"daxa_registry", "click", "numpy", "rich", "sqlite_utils", "cryptography"}
     assert absent.isdisjoint(loaded)
+
+
+def closure(requirements: Iterable[str], found: dict[str, metadata.Distribution]) -> dict[str, metadata.Distribution]:
+    """The installed distributions that those requirements need, whatever they need in turn included."""
+    for requirement in requirements:
+        name = re.split(r"[^A-Za-z0-9._-]", requirement.strip())[0].lower().replace("_", "-")
+        if ";" in requirement and "extra" in requirement.partition(";")[2]:
+            continue
+        try:
+            distribution = metadata.distribution(name)
+        except metadata.PackageNotFoundError:  # for another platform or Python
+            continue
+        if name not in found:
+            found[name] = distribution
+            closure(distribution.requires or (), found)
+    return found
+
+
+def install_alone(home: Path, wheel: Path, requirements: list[str]) -> Path:
+    """A fresh environment with that wheel and what it requires, as resolved here; answers its Python."""
+    venv.create(home, with_pip=False, symlinks=True)
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(home), "platbase": str(home)}))
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    for distribution in closure(requirements, {}).values():
+        for file in distribution.files or ():
+            source = Path(str(distribution.locate_file(file)))
+            if ".." not in file.parts and source.is_file():
+                (site / file).parent.mkdir(parents=True, exist_ok=True)
+                (site / file).symlink_to(source)
+    return home / "bin/python"
+
+
+def test_installed_alone_it_runs_doctor_against_a_live_registry(tmp_path: Path) -> None:
+    """In an environment of its own, with what it requires and nothing else, every check is well; nothing of a server is there."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path / "wheel"]
+    subprocess.run(command, cwd=ROOT / "client", check=True, capture_output=True)
+    (wheel,) = (tmp_path / "wheel").iterdir()
+    requirements = tomllib.loads((ROOT / "client/pyproject.toml").read_text())["project"]["dependencies"]
+    python = install_alone(tmp_path / "alone", wheel, requirements)
+    listing = "from importlib import metadata; print(*sorted({d.name.lower() for d in metadata.distributions()}))"
+    installed = subprocess.run([python, "-I", "-c", listing], capture_output=True, text=True, check=True).stdout.split()
+    assert "daxa-client" in installed
+    assert {"click", "numpy", "rich", "sqlite-utils", "grpcio-reflection", "daxa-registry"}.isdisjoint(installed)
+    folder = deployment.deploy(tmp_path / "deployment", ("upbit",), threshold=1, evaluators=1)
+    with (
+        deployment.Process("evaluator", folder / "evaluators/1/evaluator.toml"),
+        deployment.Process("serve", folder / "registry/registry.toml"),
+    ):
+        run = "from daxa_client._cli import main; main()"
+        ended = subprocess.run(
+            [python, "-I", "-c", run, "--config", folder / "members/upbit/client.toml", "doctor"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert len(ended.stdout.splitlines()) == 7
