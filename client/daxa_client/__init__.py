@@ -5,6 +5,8 @@
 ...     client.submit([RawSighting(key="…", address="203.0.113.7", hour=495_000)])
 """
 
+from typing import TYPE_CHECKING, Any
+
 from daxa_core.envelope import Envelope
 from daxa_core.errors import (
     ConfigurationError,
@@ -38,10 +40,14 @@ from ._gateway import Gateway, GatewayHealth
 from ._log import Auditor, LogEntry, LogHead
 from ._submission import SubmitResult
 
+if TYPE_CHECKING:
+    from ._async_client import AsyncRegistryClient
+
 __all__ = [
     "Act",
     "AppealReceipt",
     "AppealStatus",
+    "AsyncRegistryClient",
     "Auditor",
     "Cause",
     "ClientConfig",
@@ -72,3 +78,12 @@ __all__ = [
     "Unavailable",
     "Verdict",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """asyncio is a third of the time that everything else takes to load: who does not use it does not pay for it."""
+    if name == "AsyncRegistryClient":
+        from ._async_client import AsyncRegistryClient
+
+        return AsyncRegistryClient
+    raise AttributeError(name)

@@ -32,7 +32,7 @@ from daxa_core.pseudonym import derive_key
 from . import _forks
 
 LOG = logging.getLogger("daxa_client")
-IN_MEMORY = 200_000
+IN_MEMORY = 100_000
 ON_DISK = 5_000_000
 _SEARCH_CONTEXT = "daxa 2026-05 fingerprint cache search key v1"
 _TAG_CONTEXT = "daxa 2026-05 fingerprint cache tag v1"

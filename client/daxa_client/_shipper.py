@@ -22,7 +22,7 @@ from ._complaints import Complaints
 from ._spool import Spool, SpooledBatch
 from ._submission import SubmitResult
 
-AT_ONCE = 4
+AT_ONCE = 6
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 300.0
 LONGEST_ASKED_SECONDS = 3_600.0

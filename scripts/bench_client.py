@@ -1,0 +1,214 @@
+"""What the client costs where it stands: on the trading path, at import, in memory, and when a backlog has to be drained.
+
+The first figures are medians over many calls of one process. Memory and import are those of fresh processes. The drain is
+measured beside its floor in the same run: the registry's own intake of such sightings prepared beforehand, and the rate at
+which this machine fingerprints what the backlog needs; evaluator, registry and client share its cores, as they do in neither.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bench_client_memory import AGENTS
+from bench_registry import BATCH, IN_FLIGHT, raw
+from daxa_client import Device, Gateway
+from daxa_client._cache import FingerprintCache
+from daxa_client._channel import open_channel
+from daxa_client._config import read_config
+from daxa_client._fingerprints import Fingerprinter
+from daxa_client._spool import Spool
+from daxa_client._submission import prepare
+from daxa_core.model import Level, Manner, RawSighting, Verdict
+from daxa_registry.deployment import Plan, make_deployment
+
+Row = dict[str, Any]
+CALLS = 20_000
+
+
+def median_us(calls: int, work: Callable[[int], object]) -> float:
+    """The median of single calls, in microseconds, less what the clock itself takes."""
+    taken, empty = [], []
+    for number in range(calls):
+        start = time.perf_counter_ns()
+        work(number)
+        taken.append(time.perf_counter_ns() - start)
+        start = time.perf_counter_ns()
+        empty.append(time.perf_counter_ns() - start)
+    return (statistics.median(taken) - statistics.median(empty)) / 1_000
+
+
+def row(name: str, value: float, unit: str, bound: float, detail: str, at_least: bool = False) -> Row:
+    """A row of ``scripts/bench``."""
+    ok = value >= bound if at_least else value <= bound
+    return {"name": name, "value": value, "unit": unit, "target": f"{'>=' if at_least else '<='} {bound:g}", "ok": ok,
+            "detail": detail}  # fmt: skip
+
+
+def trading_path(folder: Path) -> list[Row]:
+    """``observe()`` and ``verdict()`` of a running gateway."""
+    config = read_config(folder / "members/upbit/client.toml")
+    gateway = Gateway(dataclasses.replace(config, targets=("127.0.0.1:9",), state=folder / "state"))
+    repeat = median_us(
+        CALLS, lambda n: gateway.observe("k" * 40, "8.8.8.8", device=Device(AGENTS[0], "t13d"), account="1")
+    )
+    fresh = median_us(
+        CALLS, lambda n: gateway.observe(f"{n:040}", f"8.8.{n >> 8 & 255}.{n & 255}", device=Device(AGENTS[n % 50]))
+    )
+    prints = [number.to_bytes(32, "big") for number in range(10_000)]
+    gateway._table.learn((one, f"{n:040}") for n, one in enumerate(prints))
+    gateway._table.take([Verdict(one, Level.WARN, sequence=n) for n, one in enumerate(prints, 1)])
+    keys = [f"{n:040}" for n in range(10_000)]
+    hit = median_us(CALLS, lambda n: gateway.verdict(keys[n % 10_000]))
+    miss = median_us(CALLS, lambda n: gateway.verdict("none-" + keys[n % 10_000]))
+    gateway.close()
+    on = f"median of {CALLS:,} calls, a gateway at work behind them"
+    return [
+        row("observe() of a repeat", repeat, "µs", 3.0, on),
+        row("observe() of a new combination", fresh, "µs", 20.0, on),
+        row("verdict(key), there is one", hit, "µs", 1.0, f"{on}; 10,000 verdicts"),
+        row("verdict(key), there is none", miss, "µs", 1.0, on),
+    ]
+
+
+def fresh_process(code: str) -> float:
+    """The number that a fresh interpreter prints."""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(ended.stdout)
+
+
+_IMPORT = "import time; s = time.perf_counter(); import daxa_client; print((time.perf_counter() - s) * 1000)"
+_MEMORY = """
+import sys
+sys.path[:0] = {path!r}
+import bench_client_memory
+held = bench_client_memory.hold({folder!r})
+print([int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmRSS")][0] / 1024)
+"""
+
+
+def start_up() -> list[Row]:
+    """Import time, installed size of the client's own code, memory."""
+    imports = [fresh_process(_IMPORT) for _ in range(5)]
+    client = Path(__file__).resolve().parent.parent / "client"
+    own = sum(f.stat().st_size for f in client.rglob("*") if f.is_file() and "__pycache__" not in f.parts) / 2**20
+    with tempfile.TemporaryDirectory() as scratch:
+        here = str(Path(__file__).resolve().parent)
+        memory = fresh_process(_MEMORY.format(path=[here], folder=scratch))
+    return [
+        row("import daxa_client", statistics.median(imports), "ms", 250.0, "median of 5 fresh interpreters"),
+        row(
+            "memory with 100,000 active keys",
+            memory,
+            "MiB",
+            150.0,
+            "resident set of a process: observer, caches, verdicts",
+        ),
+        row("size of the client's own code", own, "MiB", 5.0, "daxa_api, daxa_core, daxa_client, without dependencies"),
+    ]
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[None]:
+    """One evaluator and the registry, each a process of its own."""
+    processes = []
+    for command, path in (("evaluator", "evaluators/1/evaluator.toml"), ("serve", "registry/registry.toml")):
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from daxa_registry.cli import main; main()", command, str(folder / path)],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()
+        processes.append(process)
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait(30)
+
+
+def backlog(number: int, salt: int) -> list[RawSighting]:
+    """Aggregated sightings as of a day: ten to an address, one key to three of them, few devices."""
+    hour = int(time.time()) // 3_600
+    out = []
+    for n in range(number):
+        place = n % max(number // 10, 1)
+        address = f"{20 + salt}.{place >> 16 & 255}.{place >> 8 & 255}.{place & 255}"
+        key = n % max(number // 30, 1)
+        out.append(
+            RawSighting(
+                f"{salt:02}{key:038}", address, hour - n // max(number // 10, 1), Manner.USED, 5,
+                Device(AGENTS[key % 50]), None, str(key),
+            )
+        )  # fmt: skip
+    return out
+
+
+def drain(folder: Path, number: int) -> list[Row]:
+    """The drain of a backlog beside the lower of intake and fingerprinting of the same backlog."""
+    config = dataclasses.replace(read_config(folder / "members/upbit/client.toml"), cache=None)
+    with running(folder):
+        rows = backlog(number, 1)
+        prepared = prepare(rows, config.account_secret, False)
+        fingerprinter = Fingerprinter(config, FingerprintCache(None, config.account_secret, config.parameters.digest))
+        began = time.perf_counter()
+        prints = fingerprinter.of_all(prepared.wanted())
+        fingerprints = number / (time.perf_counter() - began)
+        batches = prepared.batches(prints, "upbit", config.parameters, lambda: os.urandom(16))
+        requests = [batch.request.SerializeToString() for batch in batches]
+        fingerprinter.close()
+        from bench_registry import submit_all
+
+        with open_channel(config, config.targets[0]) as channel:
+            intake = submit_all(raw(channel, "/daxa_api.v1.SightingService/SubmitSightings"), requests, number)
+        state = folder / "drain"
+        spool = Spool(state / "spool.sqlite", config.account_secret)
+        spool.add(backlog(number, 2), int(time.time()) - 10)
+        spool.close()
+        with Gateway(dataclasses.replace(config, state=state)) as gateway:
+            began = time.perf_counter()
+            if not gateway.drain(600):
+                raise AssertionError("the backlog was not drained")
+            rate = number / (time.perf_counter() - began)
+            sent = gateway.health().sent
+    if sent != number:
+        raise AssertionError(f"{sent} of {number} sightings were taken")
+    floor = min(intake, fingerprints)
+    detail = (
+        f"{rate:,.0f} / {floor:,.0f} sightings/s (intake {intake:,.0f} with {IN_FLIGHT} batches of {BATCH} at once, "
+        f"fingerprinting {fingerprints:,.0f}); {number:,} over {number // 10:,} addresses, {os.cpu_count()} cores for all"
+    )
+    return [row("drain of a backlog / lower of intake and fingerprints", rate / floor, "×", 0.8, detail, at_least=True)]
+
+
+def run(number: int = 60_000) -> list[Row]:
+    """Every row of this file."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "deployment"
+        make_deployment(folder, Plan(("upbit",), 1, 1, ports=_ports()))
+        return trading_path(folder) + start_up() + drain(folder, number)
+
+
+def _ports() -> list[int]:
+    import socket
+
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+if __name__ == "__main__":
+    for one in run():
+        print(f"{one['name']:56} {one['value']:8.2f} {one['unit']} (wanted {one['target']})  {one['detail']}")

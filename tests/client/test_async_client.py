@@ -1,0 +1,68 @@
+"""The asynchronous face: the same names as the other, and a loop that goes on turning meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+import peers
+import pytest
+
+from daxa_client import AsyncRegistryClient, ClientConfig, InvalidInput, RawSighting, RegistryClient, Unavailable
+
+Evaluators = tuple[dict[int, str], dict[int, peers.Evaluator]]
+
+
+def public(kind: type) -> dict[str, inspect.Signature]:
+    return {name: inspect.signature(getattr(kind, name)) for name in dir(kind) if not name.startswith("_")}
+
+
+def test_both_faces_have_the_same_names_and_arguments() -> None:
+    """Whatever one has, the other has, with the same parameters."""
+    one, other = public(RegistryClient), public(AsyncRegistryClient)
+    assert one.keys() == other.keys()
+    assert {name: list(s.parameters) for name, s in one.items()} == {
+        name: list(s.parameters) for name, s in other.items()
+    }
+
+
+def test_it_submits_and_watches_without_holding_the_loop(
+    deployed: Path, configured: Callable[..., ClientConfig], evaluators: Evaluators, registry: peers.Registry
+) -> None:
+    """A slow evaluator is waited for on a thread: the loop ticks, and what was answered is as the other face answers it."""
+    evaluators[1][1].seconds = evaluators[1][2].seconds = evaluators[1][3].seconds = 0.3
+    registry.streams = [[[peers.verdict(b"k" * 32, 1)], [peers.verdict(b"k" * 32, 2)]]]
+
+    async def work(config: ClientConfig) -> tuple[int, int, list[int]]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.01)
+                ticks += 1
+
+        async with AsyncRegistryClient(config) as client:
+            ticking = asyncio.create_task(tick())
+            results = await asyncio.gather(
+                *[client.submit([RawSighting(f"k{n}", "8.8.8.8", 495_000)]) for n in range(3)]
+            )
+            ticking.cancel()
+            seen = []
+            async for verdict in client.watch(0):
+                seen.append(verdict.sequence)
+                if verdict.sequence == 2:
+                    break
+            with pytest.raises(InvalidInput, match=r"keys\[0\]\.key"):
+                await client.verdicts(["two words"])
+        with pytest.raises(Unavailable, match="one that is not closed"):
+            await client.submit([RawSighting("k", "8.8.8.8", 495_000)])
+        return ticks, sum(result.accepted for result in results), seen
+
+    with peers.registry(deployed, registry) as target:
+        ticks, accepted, seen = asyncio.run(work(configured(targets=(target,), evaluators=evaluators[0])))
+        registry.ended.set()
+    assert (accepted, seen) == (3, [1, 2])
+    assert ticks >= 10
