@@ -22,6 +22,10 @@ DOMAIN = "daxa.kr"
 AUTHORITY = Authority.create(DOMAIN)
 
 
+ON_A_MEMBERS_HOST = {"daxa_api.v1.SidecarService"}
+"""Served by the client on a Unix socket; no server of the registry has it, and nobody has a right to it here."""
+
+
 def calls_of_every_service() -> set[str]:
     """Full names of every method of every service in the generated code, whichever file it is in."""
     found = set()
@@ -29,6 +33,8 @@ def calls_of_every_service() -> set[str]:
         if module.name.endswith("_pb2"):
             descriptor = importlib.import_module(f"daxa_api.v1.{module.name}").DESCRIPTOR
             for service in descriptor.services_by_name.values():
+                if service.full_name in ON_A_MEMBERS_HOST:
+                    continue
                 found |= {f"/{service.full_name}/{method.name}" for method in service.methods}
     return found
 
