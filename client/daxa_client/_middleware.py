@@ -204,7 +204,7 @@ class RequestObserver:
             return self._clients[parts]
         except KeyError:
             address = self.proxies.client(peer, [line.decode("latin-1") for line in forwarded])
-            found = address, _device(user_agent, *(more if self.proxies.trusts(peer) else (None, None, *more[2:])))
+            found = address, device_of(user_agent, *(more if self.proxies.trusts(peer) else (None, None, *more[2:])))
             if len(self._clients) >= REMEMBERED:
                 self._clients.clear()
             if sum(map(len, forwarded)) + len(user_agent or b"") <= MAX_ANSWER:
@@ -212,10 +212,10 @@ class RequestObserver:
             return found
 
 
-def _device(
+def device_of(
     user_agent: bytes | None, ja4: bytes | None = None, ja3: bytes | None = None, order: tuple[bytes, ...] = ()
 ) -> Device | None:
-    """None where nothing of the stack is known."""
+    """The client's stack; None where nothing of it is known."""
     headers: list[tuple[str, str]] = []
     if ja3:
         headers.append(("ja3", readable(ja3)))

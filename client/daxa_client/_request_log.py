@@ -27,7 +27,7 @@ from daxa_api.v1 import envoy_access_log_pb2 as envoy
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import Device, Manner
 
-from ._middleware import Observes, RequestObserver
+from ._middleware import Observes, RequestObserver, device_of
 
 MAX_LINE_BYTES = 64 << 10
 ACCOUNT_HEADER = "x-daxa-account"
@@ -64,9 +64,9 @@ class RequestLog:
         """Raises InvalidInput naming ``exchange``, ConfigurationError naming another setting."""
         self._gateway = _At(gateway)
         settings: Any = {"trusted_proxies": trusted_proxies, "forwarded_header": forwarded_header, "prefix": prefix}
-        self._by_status = RequestObserver(self._gateway, exchange, settings)
+        self._by_status = RequestObserver(self._gateway, exchange, settings, _key, _client)
         named: Any = {**settings, "account": lambda context: context.get("account")}
-        self._by_account = RequestObserver(self._gateway, exchange, named)
+        self._by_account = RequestObserver(self._gateway, exchange, named, _key, _client)
 
     def line(self, line: bytes) -> bool:
         """Observes what a line says; whether it was taken, or said nothing of a key. Raises InvalidInput naming the field."""
@@ -168,15 +168,25 @@ class RequestLog:
         at.when, at.account, at.holder, at.taken = when, account, holder, True
         # Where the record names the account, that proves the use; where it does not, the status has to.
         observer = self._by_account if account is not None else self._by_status
-        observer.answered(
-            {"account": account}, key, (method, path.partition("?")[0]), (status, b""), origin[0], _listed(origin[1]),
-            self._device(stack),
-        )  # fmt: skip
+        client = observer.proxies.client(origin[0], _listed(origin[1])), self._device(stack)
+        context = {"account": account, "named": key, "client": client}
+        observer.answered(context, (method, path.partition("?")[0]), (status, b""))
         return at.taken
 
     def _device(self, parts: Iterable[str | None]) -> Device | None:
+        # JA4 and JA3 are the log writer's own: no header of the customer's stands behind them.
         agent, ja4, ja3 = (None if part is None else part.encode("utf-8", "surrogatepass") for part in parts)
-        return self._by_status.device(agent, ja4, ja3, None)
+        return device_of(agent, ja4, ja3)
+
+
+def _key(context: dict[str, Any], body: bytes) -> str | None:
+    key: str | None = context["named"]
+    return key
+
+
+def _client(context: dict[str, Any]) -> tuple[str | None, Device | None]:
+    client: tuple[str | None, Device | None] = context["client"]
+    return client
 
 
 def _listed(forwarded: str | None) -> list[str]:
