@@ -5,7 +5,7 @@
 ...     client.submit([RawSighting(key="…", address="203.0.113.7", hour=495_000)])
 """
 
-from typing import TYPE_CHECKING, Any
+import typing as _typing
 
 from daxa_core.envelope import Envelope
 from daxa_core.errors import (
@@ -40,7 +40,7 @@ from ._gateway import Gateway, GatewayHealth
 from ._log import Auditor, LogEntry, LogHead
 from ._submission import SubmitResult
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from ._async_client import AsyncRegistryClient
 
 __all__ = [
@@ -80,10 +80,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     """asyncio is a third of the time that everything else takes to load: who does not use it does not pay for it."""
     if name == "AsyncRegistryClient":
         from ._async_client import AsyncRegistryClient
 
+        globals()[name] = AsyncRegistryClient
         return AsyncRegistryClient
     raise AttributeError(name)

@@ -23,6 +23,7 @@ def test_a_docstrings_example_runs(name: str) -> None:
 def test_the_public_names_are_listed_and_there() -> None:
     """What is documented can be imported, and nothing else is public."""
     assert sorted(daxa_client.__all__) == daxa_client.__all__
+    assert all(getattr(daxa_client, name) for name in daxa_client.__all__)  # some are loaded when they are asked for
     modules = {
         module.name for module in pkgutil.iter_modules(daxa_client.__path__)
     }  # these are imported by their names
