@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,3 +36,15 @@ def test_the_bench_gives_rows() -> None:
         assert set(row) == {"name", "value", "unit", "target", "ok", "detail"}
         assert row["value"] > 0
         assert isinstance(row["ok"], bool)
+
+
+def test_the_command_prints_every_row_and_writes_the_same(tmp_path: Path) -> None:
+    """The table has rows that only inform, without a target; it ends with 0 or 1 by the figures, and never in between."""
+    command = Path(__file__).parent.parent.parent / "scripts/bench"
+    out = tmp_path / "figures.json"
+    arguments = ["fingerprint", "--set", "rounds=1", "--json", str(out)]
+    done = subprocess.run([sys.executable, command, *arguments], capture_output=True, text=True)
+    rows = json.loads(out.read_text())
+    assert any(row["target"] is None for row in rows)
+    assert len(done.stdout.splitlines()) == len(rows)
+    assert done.returncode == (0 if all(row["ok"] for row in rows) else 1)
