@@ -23,10 +23,18 @@ from ._complaints import Complaints
 
 _NONCE_BYTES = 12
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+FAILURES = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises: where a name in a torn schema is no text, its error's own message cannot be decoded."""
 
 
 class Unreadable(Exception):
     """A sealed value that this member's secret does not open: torn, changed, or another's."""
+
+
+class Torn(sqlite3.DatabaseError):
+    """The file contradicts itself where SQLite does not notice: an index without its row, a row that cannot be deleted."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
 class SealedFile:
@@ -67,8 +75,8 @@ class SealedFile:
                     if database.in_transaction:
                         database.execute("ROLLBACK")
                     raise
-            except (sqlite3.Error, OSError) as error:
-                if isinstance(error, sqlite3.Error) and _is_broken(error):
+            except (*FAILURES, OSError) as error:
+                if isinstance(error, FAILURES) and _is_broken(error):
                     self._replace("broken")
                 raise self._unavailable(error) from None
 
@@ -122,7 +130,7 @@ class SealedFile:
             self._disconnect()
         try:
             self._db = self._open()
-        except sqlite3.Error as error:
+        except FAILURES as error:
             if not _is_broken(error):
                 raise
             self._replace("broken")
@@ -178,7 +186,7 @@ class SealedFile:
                     self._db.execute("BEGIN IMMEDIATE")
                     self._salvage(old, self._db)
                     self._db.execute("COMMIT")
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, *FAILURES) as error:
             self._complaints.say(
                 f"{self.name} replaced", f"the {self.name} file: {type(error).__name__} while set aside"
             )
@@ -191,6 +199,6 @@ class SealedFile:
 _WHY = {"broken": "torn", "newer": "of a newer version than this program"}
 
 
-def _is_broken(error: sqlite3.Error) -> bool:
+def _is_broken(error: Exception) -> bool:
     """Whether the file itself is wrong; a lock or a full disk passes."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN
+    return isinstance(error, UnicodeDecodeError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN

@@ -33,11 +33,13 @@ from daxa_core.model import BATCH_ID_BYTES, MAX_COUNT, MAX_SIGHTINGS, Device, Ma
 from daxa_core.pseudonym import derive_key
 
 from ._complaints import Complaints
-from ._sealed_file import SealedFile, Unreadable
+from ._sealed_file import FAILURES, SealedFile, Torn, Unreadable
 
 VERSION = 1
 MEGABYTES = 512
 _SHARE_DROPPED = 20  # a twentieth at a time
+# What a row raises that was torn, or written by a client of another version.
+_UNREADABLE = (Unreadable, ValueError, TypeError, LookupError, RecursionError)
 _TAG_CONTEXT = "daxa 2026-11 spool tag v1"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sighting (
@@ -178,20 +180,25 @@ class Spool:
                     text = self._file.unseal(sealed, tag)
                     sightings.append(_decode(json.loads(text), count))
                     texts.append(b"[%b,%d]" % (text, count))
-                except (Unreadable, ValueError, TypeError):
+                except _UNREADABLE:
                     self._set_aside(database, "unreadable row", 1, sealed)
-            database.executemany("DELETE FROM sighting WHERE id=?", [(row[0],) for row in found])
+            gone = database.executemany("DELETE FROM sighting WHERE id=?", [(row[0],) for row in found]).rowcount
+            if gone != len(found):
+                raise Torn("rows that are read and cannot be deleted would be sent for ever")
         batch_id = secrets.token_bytes(BATCH_ID_BYTES)
         body = self._file.seal(zlib.compress(b"[%b]" % b",".join(texts), 1), batch_id)
         database.execute("INSERT INTO batch VALUES (?,?,?,?)", (batch_id, place, len(sightings), body))
         return SpooledBatch(batch_id, tuple(sightings))
 
     def _read(self, database: sqlite3.Connection, batch_id: bytes, rows: int) -> SpooledBatch | None:
-        (body,) = database.execute("SELECT body FROM batch WHERE batch_id=?", (batch_id,)).fetchone()
+        row = database.execute("SELECT body FROM batch WHERE batch_id=?", (batch_id,)).fetchone()
+        if row is None:
+            raise Torn("a batch that is listed is not there")
+        body = row[0]
         try:
             listed = json.loads(zlib.decompress(self._file.unseal(body, batch_id)))
             return SpooledBatch(batch_id, tuple(_decode(values, count) for values, count in listed))
-        except (Unreadable, zlib.error, ValueError, TypeError):
+        except (*_UNREADABLE, zlib.error):
             self._set_aside(database, "unreadable batch", rows, body)
             database.execute("DELETE FROM batch WHERE batch_id=?", (batch_id,))
             return None
@@ -253,9 +260,9 @@ def _salvage(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
     for table, columns in tables:
         marks = ",".join("?" * (columns.count(",") + 1))
         for order in ("", " ORDER BY rowid DESC"):
-            with suppress(sqlite3.Error):
+            with suppress(*FAILURES):
                 for row in old.execute(f"SELECT {columns} FROM {table} NOT INDEXED{order}"):  # noqa: S608 - names above
-                    with suppress(sqlite3.Error):
+                    with suppress(*FAILURES):
                         new.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608
 
 

@@ -202,3 +202,41 @@ def test_a_child_process_has_a_connection_of_its_own(path: Path) -> None:
     os.waitpid(child, 0)
     spool.add([seen("parent")], due=1)
     assert {raw.key for batch in spool.seal(now=1) for raw in batch.sightings} == {"before", "child", "parent"}
+
+
+def test_a_row_of_another_shape_is_set_aside_and_the_rest_is_sent(path: Path) -> None:
+    """As a client of another version would have written it: its seal holds, and what is in it does not fit."""
+    spool = Spool(path, SECRET)
+    spool.add([seen("a")], due=1)
+    with spool._file.transaction() as database:
+        for number, text in enumerate(
+            (b'["k","8.8.8.8",1,1,["only an agent"],null,null]', b"[[]]", b"{}", b"[" * 99_999)
+        ):
+            tag = bytes([number])
+            database.execute(
+                "INSERT INTO sighting (tag, due, count, body) VALUES (?,1,1,?)", (tag, spool._file.seal(text, tag))
+            )
+    (batch,) = spool.seal(now=1, batches=9)
+    assert batch.sightings == (seen("a"),)
+    assert spool.state().unreadable == 4
+
+
+def test_an_index_that_contradicts_its_table_is_a_torn_file(path: Path) -> None:
+    """A batch that is listed and cannot be found: SQLite says nothing of it, and reading it for ever would send nothing."""
+    spool = Spool(path, SECRET)
+    spool.add([seen("a")], due=1)
+    (batch,) = spool.seal(now=1)
+    spool.close()
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    whole = path.read_bytes()
+    assert whole.count(batch.batch_id) == 2, "in the table and in its index"
+    at = whole.rindex(batch.batch_id)
+    path.write_bytes(whole[:at] + bytes(16) + whole[at + 16 :])
+    torn = Spool(path, SECRET)
+    with pytest.raises(Unavailable) as caught:
+        torn.seal(now=1)
+    assert caught.value.code is ErrorCode.UNAVAILABLE
+    assert path.with_name(path.name + ".broken-1").exists()
+    assert torn.seal(now=1) == [] or torn.seal(now=1)[0].sightings == (seen("a"),)

@@ -1,0 +1,60 @@
+"""What the registry and its operators read: policies, evidence, certificates, lists, back-test lines, declarations."""
+
+from __future__ import annotations
+
+import json
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from daxa_core.errors import ErrorCode, InvalidInput
+from daxa_registry.backtest import Backtest
+from daxa_registry.decision.evidence import Evidence
+from daxa_registry.decision.policy import default_policy_text, load_policy
+from daxa_registry.keys.pki import Authority
+from daxa_registry.keys.trust import read_anchors
+from daxa_registry.rpc.identity import peer_of_certificate
+from daxa_registry.store.sqlite import SqliteStore
+
+from . import Decoder, text
+
+_LINE = {
+    "ts": 1_790_000_000, "exchange": "upbit", "key": "k" * 40, "account": "a", "holder": "h", "ip": "8.8.8.8",
+    "device": "d", "count": 1, "kind": "use",
+}  # fmt: skip
+
+
+def decoders() -> dict[str, Decoder]:
+    """By name."""
+    authority = Authority.create("daxa.kr")
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([]))
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    )
+    run = Backtest(SqliteStore(":memory:"), load_policy(default_policy_text()))
+
+    def declared(data: bytes) -> object:
+        try:
+            listed = json.loads(data)
+        except (ValueError, RecursionError):
+            raise InvalidInput(ErrorCode.INVALID_VALUE, "declared", "JSON") from None
+        return run.declare(listed)
+
+    return {
+        "policy": Decoder(text(load_policy), (default_policy_text().encode(),), 5),
+        "evidence": Decoder(Evidence.from_bytes, (bytes(40),)),
+        "certificate": Decoder(
+            lambda data: peer_of_certificate(data, "daxa.kr"), (authority.issue("member/upbit", []).certificate,), 5
+        ),
+        "revocation list": Decoder(
+            lambda data: read_anchors(authority.certificate, None, data), (authority.revocation_list({}, 1),), 5
+        ),
+        "signing request": Decoder(
+            lambda data: authority.sign_request(data, "member/upbit", []),
+            (request.public_bytes(serialization.Encoding.PEM),), 5,
+        ),
+        "back-test line": Decoder(run._parse, (json.dumps(_LINE).encode(),), 50),
+        "declared infrastructure": Decoder(declared, (json.dumps([{"name": "n", "ips": ["8.8.8.8"]}]).encode(),), 2),
+    }  # fmt: skip
