@@ -126,13 +126,14 @@ class Recall:
         unknown: list[bytes] = []
         for (kind, _), place in zip(KINDS, _PLACES, strict=True):
             nodes = self.nodes[kind]
-            prints = (sighting[place] for sighting in sightings)
-            wanted = {print_ for print_ in prints if isinstance(print_, bytes)} - nodes.keys()
+            # Asked one by one: a set less the keys of a dict is worked out by walking through the whole dict.
+            prints = {sighting[place] for sighting in sightings}
+            wanted = [print_ for print_ in prints if isinstance(print_, bytes) and print_ not in nodes]
             if wanted:
                 nodes.update(
                     self._select("SELECT fingerprint, id FROM node WHERE kind=? AND fingerprint IN ({})", wanted, kind)
                 )
-                unknown += wanted - nodes.keys()
+                unknown += [print_ for print_ in wanted if print_ not in nodes]
         keys, addresses = self.nodes[Kind.KEY], self.nodes[Kind.ADDRESS]
         self._learn_subjects(member, {s.key: keys[s.key] for s in sightings if s.key in keys})
         places = (addresses[s.address] for s in sightings if s.address in addresses)
