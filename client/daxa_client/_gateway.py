@@ -48,7 +48,8 @@ class GatewayHealth:
     """How it goes: numbers of sightings since this process began, or since the spool did where they are the spool's.
 
     ``problem`` is what keeps sightings from being shipped, ``verdicts_problem`` what keeps verdicts from coming; they are empty
-    where nothing does, or another process does that work. ``verdicts`` is how many keys have one.
+    where nothing does, or another process does that work. ``verdicts`` is how many keys have one; ``receipts`` how many reports
+    of what was done about them this process has had answered.
     """
 
     ships: bool
@@ -65,6 +66,7 @@ class GatewayHealth:
     problem: str
     verdicts: int
     verdicts_problem: str
+    receipts: int
 
 
 class Gateway:
@@ -212,7 +214,7 @@ class Gateway:
     def health(self) -> GatewayHealth:
         """How it goes. Raises Unavailable where the spool cannot be read."""
         counts, state = self._observer.counts(), self._spool.state()
-        shipper, feed, client = self._shipper, self._feed, self._client
+        shipper, feed, client, reports = self._shipper, self._feed, self._client, self._reports
         return GatewayHealth(
             ships=shipper is not None,
             combinations=counts.combinations,
@@ -228,6 +230,7 @@ class Gateway:
             problem=shipper.problem if shipper else "",
             verdicts=len(self._table),
             verdicts_problem=feed.problem if feed else "",
+            receipts=reports.answered if reports else 0,
         )
 
     # what runs behind it

@@ -36,6 +36,7 @@ class Reports:
         self._waiting: deque[tuple[Verdict, Act]] = deque()
         self._wake, self._stopped = threading.Event(), threading.Event()
         self.receipts: deque[EnforcementReceipt] = deque(maxlen=RECEIPTS)
+        self.answered = 0
 
     def put(self, verdict: Verdict, act: Act) -> bool:
         """Whether it will be told: False where too many wait. Never waits."""
@@ -56,6 +57,7 @@ class Reports:
             verdict, act = self._waiting[0]
             try:
                 self.receipts.append(self._client.report_enforcement(verdict, act))
+                self.answered += 1
             except Unavailable as error:
                 self._complaints.say("report", f"what was done about verdicts cannot be reported now: {error}")
                 self._stopped.wait(max(backoff(attempt), error.retry_after or 0.0))
