@@ -36,7 +36,7 @@ from daxa_client._config import read_config
 from daxa_client.asgi import EnforcementMiddleware, SightingMiddleware
 from daxa_client.exchanges import Action, get
 from daxa_core.errors import DaxaError
-from daxa_core.model import Act, Verdict
+from daxa_core.model import Act, Manner, Verdict
 
 PROXY = "127.0.0.0/8"
 HOUR = contextvars.ContextVar("HOUR", default="")
@@ -107,7 +107,6 @@ class AtItsHour:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self.reported: Counter[str] = Counter()
 
     def observe(self, key: str, address: str, **more: Any) -> bool:
         hour = HOUR.get()
@@ -129,9 +128,15 @@ class Exchange:
         self._placed: Counter[str] = Counter()
         self._served: Counter[str] = Counter()
         observer = AtItsHour(self._gateway)
+        for key, one in customers.items():  # an exchange tells a key's allow-list when it changes, and all of them once
+            for address in one["allowed"]:
+                account, holder = one["account"], self._holder(one)
+                self._gateway.observe(
+                    key, address, manner=Manner.DECLARED, account=account, holder=holder, when=one["since"]
+                )
         layers = [
             Middleware(
-                SightingMiddleware, gateway=observer, exchange=name, trusted_proxies=[PROXY],
+                SightingMiddleware, gateway=observer, exchange=name, trusted_proxies=[PROXY], ja4_header="x-ja4",
                 key=lambda scope: scope.get("state", {}).get("key"),
                 account=lambda scope: scope.get("state", {}).get("customer", {}).get("account"),
                 holder=lambda scope: self._holder(scope["state"]["customer"]),

@@ -35,6 +35,8 @@ GROUPS = {
 }
 SERVER, OWN_SERVER, OFFICE_EGRESS = "158.247.192.14", "141.164.33.90", "211.234.118.6"
 MISSED = 0.07  # how often a bot of the ring sits an hour out
+STACKS = tuple(f"t13d{n:02}1{n % 3}h1_8daaf6152771_{hashlib.sha256(b'%d' % n).hexdigest()[:12]}" for n in range(9))
+"""JA4 of TLS libraries, as the exchanges' proxies see them; the ring's server has the first, and so have some others."""
 STRAY = "8.8.8.8"  # what a customer writes into X-Forwarded-For himself: nobody may believe it
 
 
@@ -178,7 +180,10 @@ CLIENTS: dict[str, tuple[Made, ...]] = {
 
 @dataclass(slots=True)
 class Customer:
-    """One key of one person at one exchange. ``ci`` is what the exchange knows the person by, where it does."""
+    """One key of one person at one exchange.
+
+    ``ci`` is what the exchange knows the person by, where it does; ``allowed`` are the addresses on the key's allow-list.
+    """
 
     group: str
     person: str
@@ -187,7 +192,9 @@ class Customer:
     secret: str = field(repr=False)
     made: Made
     home: str
+    ja4: str
     ci: str | None
+    allowed: tuple[str, ...] = ()
     sent: int = 0
     client: Client | None = None
 
@@ -224,7 +231,9 @@ def cast(dice: random.Random) -> list[Customer]:
         name = f"{group}-{person}"
         ci = None if exchange == "korbit" else f"CI of {name}".ljust(88, "=")  # it is optional, and Korbit here has none
         home = f"{118 + person % 7}.{41 + len(group)}.{10 + person}.{20 + 3 * person}"
-        everyone.append(Customer(group, name, exchange, key, secret, made, home, ci))
+        ja4 = STACKS[0] if group == RING else STACKS[1] if group == OWN else dice.choice(STACKS)
+        allowed = {RING: (SERVER,), OWN: (OWN_SERVER,), OFFICE: (OFFICE_EGRESS, home), HOME: (home,)}[group]
+        everyone.append(Customer(group, name, exchange, key, secret, made, home, ja4, ci, allowed))
 
     for person, exchange in enumerate(("upbit", "upbit", "bithumb", "bithumb", "coinone", "korbit", "gopax")):
         add(RING, person, exchange, CLIENTS[exchange][0])
@@ -265,10 +274,10 @@ def day(dice: random.Random, everyone: list[Customer]) -> list[Visit]:
             for hour in own:
                 visit(customer, hour, OWN_SERVER)
         else:
-            if customer.group == OFFICE and dice.random() < 0.7:
+            if customer.group == OFFICE and dice.random() < 0.5:
                 for hour in dice.sample(range(9, 19), 2):
                     visit(customer, hour, OFFICE_EGRESS)
-            for hour in dice.sample([h for h in range(24) if not 9 <= h < 19], 3):
+            for hour in dice.sample([h for h in range(24) if not 9 <= h < 19], 4):
                 visit(customer, hour, customer.home)
     return sorted(visits, key=lambda one: one.hour)
 
@@ -276,7 +285,8 @@ def day(dice: random.Random, everyone: list[Customer]) -> list[Visit]:
 class Network:
     """Takes what clients send to an exchange's public name to its gateway on loopback, as that exchange's proxy would.
 
-    The proxy appends the address that a connection came from, as it should; what the customer himself wrote stands before it.
+    The proxy appends the address that a connection came from, as it should; what the customer himself wrote stands before it. It
+    also says what it saw of the TLS handshake.
     """
 
     def __init__(self, gateways: dict[str, str]) -> None:
@@ -292,6 +302,7 @@ class Network:
             there = urlsplit(self._gateways[self._now.exchange])
             request.url = urlunsplit(urlsplit(request.url or "")._replace(scheme=there.scheme, netloc=there.netloc))
             request.headers["X-Forwarded-For"] = f"{STRAY}, {self._now.address}"
+            request.headers["X-JA4"] = self._now.ja4
             request.headers["X-Demo-Hour"] = str(self._now.hour)
             return plain(session, request, **options)
 
@@ -304,7 +315,7 @@ class Network:
     def carry(self, visit: Visit, first_hour: int) -> Exception | None:
         """Makes a visit's requests; the last thing that the customer's client complained of."""
         self._now.exchange, self._now.address = visit.customer.exchange, visit.address
-        self._now.hour = first_hour + visit.hour
+        self._now.ja4, self._now.hour = visit.customer.ja4, first_hour + visit.hour
         complaint = None
         for action in visit.actions:
             complaint = visit.customer.drive(action) or complaint
