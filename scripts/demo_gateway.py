@@ -1,4 +1,4 @@
-"""One small exchange of the demonstration, under uvicorn: its customers' real clients talk to it, and the client library stands in it.
+"""One small exchange of the demonstration, under uvicorn: real clients talk to it, and the client library stands in it.
 
 A request passes the three layers that an exchange's gateway would have: ``SightingMiddleware`` sees it, the exchange's own
 authentication verifies the signature, ``EnforcementMiddleware`` blocks what a verdict restricts. What is left are orders.
@@ -86,9 +86,7 @@ class Authentication:
             "method": scope["method"], "path": scope["path"], "query": scope["query_string"].decode(), "body": body,
             "headers": {name.decode(): value.decode("latin-1") for name, value in scope["headers"]},
         }  # fmt: skip
-        key = self._exchange.extract(
-            method=scope["method"], path=scope["path"], headers=scope["headers"], body=body
-        )
+        key = self._exchange.extract(method=scope["method"], path=scope["path"], headers=scope["headers"], body=body)
         customer = self._customers.get(key or "")
         if customer is None or not signed(self._exchange.name, customer["secret"], request):
             await JSONResponse({"error": {"name": "invalid_access_key"}}, 401)(scope, receive, send)
@@ -145,9 +143,7 @@ class Exchange:
             Middleware(EnforcementMiddleware, gateway=observer, exchange=name),
         ]  # fmt: skip
         methods = ["GET", "POST", "DELETE", "PUT"]
-        self._exchange = Starlette(
-            routes=[Route("/{rest:path}", self._answer, methods=methods)], middleware=layers
-        )
+        self._exchange = Starlette(routes=[Route("/{rest:path}", self._answer, methods=methods)], middleware=layers)
         self._inside = Starlette(routes=[Route("/-/", self._knows)])
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

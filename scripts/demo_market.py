@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import ccxt
@@ -28,10 +28,16 @@ import requests
 
 RING, OWN, OFFICE, HOME = "ring", "own", "office", "home"
 GROUPS = {
-    RING: "seven people's lent keys, one operator's server",
-    OWN: "one person's own keys, one server",
-    OFFICE: "twelve people of one office, and at home",
+    RING: "a ring: lent keys",
+    OWN: "one person's own keys",
+    OFFICE: "people of one office",
     HOME: "people at home",
+}
+FROM_WHERE = {
+    RING: "seven people's, all driven from one operator's server in the hours that he chooses",
+    OWN: "at four exchanges, from one server too: from outside it looks alike",
+    OFFICE: "twelve, through one address by day, each at home otherwise",
+    HOME: "fifteen",
 }
 SERVER, OWN_SERVER, OFFICE_EGRESS = "158.247.192.14", "141.164.33.90", "211.234.118.6"
 MISSED = 0.07  # how often a bot of the ring sits an hour out
@@ -51,7 +57,7 @@ class Client(Protocol):
 class Ccxt:
     """ccxt at Upbit, Bithumb or Coinone, by the exchange's own calls: what it calls unified asks for markets first."""
 
-    _CALLS = {
+    _CALLS: ClassVar = {
         "upbit": ("private_get_accounts", "private_post_orders", "private_delete_order"),
         "bithumb": ("private_get_v1_accounts", "private_post_v2_orders", "private_delete_v2_order"),
         "coinone": ("v2private_post_account_balance", "v2_1private_post_order_limit", "v2_1private_post_order_cancel"),
@@ -162,7 +168,9 @@ class Gopax:
         return self._ask("GET", "/balances")
 
     def buy(self) -> object:
-        return self._ask("POST", "/orders", '{"side":"buy","type":"limit","tradingPairName":"BTC-KRW","price":1,"amount":1}')
+        return self._ask(
+            "POST", "/orders", '{"side":"buy","type":"limit","tradingPairName":"BTC-KRW","price":1,"amount":1}'
+        )
 
     def cancel(self) -> object:
         return self._ask("DELETE", "/orders/1")
@@ -229,7 +237,9 @@ def cast(dice: random.Random) -> list[Customer]:
         made = made or dice.choice(CLIENTS[exchange])
         key, secret = _credentials(dice, made, exchange)
         name = f"{group}-{person}"
-        ci = None if exchange == "korbit" else f"CI of {name}".ljust(88, "=")  # it is optional, and Korbit here has none
+        ci = (
+            None if exchange == "korbit" else f"CI of {name}".ljust(88, "=")
+        )  # it is optional, and Korbit here has none
         home = f"{118 + person % 7}.{41 + len(group)}.{10 + person}.{20 + 3 * person}"
         ja4 = STACKS[0] if group == RING else STACKS[1] if group == OWN else dice.choice(STACKS)
         allowed = {RING: (SERVER,), OWN: (OWN_SERVER,), OFFICE: (OFFICE_EGRESS, home), HOME: (home,)}[group]
