@@ -83,6 +83,7 @@ V6_POOLS: dict[str, tuple[str, ...]] = {
     "oracle": ("2603:c023::/36",),
     "abroad": ("2a01:4f8::/32", "2a01:4f9::/32"),
 }
+RESERVE = ("3.32.0.0/13", "13.200.0.0/13", "43.128.0.0/13", "47.72.0.0/13")
 HOME_POOLS = ("isp_a", "isp_b", "isp_c", "isp_cable")
 MOBILE_POOLS = ("mobile_a", "mobile_b", "mobile_c")
 CLOUD_POOLS = ("aws", "gcp", "azure", "naver", "oracle", "vps", "abroad")
@@ -117,12 +118,14 @@ class AddressBook:
     def block(self, pool: str) -> list[int]:
         """The host numbers of a fresh /24, shuffled, with the network's number first."""
         nets = self._v4[pool]
-        while True:
+        for _ in range(100):
             net = nets[int(self._rng.integers(len(nets)))]
             number = int(net.network_address) + 256 * int(self._rng.integers(max(net.num_addresses // 256, 1)))
             if number not in self._networks:
                 self._networks.add(number)
                 return [number, *(int(h) for h in 1 + self._rng.permutation(254))]
+        nets.append(ipaddress.IPv4Network(RESERVE[len(nets) % len(RESERVE)]))  # the provider buys more
+        return self.block(pool)
 
     def take(self, pool: str) -> int:
         """A fresh IPv4 address: an old /24 of the pool while that is not as dense as the world wants, else a new one.

@@ -153,7 +153,7 @@ def quotas(spec: WorldSpec, rates: Rates) -> dict[str, int]:
     if unknown:
         raise ValueError(f"patterns: unknown {', '.join(unknown)}; known are {', '.join(PATTERNS)}")
     rng = np.random.default_rng([spec.seed, 0x0A7A])
-    spread = 0.9 if spec.world == "random" else 0.15
+    spread = {"random": 0.9, "field": 0.4}.get(spec.world, 0.15)
 
     def side(names: tuple[str, ...], total: int) -> dict[str, int]:
         chosen = [n for n in names if n in wanted] or list(names)

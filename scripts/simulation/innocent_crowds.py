@@ -84,7 +84,12 @@ def class_image(world: World, quota: int) -> None:
         else:
             addresses = world.book.take_together(str(rng.choice(["campus", "office"])), int(rng.choice([1, 1, 2])))
         image = world.client(world.stacks.custom() if rng.random() < 0.35 else None, upgrade=0.03)
-        lessons = _lessons(world)
+        daily = rng.random() < world.rates.class_daily
+        lessons = (
+            clock.window(int(rng.choice([9, 10, 13, 14, 18, 19])), int(rng.integers(1, 5)))
+            if daily
+            else _lessons(world)
+        )
         homework = float(np.clip(rng.normal(world.rates.class_homework, 0.2), 0, 1))
         attendance = float(rng.beta(6, 2))
         while size > 0:

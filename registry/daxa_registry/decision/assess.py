@@ -87,6 +87,9 @@ def _log_odds(view: View, hypothesis: Hypothesis, policy: Policy, fade: float) -
     total = 0.0
     for curve in weights.curves:
         total += curve(values[curve.feature])
+    for surface in weights.surfaces:
+        first, second = surface.features
+        total += surface(values[first], values[second])
     score = weights.prior + (total * fade if total > 0 else total)
     if hypothesis is Hypothesis.OPERATOR and score >= policy.levels.warn and _address_only(values):
         return policy.levels.warn - JUST_BELOW
@@ -128,13 +131,14 @@ def _explain(view: View, evidence: Evidence, policy: Policy, fades: dict[Hypothe
         weights = policy.weights[leading]
         terms.append(Term(f"{leading.name}_PRIOR", weights.prior))
         total = 0.0
-        for curve in weights.curves:
-            value = view.values[curve.feature]
-            contribution = curve(value)
+        values = view.values
+        parts = [(c.code, c(values[c.feature]), c.feature) for c in weights.curves]
+        parts += [(s.code, s(values[s.features[0]], values[s.features[1]]), s.features[0]) for s in weights.surfaces]
+        for code, contribution, feature in parts:
             total += contribution
             if contribution:
-                count = round(value) if curve.feature in _COUNTED else None
-                terms.append(Term(curve.code, contribution, count))
+                count = round(values[feature]) if feature in _COUNTED else None
+                terms.append(Term(code, contribution, count))
         faded = total * fades[leading] if total > 0 else total
         if faded != total:
             terms.append(Term("FADED", faded - total))

@@ -53,12 +53,42 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class Surface:
+    """A named term over two features together: what both say at once beyond what each says alone. Bilinear between the knots."""
+
+    code: str
+    features: tuple[int, int]
+    rows: tuple[float, ...]
+    columns: tuple[float, ...]
+    values: tuple[tuple[float, ...], ...]  # by row knot, then by column knot
+
+    def __call__(self, x: float, y: float) -> float:
+        i, t = _between(self.rows, x)
+        j, u = _between(self.columns, y)
+        upper, lower = self.values[i], self.values[i + 1]
+        above = upper[j] + (upper[j + 1] - upper[j]) * u
+        return above + (lower[j] + (lower[j + 1] - lower[j]) * u - above) * t
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
     """One hypothesis: its log-odds before any evidence, and its terms."""
 
     prior: float
     curves: tuple[Curve, ...]
+    surfaces: tuple[Surface, ...]
     half_life_hours: float
+
+
+def _between(knots: tuple[float, ...], x: float) -> tuple[int, float]:
+    """The interval that x lies in, and how far into it, 0..1."""
+    if x <= knots[0]:
+        return 0, 0.0
+    last = len(knots) - 2
+    if x >= knots[-1]:
+        return last, 1.0
+    i = bisect_right(knots, x) - 1
+    return i, (x - knots[i]) / (knots[i + 1] - knots[i])
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +220,13 @@ class _Reader:
         return value
 
     def numbers(self, key: str, low: float, high: float, least: int, most: int) -> tuple[float, ...]:
-        value = self.take(key)
-        if not isinstance(value, list) or not least <= len(value) <= most:
-            raise _refuse(self.name(key), f"a list of {least} to {most} numbers")
-        return tuple(_number(item, f"{self.name(key)}[{i}]", low, high) for i, item in enumerate(value))
+        return _numbers(self.take(key), self.name(key), low, high, least, most)
+
+    def knots(self, key: str) -> tuple[float, ...]:
+        knots = self.numbers(key, -1e6, 1e6, 2, 32)
+        if any(not a < b for a, b in itertools.pairwise(knots)):
+            raise _refuse(self.name(key), "rising")
+        return knots
 
     def table(self, key: str) -> _Reader:
         value = self.take(key)
@@ -201,9 +234,10 @@ class _Reader:
             raise _refuse(self.name(key), "a table")
         return _Reader(value, self.name(key))
 
-    def tables(self, key: str) -> list[_Reader]:
-        value = self.take(key)
-        if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+    def tables(self, key: str, least: int = 1) -> list[_Reader]:
+        """A list of tables; where none are needed, it may be missing."""
+        value = self.take(key) if least else self._left.pop(key, [])
+        if not isinstance(value, list) or len(value) < least or not all(isinstance(item, dict) for item in value):
             raise _refuse(self.name(key), "one table or more")
         return [_Reader(item, f"{self.name(key)}[{i}]") for i, item in enumerate(value)]
 
@@ -218,6 +252,14 @@ def _number(value: Any, key: str, low: float, high: float) -> float:
     if not low <= value <= high:
         raise _refuse(key, f"{low:g} to {high:g}")
     return float(value)
+
+
+def _numbers(value: Any, key: str, low: float, high: float, least: int, most: int | None = None) -> tuple[float, ...]:
+    most = least if most is None else most
+    if not isinstance(value, list) or not least <= len(value) <= most:
+        wanted = f"{least}" if least == most else f"{least} to {most}"
+        raise _refuse(key, f"a list of {wanted} numbers")
+    return tuple(_number(item, f"{key}[{i}]", low, high) for i, item in enumerate(value))
 
 
 def _levels(reader: _Reader) -> Levels:
@@ -249,27 +291,53 @@ def _weights(reader: _Reader, hypothesis: Hypothesis) -> Weights:
     prior = reader.number("prior", -2 * MAX_NATS, 0)
     half_life = 24 * reader.number("half_life_days", 0.1, 3_650)
     curves = tuple(_curve(item, hypothesis) for item in reader.tables("term"))
+    surfaces = tuple(_surface(item, hypothesis) for item in reader.tables("pair", least=0))
     reader.done()
-    codes = [curve.code for curve in curves]
+    codes = [*(curve.code for curve in curves), *(surface.code for surface in surfaces)]
     for code in codes:
         if codes.count(code) > 1:
-            raise _refuse(f"{hypothesis.value}.term.{code}", "one term of that code")
-    return Weights(prior, curves, half_life)
+            raise _refuse(f"{hypothesis.value}.{code}", "one term of that code")
+    return Weights(prior, curves, surfaces, half_life)
 
 
 def _curve(reader: _Reader, hypothesis: Hypothesis) -> Curve:
     code = reader.text("code")
-    name = reader.text("feature")
-    if name not in INDEX or FEATURES[INDEX[name]].hypothesis is not hypothesis:
-        raise _refuse(reader.name("feature"), f"a feature of {hypothesis.value}")
-    knots = reader.numbers("knots", -1e6, 1e6, 2, 32)
+    feature = _feature(reader.text("feature"), reader.name("feature"), hypothesis)
+    knots = reader.knots("knots")
     values = reader.numbers("values", -MAX_NATS, MAX_NATS, len(knots), len(knots))
     reader.done()
-    if any(not a < b for a, b in itertools.pairwise(knots)):
-        raise _refuse(reader.name("knots"), "rising")
-    direction = FEATURES[INDEX[name]].direction
+    _check_direction(values, feature, reader.name("values"))
+    return Curve(code, feature, knots, values)
+
+
+def _surface(reader: _Reader, hypothesis: Hypothesis) -> Surface:
+    code = reader.text("code")
+    names = reader.take("features")
+    if not isinstance(names, list) or len(names) != 2 or names[0] == names[1]:
+        raise _refuse(reader.name("features"), "two different features")
+    first, second = (_feature(name, reader.name("features"), hypothesis) for name in names)
+    rows, columns = reader.knots("rows"), reader.knots("columns")
+    lines = reader.take("values")
+    if not isinstance(lines, list) or len(lines) != len(rows):
+        raise _refuse(reader.name("values"), f"{len(rows)} lists, one for each of rows")
+    where = reader.name("values")
+    values = tuple(_numbers(line, f"{where}[{i}]", -MAX_NATS, MAX_NATS, len(columns)) for i, line in enumerate(lines))
+    reader.done()
+    for line in values:
+        _check_direction(line, second, where)
+    for line in zip(*values, strict=True):
+        _check_direction(line, first, where)
+    return Surface(code, (first, second), rows, columns, values)
+
+
+def _feature(name: object, key: str, hypothesis: Hypothesis) -> int:
+    if not isinstance(name, str) or name not in INDEX or FEATURES[INDEX[name]].hypothesis is not hypothesis:
+        raise _refuse(key, f"a feature of {hypothesis.value}")
+    return INDEX[name]
+
+
+def _check_direction(values: tuple[float, ...], feature: int, key: str) -> None:
+    direction = FEATURES[feature].direction
     if direction is not Direction.FREE and any((b - a) * direction < 0 for a, b in itertools.pairwise(values)):
-        raise _refuse(
-            reader.name("values"), f"{'rising' if direction is Direction.UP else 'falling'}, as {name} only can"
-        )
-    return Curve(code, INDEX[name], knots, values)
+        way = "rising" if direction is Direction.UP else "falling"
+        raise _refuse(key, f"{way}, as {FEATURES[feature].name} only can")
