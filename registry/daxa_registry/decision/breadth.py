@@ -17,7 +17,7 @@ from daxa_registry.decision.places import PlaceFacts, persons
 HOST_CROWD = 12
 LASTING_HOURS = 24
 MAX_NETWORKS = 48
-NOTHING = (1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NOTHING = (1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +45,19 @@ def breadth_of(used: Sequence[Presence], subject: int, facts: Mapping[int, Place
         return Breadth(NOTHING[:-1], (), frozenset())
     stacks: set[int] = set()
     networks: dict[int, Span] = {}
-    edges: dict[tuple[int, int], int] = {}
+    edges: dict[tuple[int, int], Span] = {}
     for presence in used:
         network = presence.network
         networks[network] = join(networks.get(network), presence.first, presence.hours)
         if presence.device:
             stacks.add(presence.device)
             edge = (presence.device, network)
-            edges[edge] = edges.get(edge, 0) + presence.hours.bit_count()
+            edges[edge] = join(edges.get(edge), presence.first, presence.hours)
     if len(networks) < 2:
         return Breadth((float(max(len(stacks), 1)), 1.0, *NOTHING[2:-1]), (), frozenset())
     spans = sorted(networks.values(), key=lambda span: (-span.hours.bit_count(), span.first))[:MAX_NETWORKS]
     base = min(span.first for span in spans)
+    lowest = min((span.first for span in edges.values()), default=0)
     once = twice = thrice = 0
     counts = []
     for span in spans:
@@ -65,6 +66,12 @@ def breadth_of(used: Sequence[Presence], subject: int, facts: Mapping[int, Place
         twice |= once & bits
         once |= bits
         counts.append(bits.bit_count())
+    matched = _matched(edges)
+    met = crossed = 0
+    for span in matched[:MAX_NETWORKS]:
+        bits = span.hours << (span.first - lowest)
+        crossed |= met & bits
+        met |= bits
     interleaved = 0
     for i, a in enumerate(spans):
         for b in spans[:i]:
@@ -77,9 +84,10 @@ def breadth_of(used: Sequence[Presence], subject: int, facts: Mapping[int, Place
         (
             float(max(len(stacks), 1)),
             float(len(networks)),
-            float(_matched(edges)),
+            float(max(len(matched), 1)),
             twice.bit_count() / active,
             thrice.bit_count() / active,
+            crossed.bit_count() / active,
             math.sqrt(2 * interleaved),
             math.exp(entropy),
         ),
@@ -88,15 +96,17 @@ def breadth_of(used: Sequence[Presence], subject: int, facts: Mapping[int, Place
     )
 
 
-def _matched(edges: Mapping[tuple[int, int], int]) -> int:
+def _matched(edges: Mapping[tuple[int, int], Span]) -> list[Span]:
     """Stacks paired with networks one to one, the longest used pairs first: what parties of their own would show."""
     stacks: set[int] = set()
     networks: set[int] = set()
-    for (stack, network), _ in sorted(edges.items(), key=lambda item: (-item[1], item[0])):
+    out: list[Span] = []
+    for (stack, network), span in sorted(edges.items(), key=lambda item: (-item[1].hours.bit_count(), item[0])):
         if stack not in stacks and network not in networks:
             stacks.add(stack)
             networks.add(network)
-    return max(len(stacks), 1)
+            out.append(span)
+    return out
 
 
 def _hosts(

@@ -19,7 +19,7 @@ from daxa_registry.decision.travel import NOBODY, Travels, travels_of
 
 SMOOTH = 3.0
 MAX_PLACES = 12
-NOTHING = (1.0, 1.0, *(0.0,) * 11, 1.0, *(0.0,) * 5)
+NOTHING = (1.0, 1.0, *(0.0,) * 12, 1.0, *(0.0,) * 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +132,13 @@ def _pooled(company: Company, gone: frozenset[int]) -> tuple[float, ...]:
     nearness = math.log((n0 + SMOOTH) / (n24 + SMOOTH))
     concord = c0 / (c0 + q0 + SMOOTH)
     uneven = spread(weight, lh, lh2)
+    surprise = _surprise(weight, c0, c24)
     if group.shadows >= 2:
         people = max(people, group.shadows + 1.0)
         lockstep, nearness = max(lockstep, group.lockstep), max(nearness, group.nearness)
         concord, partners = max(concord, group.concord), max(partners, group.partners)
         uneven = min(uneven, group.uneven)
+        surprise = max(surprise, group.surprise)
     elsewhere = group.elsewhere if group.elsewhere is not None else away / weight if weight else 0.0
     return (
         people,
@@ -146,6 +148,7 @@ def _pooled(company: Company, gone: frozenset[int]) -> tuple[float, ...]:
         concord,
         partners,
         min(partners / max(people - 1.0, 1.0), 1.0),
+        surprise,
         uneven,
         same / weight if weight else 0.0,
         alike,
@@ -161,6 +164,13 @@ def _pooled(company: Company, gone: frozenset[int]) -> tuple[float, ...]:
     )
 
 
+def _surprise(weight: float, c0: float, c24: float) -> float:
+    """How many standard errors the hours kept together lie above what the daily rhythm gives: ``c0`` and ``c24`` are per
+    co-tenant, of whom there are ``weight``. A small excess over many hours and people is no accident."""
+    together, expected = weight * c0, weight * c24
+    return (together - expected) / math.sqrt(expected + 1.0)
+
+
 def _lockstep(c0: float, q0: float, c24: float, q24: float) -> float:
     return math.log((c0 + SMOOTH) / (q0 + SMOOTH)) - math.log((c24 + SMOOTH) / (q24 + SMOOTH))
 
@@ -174,6 +184,7 @@ class _Group:
     nearness: float
     concord: float
     uneven: float
+    surprise: float
     elsewhere: float | None
 
 
@@ -197,7 +208,7 @@ def _group(travels: Travels, gone: frozenset[int]) -> _Group:
     elsewhere = away / hours if hours else None
     met = float(travels.persons(again)) if again else 0.0
     if not shadows:
-        return _Group(met, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, elsewhere)
+        return _Group(met, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, elsewhere)
     c0, q0, c24, q24, n0, n24 = (value / max(weight, 1.0) for value in sums)
     return _Group(
         met,
@@ -207,6 +218,7 @@ def _group(travels: Travels, gone: frozenset[int]) -> _Group:
         math.log((n0 + SMOOTH) / (n24 + SMOOTH)),
         c0 / (c0 + q0 + SMOOTH),
         spread(weight, lh, lh2),
+        _surprise(weight, c0, c24),
         elsewhere,
     )
 
