@@ -60,7 +60,9 @@ class WorldSpec:
             raise ValueError(f"poison: one of {', '.join(EXCHANGES)}, not {self.poison!r}")
 
 
-def dial(tame: float, wild: float, hard: float, low: float, high: float, calm: tuple[float, float] | None = None) -> Any:
+def dial(
+    tame: float, wild: float, hard: float, low: float, high: float, calm: tuple[float, float] | None = None
+) -> Any:
     """One rate: its value in each named world, and the range that ``random`` worlds draw it from.
 
     ``field`` worlds draw from ``calm``, or where there is none between ``tame`` and ``wild``.
@@ -76,7 +78,8 @@ class Rates:
 
     # -- people, accounts, keys
     holder_missing: float = dial(
-        0.15, 0.3, 0.5, 0.05, 0.65, calm=(0.1, 0.6))  # mean over exchanges; each exchange draws its own around it
+        0.15, 0.3, 0.5, 0.05, 0.65, calm=(0.1, 0.6)
+    )  # mean over exchanges; each exchange draws its own around it
     holder_lapse: float = dial(0.0, 0.02, 0.05, 0.0, 0.12)  # sightings of a known holder that lack it all the same
     market_skew: float = dial(1.0, 1.0, 0.8, 0.0, 1.4)  # how unequal the exchanges are; 0 is equal
     second_key: float = dial(0.03, 0.06, 0.1, 0.0, 0.2)  # an account has another key
@@ -108,12 +111,20 @@ class Rates:
     nat_addresses: float = dial(24, 12, 6, 2, 60)  # IPv4 addresses of one carrier's NAT
     nat_stickiness: float = dial(8, 4, 2, 1, 30)  # hours a phone keeps one of them
     crowd_size: float = dial(1.0, 1.0, 1.0, 0.3, 3.0)  # scales companies, campuses, egresses
-    platform_small: float = dial(0.7, 1.0, 1.3, 0.3, 3.0, calm=(0.1, 0.6))  # weight of small bot services among innocents
-    lookalikes: float = dial(0.6, 1.0, 1.8, 0.3, 3.0, calm=(0.1, 0.6))  # weight of classes, power users, one-computer households
+    platform_small: float = dial(
+        0.7, 1.0, 1.3, 0.3, 3.0, calm=(0.1, 0.6)
+    )  # weight of small bot services among innocents
+    lookalikes: float = dial(
+        0.6, 1.0, 1.8, 0.3, 3.0, calm=(0.1, 0.6)
+    )  # weight of classes, power users, one-computer households
     class_homework: float = dial(0.9, 0.65, 0.35, 0.1, 1.0)  # students also seen at home
-    class_daily: float = dial(0.5, 0.25, 0.1, 0.0, 1.0, calm=(0.2, 1.0))  # courses that meet each day at the same hours
-    platform_lull: float = dial(0.1, 0.3, 0.6, 0.0, 0.9, calm=(0.0, 0.2))  # bot services that stop and start for everybody at once
-    household_sync: float = dial(0.2, 0.5, 0.8, 0.0, 1.0, calm=(0.0, 0.4))  # how alike the hours in a one-computer household are
+    class_daily: float = dial(0.5, 0.25, 0.1, 0.0, 1.0, calm=(0.2, 1.0))  # courses that meet daily, at the same hours
+    platform_lull: float = dial(
+        0.1, 0.3, 0.6, 0.0, 0.9, calm=(0.0, 0.2)
+    )  # bot services that stop and start for everybody at once
+    household_sync: float = dial(
+        0.2, 0.5, 0.8, 0.0, 1.0, calm=(0.0, 0.4)
+    )  # how alike the hours in a one-computer household are
     # -- mistakes
     wrong_exchange: float = dial(0.004, 0.012, 0.03, 0.0, 0.06)
     clock_error: float = dial(0.005, 0.02, 0.04, 0.0, 0.08)
