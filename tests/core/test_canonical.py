@@ -113,7 +113,7 @@ def test_no_text_raises_anything_else(text: str) -> None:
     """Any text is canonical or refused with a typed error; another exception's text could hold the value."""
     for kind in Kind:
         with pytest.raises(DaxaError) as plain:  # the words of a refusal, which a text may happen to be part of
-            canonical.canonical(kind, "\0")
+            canonical.canonical(kind, "")
         try:
             shown = ""
             form = canonical.canonical(kind, text)
