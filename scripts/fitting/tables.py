@@ -1,0 +1,104 @@
+"""A world's evidence as arrays, made once and kept in a folder: making a world takes a minute, reading it a second.
+
+Every view of every subject is one row of ``values``; subject i has the rows ``starts[i]`` to ``starts[i + 1]``, the first of them
+with nobody left out. ``without`` names the members left out in each row, 0 for nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from daxa_registry.decision.bound import bounded
+from daxa_registry.decision.features import FEATURES
+from fitting.worlds import Judged, judge
+from simulation import WorldSpec
+
+Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+OUTSIDE = ("operator-own", "lender-other", "invented")
+"""Roles that are no part of the question: neither driven by a stranger nor innocent bystanders."""
+
+
+@dataclass(slots=True)
+class Table:
+    """The subjects of one world. ``fades`` has one column per hypothesis: hours since each was last fed."""
+
+    values: npt.NDArray[np.float32]
+    starts: Index
+    without: npt.NDArray[np.int16]
+    guilty: npt.NDArray[np.bool_]
+    pattern: npt.NDArray[np.str_]
+    role: npt.NDArray[np.str_]
+    ages: Array
+
+    def full(self) -> npt.NDArray[np.float32]:
+        """The evidence with nobody left out."""
+        out: npt.NDArray[np.float32] = self.values[self.starts[:-1]]
+        return out
+
+    def decisive(self, scores: Array) -> Index:
+        """For each subject the row that decides it, given every row's score (``decision.bound``)."""
+        chosen = self.starts[:-1].copy()
+        many = np.flatnonzero(np.diff(self.starts) > 1)
+        for i in many.tolist():
+            start, stop = int(self.starts[i]), int(self.starts[i + 1])
+            names = [tuple(int(m) for m in row if m) for row in self.without[start:stop]]
+            best = bounded(dict(zip(names, scores[start:stop].tolist(), strict=True)))
+            chosen[i] = start + names.index(best)
+        return chosen
+
+
+def table_of(judged: Judged) -> Table:
+    """The arrays of a judged world."""
+    values: list[tuple[float, ...]] = []
+    without: list[tuple[int, ...]] = []
+    starts = [0]
+    for evidence in judged.evidence:
+        for view in evidence.views:
+            values.append(view.values)
+            without.append((*view.without, 0, 0)[:2])
+        starts.append(len(values))
+    hour = judged.now // 3_600
+    ages = [(hour - e.operator_hour, hour - e.parties_hour, hour - e.leak_hour) for e in judged.evidence]
+    return Table(
+        np.array(values, dtype=np.float32),
+        np.array(starts),
+        np.array(without, dtype=np.int16),
+        judged.guilty,
+        np.array(judged.pattern),
+        np.array(judged.role),
+        np.array(ages, dtype=np.float64),
+    )
+
+
+def table(spec: WorldSpec, folder: Path) -> Table:
+    """The table of a world, from the folder where it is there for these very features."""
+    name = "_".join(
+        str(part)
+        for part in (
+            spec.world,
+            spec.seed,
+            spec.keys,
+            spec.days,
+            spec.innocent,
+            spec.holders,
+            spec.poison,
+            len(FEATURES),
+        )
+    )
+    if spec.patterns is not None:
+        name += f"_{len(spec.patterns)}"
+    path = folder / f"{name}.npz"
+    if path.is_file():
+        with np.load(path) as kept:
+            return Table(**{field: kept[field] for field in Table.__slots__})
+    judged = judge(spec)
+    assert isinstance(judged, Judged)
+    made = table_of(judged)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **{field: getattr(made, field) for field in Table.__slots__})
+    return made
