@@ -2,9 +2,9 @@
 
 The score is the log-sum of the hypotheses' log-odds, and its logistic loss on truth is what is minimised, so the score is
 calibrated log-odds. Each curve is a sum of ramps between knots; a ramp's weight has the sign that the feature's direction
-allows. A surface is a sum of products of ramps, turned so that each grows with suspicion, with weights that are not negative:
-it can only say that two suspicious things together weigh more than each alone. A ridge keeps weights small, and rough curves
-cost more than smooth ones. Everything is convex but the log-sum, and starts from zero.
+allows. A surface is a sum of products of ramps with weights of either sign: a rare client stack that many share weighs less
+than each alone. A ridge keeps weights small, dearer for surfaces, and rough curves cost more than smooth ones. Everything is
+convex but the log-sum, and starts from zero.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Design:
                 design.high += [0.0 if direction is Direction.DOWN else 8.0] * count
             else:
                 count = _width(shape.rows, shape.row_knots) * _width(shape.columns, shape.column_knots)
-                design.low += [0.0] * count
+                design.low += [-8.0] * count
                 design.high += [8.0] * count
             design.blocks.append(Block(shape, start, len(design.low)))
         return design

@@ -20,6 +20,32 @@ QUESTIONS = {
 }
 
 
+HALF_LIFE_DAYS = {Hypothesis.OPERATOR: 30, Hypothesis.PARTIES: 30, Hypothesis.LEAK: 60}
+
+
+def policy_text(model: Model, levels: Mapping[str, float], version: str, before: str) -> str:
+    """The whole policy; the ladder stays as it stands in the policy ``before``."""
+    ladder = before[before.index("# The verdict's life") : before.index("[operator]")]
+    ladder = ladder[: ladder.rindex("\n#")] if "\n# One operator" in ladder else ladder
+    head = [
+        "# The default policy. scripts/fit makes all of it but [ladder], from simulated markets whose truth is known.",
+        "# A score is log-odds in nats: the prior plus what each term adds; the three hypotheses' odds are added up.",
+        "# A term is a curve over one feature of the evidence (straight lines between its knots, level beyond them); a pair is",
+        "# a surface over two, which corrects what their curves add. docs/quality.md has what each is worth.",
+        "schema = 1",
+        f'version = "{version}"',
+        "",
+        "# The score from which each level is supported.",
+        "[levels]",
+        *(f"{name} = {least:.2f}" for name, least in levels.items()),
+        "",
+        "[bounds]",
+        f"leak_confirmed = {levels['revoke']:.2f}  # a leak of this score goes to REVOKE at once",
+        "",
+    ]
+    return "\n".join([*head, ladder.rstrip(), "", *terms(model, HALF_LIFE_DAYS)]).rstrip() + "\n"
+
+
 def curve_values(block: Block, weights: Array) -> Array:
     """Nats at each knot; the first is 0."""
     return np.concatenate(([0.0], np.cumsum(weights[block.start : block.stop])))

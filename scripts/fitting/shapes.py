@@ -53,30 +53,57 @@ OF_HYPOTHESIS = {Hypothesis.OPERATOR: OPERATOR, Hypothesis.PARTIES: PARTIES, Hyp
 
 # Pairs: code, two features, their knots.
 Pair = tuple[str, str, str, tuple[float, ...], tuple[float, ...]]
+_CROWD, _DECLARED, _ELSEWHERE = (2, 3, 5, 8, 15, 30, 64), (0, 1, 2, 4, 8, 16), (0.02, 0.08, 0.2, 0.5)
+_STEP, _EVEN, _SAME, _SURPRISE = (
+    (0, 0.3, 0.7, 1.2, 2, 3),
+    (0.1, 0.3, 0.5, 0.8, 1.3),
+    (0, 0.3, 0.7, 1),
+    (1, 3, 7, 15, 30),
+)
+_CONCORD, _PARTIES = (0.05, 0.15, 0.3, 0.5, 0.8), (1, 2, 3, 4, 6, 10)
 PAIRS: dict[Hypothesis, tuple[Pair, ...]] = {
     Hypothesis.OPERATOR: (
-        ("EVEN_AND_IN_STEP", "lockstep", "unevenness", (0, 0.3, 0.7, 1.2, 2, 3), (0.1, 0.3, 0.5, 0.8, 1.3)),
-        ("IN_STEP_AMONG_FEW", "lockstep", "crowd", (0, 0.3, 0.7, 1.2, 2, 3), (4, 8, 15, 30, 64)),
-        ("IN_STEP_AND_ALIKE", "lockstep", "same_stack", (0, 0.3, 0.7, 1.2, 2, 3), (0, 0.3, 0.7, 1)),
-        ("IN_STEP_AND_NOWHERE_ELSE", "lockstep", "elsewhere", (0, 0.3, 0.7, 1.2, 2, 3), (0.02, 0.08, 0.2, 0.5)),
-        ("NOWHERE_ELSE_TOGETHER", "elsewhere", "alone", (0.02, 0.08, 0.2, 0.5), (0, 0.1, 0.4)),
+        ("EVEN_AND_IN_STEP", "lockstep", "unevenness", _STEP, _EVEN),
+        ("IN_STEP_AMONG_FEW", "lockstep", "crowd", _STEP, _CROWD),
+        ("IN_STEP_AND_ALIKE", "lockstep", "same_stack", _STEP, _SAME),
+        ("IN_STEP_AND_NOWHERE_ELSE", "lockstep", "elsewhere", _STEP, _ELSEWHERE),
+        ("IN_STEP_BEYOND_CHANCE", "lockstep", "surprise", _STEP, _SURPRISE),
+        ("DECLARED_BY_ALL", "declared", "crowd", _DECLARED, _CROWD),
+        ("DECLARED_AND_IN_STEP", "declared", "lockstep", _DECLARED, _STEP),
+        ("DECLARED_NOWHERE_ELSE", "declared", "elsewhere", _DECLARED, _ELSEWHERE),
+        ("DECLARED_AND_EVEN", "declared", "unevenness", _DECLARED, _EVEN),
+        ("DECLARED_SAME_HOURS", "declared", "concord", _DECLARED, _CONCORD),
+        ("ALIKE_AMONG_FEW", "same_stack", "crowd", _SAME, _CROWD),
+        ("ALIKE_BEYOND_CHANCE", "same_stack", "surprise", _SAME, _SURPRISE),
+        ("ALIKE_SAME_HOURS", "same_stack", "concord", _SAME, _CONCORD),
+        ("CROWD_NOWHERE_ELSE", "crowd", "elsewhere", _CROWD, _ELSEWHERE),
+        ("CROWD_BEYOND_CHANCE", "crowd", "surprise", _CROWD, _SURPRISE),
+        ("CROWD_EVEN", "crowd", "unevenness", _CROWD, _EVEN),
+        ("CROWD_AND_PEOPLE", "crowd", "people", _CROWD, (2, 3, 5, 8, 15, 30)),
+        ("CROWD_AND_SHADOWS", "crowd", "shadows", _CROWD, (0, 1, 2, 4, 10, 20)),
+        ("CROWD_AND_ARRIVAL", "crowd", "before", _CROWD, (0, 0.3, 0.7, 1)),
         ("RARE_STACK_SHARED", "stack_rarity", "stack_people", (1, 3, 5, 7, 9), (0, 1, 2, 4, 8, 20)),
-        ("NO_ACCIDENT_NOWHERE_ELSE", "surprise", "elsewhere", (1, 3, 7, 15, 30), (0.02, 0.08, 0.2, 0.5)),
-        ("NO_ACCIDENT_AMONG_FEW", "surprise", "crowd", (1, 3, 7, 15, 30), (4, 8, 15, 30, 64)),
-        ("MANY_YET_EVEN", "people", "unevenness", (2, 3, 4, 6, 10, 20), (0.1, 0.3, 0.5, 0.8, 1.3)),
-        ("DECLARED_AND_IN_STEP", "declared", "lockstep", (0, 1, 3, 6, 15), (0, 0.3, 0.7, 1.2, 2, 3)),
-        ("SHADOWS_NOWHERE_ELSE", "shadows", "elsewhere", (0, 1, 2, 4, 10), (0.02, 0.08, 0.2, 0.5)),
-        ("PEOPLE_NOWHERE_ELSE", "people", "elsewhere", (2, 3, 4, 6, 10, 20), (0.02, 0.08, 0.2, 0.5)),
+        ("RARE_STACK_NOWHERE_ELSE", "stack_rarity", "elsewhere", (1, 3, 5, 7, 9), _ELSEWHERE),
+        ("SAME_HOURS_EVEN", "concord", "unevenness", _CONCORD, _EVEN),
+        ("REGULAR_ON_MAIN_ADDRESS", "regularity", "share", (0.5, 2, 6, 14, 22), (0.1, 0.4, 0.7, 1)),
+        ("NOWHERE_ELSE_TOGETHER", "elsewhere", "alone", _ELSEWHERE, (0, 0.1, 0.4)),
+        ("SHADOWS_NOWHERE_ELSE", "shadows", "elsewhere", (0, 1, 2, 4, 10), _ELSEWHERE),
+        ("SHADOWS_ALIKE", "shadows", "same_stack", (0, 1, 2, 4, 10), _SAME),
     ),
     Hypothesis.PARTIES: (
-        ("PARTIES_AT_ONCE", "parties", "crosswise", (2, 3, 4, 6, 10), (0, 0.02, 0.08, 0.2)),
-        ("PARTIES_SPREAD", "parties", "diversity", (2, 3, 4, 6, 10), (1.5, 2.5, 4, 8)),
-        ("STACKS_ON_NETWORKS", "stacks", "networks", (2, 3, 4, 6, 10), (2, 3, 5, 8, 15)),
-        ("PARTIES_IN_TURNS", "parties", "interleaving", (2, 3, 4, 6, 10), (1, 2.5, 5, 9)),
+        ("PARTIES_AT_ONCE", "parties", "crosswise", _PARTIES, (0, 0.02, 0.08, 0.2)),
+        ("PARTIES_THREE_AT_ONCE", "parties", "crossfire", _PARTIES, (0, 0.02, 0.08, 0.2)),
+        ("PARTIES_SPREAD", "parties", "diversity", _PARTIES, (1.5, 2.5, 4, 8)),
+        ("PARTIES_AND_STACKS", "parties", "stacks", _PARTIES, (1, 2, 3, 5, 8)),
+        ("STACKS_ON_NETWORKS", "stacks", "networks", (1, 2, 3, 4, 6, 10), (2, 3, 5, 8, 15)),
+        ("PARTIES_IN_TURNS", "parties", "interleaving", _PARTIES, (1, 2.5, 5, 9)),
+        ("PARTIES_HOSTED", "parties", "hosts", _PARTIES, (0, 1, 2, 4)),
     ),
     Hypothesis.LEAK: (
         ("PROBED_AT_WRONG_DOORS", "breadth", "wrong_doors", (1, 2, 4, 10, 30), (0, 1, 2, 4)),
         ("PROBERS_MANY_KEYS", "breadth", "prober_stack", (1, 2, 4, 10, 30), (0, 0.5, 1, 2, 4)),
+        ("WRONG_DOORS_PROBERS_CLIENT", "wrong_doors", "prober_stack", (0, 1, 2, 4), (0, 0.5, 1, 2, 4)),
+        ("PROBED_FROM_NETWORKS", "breadth", "foreign_networks", (1, 2, 4, 10, 30), (1, 2, 4)),
     ),
 }
 

@@ -54,7 +54,8 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """A named term over two features together: what both say at once beyond what each says alone. Bilinear between the knots."""
+    """A named term over two features together: what both say at once, more or less than each says alone. Bilinear between
+    the knots, level beyond them; it may run either way, as it only corrects what the curves of its features add."""
 
     code: str
     features: tuple[int, int]
@@ -323,10 +324,6 @@ def _surface(reader: _Reader, hypothesis: Hypothesis) -> Surface:
     where = reader.name("values")
     values = tuple(_numbers(line, f"{where}[{i}]", -MAX_NATS, MAX_NATS, len(columns)) for i, line in enumerate(lines))
     reader.done()
-    for line in values:
-        _check_direction(line, second, where)
-    for line in zip(*values, strict=True):
-        _check_direction(line, first, where)
     return Surface(code, (first, second), rows, columns, values)
 
 
