@@ -2,7 +2,7 @@
 
 >>> text(Level.REAUTHENTICATE, "ko"), text(Level.REAUTHENTICATE)
 ('본인 재인증 필요', 'Identity re-verification required')
->>> reason(Reason("MANY_PEOPLE", 1.5, CountBucket.FROM_5_TO_9), "ko")
+>>> reason(Reason("PEOPLE", 1.5, CountBucket.FROM_5_TO_9), "ko")
 '같은 주소에서 동시에 활동하는 사람 수 (5~9)'
 """
 
@@ -46,10 +46,15 @@ def message(name: str, language: Language = "en") -> str:
 def reason(given: Reason, language: Language = "en") -> str:
     """What a verdict's reason says, with how many where it speaks of a number.
 
-    A code of a policy that is newer than this client is given as it is, and nothing is left out.
+    A term over two features has the code ``A_AND_B`` and the words of both. A code of a policy that is newer than this client
+    is given as it is, and nothing is left out.
     """
-    worded = catalogue()["reason"].get(given.code)
-    said = worded[language] if worded else f"{message('UNKNOWN_REASON', language)}: {given.code}"
+    worded = [catalogue()["reason"].get(code) for code in given.code.split("_AND_")]
+    parts = [words[language] for words in worded if words]
+    if len(parts) < len(worded):
+        said = f"{message('UNKNOWN_REASON', language)}: {given.code}"
+    else:
+        said = parts[0] if len(parts) == 1 else f"{message('BOTH', language)}: {'; '.join(parts)}"
     count = text(given.count, language)
     return f"{said} ({count})" if count else said
 

@@ -9,7 +9,6 @@ import numpy as np
 from daxa_registry.decision.features import FEATURES, INDEX, Direction, Hypothesis
 from daxa_registry.decision.policy import MAX_NATS
 from fitting.additive import Array, Block, CurveShape, Model, SurfaceShape
-from fitting.shapes import OF_HYPOTHESIS, PAIRS
 
 LEAST = 0.1
 """Nats: a term that never adds or takes away as much is not worth a reader's time."""
@@ -75,7 +74,6 @@ def terms(model: Model, half_lives: Mapping[Hypothesis, int]) -> Iterator[str]:
         yield f"[{hypothesis.value}]"
         yield f"prior = {weights[0]:.3f}"
         yield f"half_life_days = {half_lives[hypothesis]}"
-        codes = {(a, b): code for code, a, b, _, _ in PAIRS[hypothesis]}
         for block in design.blocks:
             shape = block.shape
             if isinstance(shape, CurveShape):
@@ -85,7 +83,7 @@ def terms(model: Model, half_lives: Mapping[Hypothesis, int]) -> Iterator[str]:
                 yield ""
                 yield f"# {FEATURES[INDEX[shape.feature]].meaning}"
                 yield f"[[{hypothesis.value}.term]]"
-                yield f'code = "{OF_HYPOTHESIS[hypothesis][shape.feature][0]}"'
+                yield f'code = "{shape.feature.upper()}"'
                 yield f'feature = "{shape.feature}"'
                 yield f"knots = {_numbers(shape.knots)}"
                 yield f"values = {_numbers(values)}"
@@ -96,7 +94,7 @@ def terms(model: Model, half_lives: Mapping[Hypothesis, int]) -> Iterator[str]:
                 yield ""
                 yield f"# both at once: {shape.rows} by row, {shape.columns} by column"
                 yield f"[[{hypothesis.value}.pair]]"
-                yield f'code = "{codes[shape.rows, shape.columns]}"'
+                yield f'code = "{shape.rows.upper()}_AND_{shape.columns.upper()}"'
                 yield f'features = ["{shape.rows}", "{shape.columns}"]'
                 yield f"rows = {_numbers(shape.row_knots)}"
                 yield f"columns = {_numbers(shape.column_knots)}"

@@ -25,7 +25,7 @@ def codes_of_reasons() -> set[str]:
     """Every code that a verdict's reason can have: the policy's terms, and the terms that the decision adds by itself."""
     policy: dict[str, Any] = tomllib.loads((DECISION / "default_policy.toml").read_text("utf-8"))
     hypotheses = [table for table in policy.values() if isinstance(table, dict) and "term" in table]
-    found = {term["code"] for table in hypotheses for term in table["term"]}
+    found = {term["code"] for table in hypotheses for term in (*table["term"], *table.get("pair", []))}
     found |= {f"{name.upper()}_PRIOR" for name, table in policy.items() if isinstance(table, dict) and "term" in table}
     for module in DECISION.glob("*.py"):
         for node in ast.walk(ast.parse(module.read_text("utf-8"))):
@@ -42,7 +42,7 @@ def test_every_reason_has_words() -> None:
     """Read from the policy in force and from the decision's code, so that a new code fails here until it has its lines."""
     codes = codes_of_reasons()
     assert {"OPERATOR_PRIOR", "NOTHING_SHARED", "SUPPRESSED_HUB"} <= codes
-    assert codes <= set(CATALOGUE["reason"])
+    assert {part for code in codes for part in code.split("_AND_")} <= set(CATALOGUE["reason"])
 
 
 @pytest.mark.parametrize("kind", texts.SECTIONS, ids=lambda kind: kind.__name__)
@@ -78,13 +78,21 @@ def test_no_text_names_an_exchange_or_quotes_a_value() -> None:
 
 def test_a_verdict_is_explained_from_what_weighs_most() -> None:
     """Level, what is asked, reasons with their counts; a code of a newer policy is given as it is."""
-    reasons = (Reason("CROWD", -0.5), Reason("MANY_PEOPLE", 2.0, CountBucket.FROM_5_TO_9), Reason("NEW_IN_2027", -3.0))
+    reasons = (Reason("CROWD", -0.5), Reason("PEOPLE", 2.0, CountBucket.FROM_5_TO_9), Reason("NEW_IN_2027", -3.0))
     verdict = Verdict(b"k" * 32, Level.WARN, reasons=reasons, scope=Scope.TELL_HOLDER)
     assert texts.explain(verdict, "ko") == [
         "경고", "명의자에게 통지, 제한 없음", "이 버전이 아직 설명하지 못하는 정황: NEW_IN_2027",
         "같은 주소에서 동시에 활동하는 사람 수 (5~9)", "그 주소를 거쳐 간 사람이 많음",
     ]  # fmt: skip
     assert texts.explain(verdict)[3] == "People on the same addresses at the same time (5 to 9)"
+
+
+def test_a_reason_of_two_features_has_the_words_of_both() -> None:
+    """So that each feature is worded once, whatever pairs a policy joins."""
+    assert texts.reason(Reason("CROWD_AND_SHADOWS", 1.0), "en") == (
+        "Both together: Many people have ever been on those addresses; People who move with it from address to address"
+    )
+    assert "NEW_AND_CROWD" in texts.reason(Reason("NEW_AND_CROWD", 1.0), "en")
 
 
 def test_an_error_is_worded_with_its_field() -> None:

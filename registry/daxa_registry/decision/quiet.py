@@ -2,7 +2,7 @@
 
 A decision costs most where it finds nothing: a customer alone on a line of his own. So a store may tell what it knows of a
 subject at a glance, and this module says whether that already leaves only CLEAR. It refuses to say so wherever a full
-decision could say anything else: the glance bounds every feature, and each curve of the policy is taken at its largest within
+decision could say anything else: the glance bounds every feature, and each term of the policy is taken at its largest within
 those bounds.
 
 - Nobody was there at the same time, and nobody was met on two addresses: one person, no operator.
@@ -77,12 +77,16 @@ class Quiet:
                 "parties": max(min(stacks, networks), 1),
                 "concurrency": float(twice),
                 "crossfire": float(twice),
+                "crosswise": float(twice and stacks >= 2),
                 "interleaving": math.sqrt(networks * (networks - 1)) if lasting else 0.0,
                 "diversity": networks,
                 "hosts": 0.0,  # hosts are company
             }
             weights = self._policy.weights[Hypothesis.PARTIES]
             total = sum(_largest(curve, most.get(FEATURES[curve.feature].name, math.inf)) for curve in weights.curves)
+            for pair in weights.surfaces:
+                first, second = (most.get(FEATURES[feature].name, math.inf) for feature in pair.features)
+                total += max(pair(x, y) for x in _within(pair.rows, first) for y in _within(pair.columns, second))
             parties = weights.prior + total
         silent = math.exp(SILENT) * (len(HYPOTHESES) - 1)
         return math.log(math.exp(parties) + silent)
@@ -90,5 +94,9 @@ class Quiet:
 
 def _largest(curve: Curve, most: float) -> float:
     """The largest value of a curve from 0 up to ``most``."""
-    within = [value for knot, value in zip(curve.knots, curve.values, strict=True) if 0 <= knot <= most]
-    return max(curve(0.0), curve(most), *within)
+    return max(map(curve, _within(curve.knots, most)))
+
+
+def _within(knots: tuple[float, ...], most: float) -> list[float]:
+    """Where a line between knots can be largest, from 0 up to ``most``."""
+    return [0.0, most, *(knot for knot in knots if 0 <= knot <= most)]
