@@ -14,11 +14,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import deployment
 import life
 from daxa_client import Act, AppealStatus, Cause, DaxaError, ErrorCode, Ground, Level, RawSighting
 from daxa_core.model import Manner
 from daxa_registry.cli import cli
-from daxa_registry.decision.policy import default_policy_text
 
 Run = Callable[..., str]
 ADDRESS = "211.234.10.7"
@@ -286,7 +286,7 @@ def test_a_verdict_whose_evidence_was_changed_afterwards_is_found_out(world: lif
 
 
 def _lenient(tmp_path: Path, version: str = "lenient") -> str:
-    text = re.sub(r'version = "[^"]*"', f'version = "{version}"', default_policy_text(), count=1)
+    text = re.sub(r'version = "[^"]*"', f'version = "{version}"', deployment.PLAIN, count=1)
     for name, value in (("monitor", 9.0), ("warn", 10.0), ("reauthenticate", 11.0), ("revoke", 12.0)):
         text = re.sub(rf"(?m)^{name} = .*$", f"{name} = {value}", text, count=1)
     text = re.sub(r"(?m)^leak_confirmed = .*$", "leak_confirmed = 12.0", text)
@@ -362,8 +362,8 @@ def test_a_policy_with_an_impossible_number_is_refused_naming_the_key(
 ) -> None:
     """Here and at the registry alike: missing, unknown, absurd, of another type."""
     path = tmp_path / "bad.toml"
-    assert old in default_policy_text()
-    path.write_text(default_policy_text().replace(old, new, 1))
+    assert old in deployment.PLAIN
+    path.write_text(deployment.PLAIN.replace(old, new, 1))
     assert refused(ErrorCode.INVALID_POLICY, lambda: run("policy", "test", str(path))).field == key
     from daxa_registry.config import read_operator
     from daxa_registry.rpc.operator import Operator

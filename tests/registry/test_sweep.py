@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import deployment
 from daxa_core.errors import ErrorCode, Unavailable
 from daxa_core.model import Level, Manner, Sighting
-from daxa_registry.decision.policy import default_policy, default_policy_text, load_policy
+from daxa_registry.decision.policy import load_policy
 from daxa_registry.service.matching import Matcher
 from daxa_registry.service.policies import activate, in_force, try_policy
 from daxa_registry.service.sweep import Sweep
@@ -32,7 +33,7 @@ class World:
         self.now = NOW
         self.heads: list[dict[int, int]] = []
         self.store = SqliteStore(path)
-        self.matcher = Matcher(self.store, in_force(self.store, default_policy_text(), NOW))
+        self.matcher = Matcher(self.store, in_force(self.store, deployment.PLAIN, NOW))
         ring = [
             Sighting(fp(f"key {k}"), fp("address"), fp("network"), NOW // HOUR - h, Manner.USED, 1, fp("device"),
                      fp(f"holder {k}"), b"%016d" % k)
@@ -84,13 +85,13 @@ def test_a_sweep_lowers_what_faded(world: World) -> None:
 
 def test_a_new_policy_reaches_everybody_though_the_sweep_is_stopped_halfway(world: World) -> None:
     """Where it was stands in the store: another sweep goes on from there, and then is done for good."""
-    text = default_policy_text()
+    text = deployment.PLAIN
     for name, value in (("monitor", 20.0), ("warn", 21.0), ("reauthenticate", 22.0), ("revoke", 23.0)):
         text = "\n".join(f"{name} = {value}" if line.startswith(f"{name} = ") else line for line in text.splitlines())
     text = "\n".join(
         "leak_confirmed = 24.0" if line.startswith("leak_confirmed") else line for line in text.splitlines()
     )
-    assert load_policy(text).digest != default_policy().digest
+    assert load_policy(text).digest != load_policy(deployment.PLAIN).digest
     try_policy(world.store, world.matcher, text, world.now)
     activate(world.store, world.matcher, "daxa/kim", text, world.now)
     stopping = world.sweep(part=2)
@@ -100,7 +101,7 @@ def test_a_new_policy_reaches_everybody_though_the_sweep_is_stopped_halfway(worl
     assert world.sweep(part=2).run() == KEYS - 2
     assert world.levels() == {Level.CLEAR}
     assert world.sweep().run() == 0
-    again = Matcher(world.store, in_force(world.store, default_policy_text(), world.now))
+    again = Matcher(world.store, in_force(world.store, deployment.PLAIN, world.now))
     assert again.policy.digest == load_policy(text).digest
 
 
