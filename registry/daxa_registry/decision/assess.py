@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from daxa_core.model import Level
 from daxa_registry.decision.bound import bounded
 from daxa_registry.decision.evidence import Evidence, View
-from daxa_registry.decision.features import INDEX, Hypothesis
+from daxa_registry.decision.features import FEATURES, INDEX, Hypothesis
 from daxa_registry.decision.policy import Policy, Weights
 
 HYPOTHESES = tuple(Hypothesis)
@@ -27,6 +27,12 @@ JUST_BELOW = 0.01
 _PEOPLE, _LOCKSTEP, _PARTNERS = INDEX["people"], INDEX["lockstep"], INDEX["partners"]
 _SAME, _DECLARED, _NETWORKS = INDEX["same_stack"], INDEX["declared"], INDEX["networks"]
 _ATTEMPTS = INDEX["breadth"]
+# Where each hypothesis has its features: they stand together.
+_OWN = {
+    hypothesis: slice(places[0], places[-1] + 1)
+    for hypothesis in HYPOTHESES
+    for places in [[i for i, feature in enumerate(FEATURES) if feature.hypothesis is hypothesis]]
+}
 _COUNTED = frozenset(
     INDEX[name]
     for name in ("people", "crowd", "partners", "declared", "stacks", "networks", "hosts", "breadth", "wrong_doors")
@@ -68,7 +74,8 @@ def assess(evidence: Evidence, policy: Policy, now: int) -> Assessment:
     if len(views) == 1:
         decisive = views[0]
     else:
-        scores = {view.without: _score(view, policy, fades) for view in views}
+        known: dict[tuple[object, ...], float] = {}
+        scores = {view.without: _score(view, policy, fades, known) for view in views}
         chosen = bounded(scores)
         decisive = next(view for view in views if view.without == chosen)
     return _explain(decisive, evidence, policy, fades)
@@ -109,9 +116,21 @@ def _address_only(values: tuple[float, ...]) -> bool:
     return values[_SAME] <= 0 and values[_PARTNERS] <= 0 and values[_DECLARED] <= 0 and values[_LOCKSTEP] <= 0
 
 
-def _score(view: View, policy: Policy, fades: dict[Hypothesis, float]) -> float:
-    odds = [_log_odds(view, hypothesis, policy, fades[hypothesis]) for hypothesis in HYPOTHESES]
-    return _log_sum(odds)
+def _score(
+    view: View, policy: Policy, fades: dict[Hypothesis, float], known: dict[tuple[object, ...], float]
+) -> float:
+    """The score of one view. ``known``: what was worked out for other views of the same evidence; most say the same."""
+    score = known.get(view.values)
+    if score is None:
+        odds = []
+        for hypothesis, own in _OWN.items():
+            said = (hypothesis, view.values[own])
+            one = known.get(said)
+            if one is None:
+                one = known[said] = _log_odds(view, hypothesis, policy, fades[hypothesis])
+            odds.append(one)
+        score = known[view.values] = _log_sum(odds)
+    return score
 
 
 def _log_sum(odds: list[float]) -> float:

@@ -33,6 +33,8 @@ class Breadth:
 
     def without(self, gone: frozenset[int]) -> tuple[float, ...]:
         """The features of many parties, in the order of ``FEATURES``."""
+        if not self.hosts:
+            return (*self.own, 0.0)
         hosts = 0.0
         for known, by_member in self.hosts:
             hosts += persons(known, [bits for member, bits in by_member if member not in gone]) > 0

@@ -22,6 +22,29 @@ MAX_PLACES = 12
 NOTHING = (1.0, 1.0, *(0.0,) * 12, 1.0, *(0.0,) * 5)
 
 
+class Stop:
+    """An address in company, and what was counted on it without some members."""
+
+    __slots__ = ("heard", "place", "rare", "rows", "tenancy")
+
+    def __init__(self, place: PlaceFacts, tenancy: Tenancy, rare: float) -> None:
+        self.place, self.tenancy, self.rare = place, tenancy, rare
+        heard = [share.member for share in tenancy.shares]
+        heard += [member for member, _ in place.everyone]
+        heard += [member for member, _ in place.declarers]
+        if place.crowded:
+            heard += [member for member, _ in place.by_member]
+        self.heard = frozenset(heard)
+        self.rows: dict[frozenset[int], list[float]] = {}
+
+    def row(self, gone: frozenset[int], home: int) -> list[float]:
+        gone &= self.heard
+        row = self.rows.get(gone)
+        if row is None:
+            row = self.rows[gone] = _row(self.place, self.tenancy, gone, home, self.rare)
+        return row
+
+
 @dataclass(frozen=True, slots=True)
 class Company:
     """The addresses that matter, ready to be counted without some members."""
@@ -29,9 +52,10 @@ class Company:
     subject: Subject
     hours: int
     alone: int
-    stops: tuple[tuple[PlaceFacts, Tenancy, float], ...]
+    stops: tuple[Stop, ...]
     travels: Travels
-    members: frozenset[int]
+    members: frozenset[int]  # whose people are there
+    heard: frozenset[int]  # and those who declared it or are counted in its crowd: all on whom the features depend
     last_hour: int
     hub_subjects: int
     infrastructure: int
@@ -58,7 +82,7 @@ def company_of(
         # A store's numbers come last: two stores of the same sightings should look at the same addresses.
         addresses.sort(key=lambda at: (-there[at], -last_there[at], facts[at].subjects, at))
         del addresses[MAX_PLACES:]
-    stops: list[tuple[PlaceFacts, Tenancy, float]] = []
+    stops: list[Stop] = []
     members: set[int] = set()
     hours = alone = last = infrastructure = 0
     for address in addresses:
@@ -75,15 +99,16 @@ def company_of(
                 alone += tenancy.hours
             continue
         last = max(last, tenancy.last)
-        stops.append((place, tenancy, _rarity(tenancy.devices, population)))
+        stops.append(Stop(place, tenancy, _rarity(tenancy.devices, population)))
         members.update(share.member for share in tenancy.shares)
         members.update(member for member, _ in place.everyone)
     if not stops:
-        return Company(subject, hours, alone, (), NOBODY, frozenset(), 0, 0, infrastructure)
-    hub = max((place.subjects for place, _, _ in stops if _is_hub(place)), default=0)
-    met = [(place, tenancy) for place, tenancy, _ in stops]
+        return Company(subject, hours, alone, (), NOBODY, frozenset(), frozenset(), 0, 0, infrastructure)
+    hub = max((stop.place.subjects for stop in stops if _is_hub(stop.place)), default=0)
+    met = [(stop.place, stop.tenancy) for stop in stops]
+    heard = frozenset().union(*[stop.heard for stop in stops])
     travels = travels_of(met, subject.holder, subject.member, unusual_span(population))
-    return Company(subject, hours, alone, tuple(stops), travels, frozenset(members), last, hub, infrastructure)
+    return Company(subject, hours, alone, tuple(stops), travels, frozenset(members), heard, last, hub, infrastructure)
 
 
 def _is_hub(place: PlaceFacts) -> bool:
@@ -105,14 +130,14 @@ def _pooled(company: Company, gone: frozenset[int]) -> tuple[float, ...]:
     alone = company.alone
     group = _group(company.travels, gone)
     home = company.subject.member
-    for place, tenancy, rare in company.stops:
-        row = _row(place, tenancy, gone, home, rare)
+    for stop in company.stops:
+        row = stop.row(gone, home)
         people, crowd = row[0], row[1]
         if people < 2 and (crowd < 2 or crowd > HUB_PERSONS or not group.shadows):
             if crowd <= HUB_PERSONS:
-                alone += tenancy.hours
+                alone += stop.tenancy.hours
             continue
-        attention = tenancy.hours * math.exp(min(max(row[2], -1.0), 3.0)) / max(crowd, 4.0) ** 0.7
+        attention = stop.tenancy.hours * math.exp(min(max(row[2], -1.0), 3.0)) / max(crowd, 4.0) ** 0.7
         total += attention
         rows.append((attention, row))
     if not rows:

@@ -21,12 +21,12 @@ from blake3 import blake3
 
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import Manner
-from daxa_registry.decision.breadth import breadth_of
-from daxa_registry.decision.company import company_of
+from daxa_registry.decision.breadth import Breadth, breadth_of
+from daxa_registry.decision.company import Company, company_of
 from daxa_registry.decision.features import EVIDENCE_VERSION, FEATURES
 from daxa_registry.decision.graph import Neighbourhood, Population
 from daxa_registry.decision.places import PlaceFacts
-from daxa_registry.decision.refusals import refusals_of
+from daxa_registry.decision.refusals import Refusals, refusals_of
 
 DIGEST_CONTEXT = "daxa 2026-06 evidence v1"
 MAX_FOREIGN = 8
@@ -115,16 +115,34 @@ def evidence_of(
     refusals = refusals_of(neighbourhood, used, facts, population)
     company = company_of(used, subject, facts, population)
     foreign = sorted((company.members | breadth.members | refusals.members) - {subject.member})[:MAX_FOREIGN]
+    parts = (_Part(company, company.heard), _Part(breadth, breadth.members), _Part(refusals, refusals.members))
     views = []
     for size in range(min(len(foreign), 2) + 1):
         for without in combinations(foreign, size):
             gone = frozenset(without)
-            values = (*company.without(gone), *breadth.without(gone), *refusals.without(gone))
-            views.append(View(without, tuple([round(value, 6) for value in values])))
+            views.append(View(without, parts[0].without(gone) + parts[1].without(gone) + parts[2].without(gone)))
     last_used = max((presence.last for presence in used), default=0)
     return Evidence(
         company.hub_subjects, company.infrastructure, company.last_hour, last_used, refusals.last_hour, tuple(views)
     )
+
+
+class _Part:
+    """The features of one hypothesis, worked out and rounded once for all views that leave out the same of its members."""
+
+    __slots__ = ("_known", "_members", "_source")
+
+    def __init__(self, source: Company | Breadth | Refusals, members: frozenset[int]) -> None:
+        """``members``: all on whom the features can depend."""
+        self._source, self._members = source, members
+        self._known: dict[frozenset[int], tuple[float, ...]] = {}
+
+    def without(self, gone: frozenset[int]) -> tuple[float, ...]:
+        gone &= self._members
+        values = self._known.get(gone)
+        if values is None:
+            values = self._known[gone] = tuple([round(value, 6) for value in self._source.without(gone)])
+        return values
 
 
 def rarity(device: int, population: Population) -> float:

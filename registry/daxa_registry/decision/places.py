@@ -328,11 +328,16 @@ def _refused(refusals: list[Presence], use: Mapping[int, float], declared_keys: 
 
 def persons(known: int, bits: tuple[int, ...] | list[int]) -> int:
     """How many people at least: ``bits`` has one set of persons per member."""
+    if len(bits) == 1:
+        return bits[0].bit_count()
+    if not known:
+        return max([members.bit_count() for members in bits], default=0)
     union = most = 0
     for members in bits:
         union |= members
         count = members.bit_count()
-        most = max(most, count)
+        if count > most:
+            most = count
     return max((union & known).bit_count(), most)
 
 

@@ -52,6 +52,8 @@ class Refusals:
 
     def without(self, gone: frozenset[int]) -> tuple[float, ...]:
         """The features of a leak, in the order of ``FEATURES``."""
+        if not self.attempts:
+            return NOTHING
         breadth = 0
         prober = 0.0
         networks: set[int] = set()

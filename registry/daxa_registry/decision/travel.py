@@ -51,28 +51,37 @@ class Travels:
 
 
 NOBODY = Travels((), 0)
+NO_COUNTS = (0.0,) * 6
 
 
 class _Met:
+    """A person met, by what was seen of it on one address; ``again`` adds another."""
+
     __slots__ = ("addresses", "alike", "anywhere", "mine", "span")
 
-    def __init__(self) -> None:
-        self.addresses = 0
-        self.alike = 0
-        self.mine = 0
-        self.anywhere = 0
-        self.span: Span | None = None
+    def __init__(self, entry: Entry, alike: bool, hours: int) -> None:
+        self.addresses = 1
+        self.alike = int(alike)
+        self.mine = hours
+        self.anywhere = entry.anywhere
+        self.span = entry.span
+
+    def again(self, entry: Entry, alike: bool, hours: int) -> None:
+        self.addresses += 1
+        self.alike += alike
+        self.mine += hours
+        self.anywhere = max(self.anywhere, entry.anywhere)
+        self.span = join(self.span, entry.span.first, entry.span.hours)
 
 
 class _Member:
     """One member's people, and the key's own hours on the addresses where that member has people."""
 
-    __slots__ = ("met", "mine", "total")
+    __slots__ = ("met", "mine")
 
     def __init__(self) -> None:
         self.met: dict[int | tuple[int, bytes], _Met] = {}
-        self.mine: Span | None = None
-        self.total = 0
+        self.mine: list[Tenancy] = []
 
 
 def travels_of(
@@ -84,26 +93,21 @@ def travels_of(
     """
     members: dict[int, _Member] = {}
     for place, tenancy in stops:
-        here: set[int] = set()
+        person, devices, hours = tenancy.person, tenancy.devices, tenancy.hours
         for entry in _roster(place, tenancy):
-            if entry.person == tenancy.person:
+            if entry.person == person:
                 continue
-            alike = not entry.devices.isdisjoint(tenancy.devices)
             group = members.get(entry.member)
             if group is None:
                 group = members[entry.member] = _Member()
-            if entry.member not in here:
-                here.add(entry.member)
-                group.mine = join(group.mine, tenancy.first, tenancy.bits)
-                group.total += tenancy.hours
+            if not group.mine or group.mine[-1] is not tenancy:
+                group.mine.append(tenancy)
+            alike = not entry.devices.isdisjoint(devices)
             found = group.met.get(entry.identity)
             if found is None:
-                found = group.met[entry.identity] = _Met()
-            found.addresses += 1
-            found.alike += alike
-            found.mine += tenancy.hours
-            found.anywhere = max(found.anywhere, entry.anywhere)
-            found.span = join(found.span, entry.span.first, entry.span.hours)
+                group.met[entry.identity] = _Met(entry, alike, hours)
+            else:
+                found.again(entry, alike, hours)
     if not members:
         return NOBODY
     numbers: dict[int | tuple[int, bytes], int] = {}
@@ -111,14 +115,21 @@ def travels_of(
     travels = []
     for member in sorted(members):
         group = members[member]
-        people: list[tuple[int, bool, _Met]] = []
+        stays = away = 0.0
+        again: list[tuple[int, bool, _Met]] = []
         for identity, one in group.met.items():
-            number = numbers.setdefault(identity, len(numbers))
-            named = isinstance(identity, int)
-            if named:
-                known |= 1 << number
-            people.append((1 << number, member == home or (named and holder is not None), one))
-        travels.append(_travel(member, people, group.mine, group.total, unusual))
+            stays += one.mine
+            away += one.mine * max(1.0 - one.span.hours.bit_count() / max(one.anywhere, 1), 0.0)
+            if one.addresses >= 2:
+                number = numbers.setdefault(identity, len(numbers))
+                named = isinstance(identity, int)
+                if named:
+                    known |= 1 << number
+                again.append((1 << number, member == home or (named and holder is not None), one))
+        if again:
+            travels.append(_travel(member, stays, away, again, group.mine, unusual))
+        else:
+            travels.append(Travel(member, stays, away, 0, 0, 0, 0.0, NO_COUNTS, 0.0, 0.0))
     return Travels(tuple(travels), known)
 
 
@@ -131,17 +142,19 @@ def _roster(place: PlaceFacts, tenancy: Tenancy) -> Sequence[Entry]:
 
 
 def _travel(
-    member: int, group: list[tuple[int, bool, _Met]], mine: Span | None, total: int, unusual: Span | None
+    member: int,
+    hours: float,
+    away: float,
+    group: list[tuple[int, bool, _Met]],
+    tenancies: list[Tenancy],
+    unusual: Span | None,
 ) -> Travel:
-    hours = away = 0.0
+    """One member's people of whom some were met again: ``group``, each with its bit and whether it surely is somebody else."""
     again = shadows = partners = 0
+    total = sum(tenancy.hours for tenancy in tenancies)
     found: list[tuple[int, bool, _Met]] = []
     for bit, sure, one in group:
-        here = one.span.hours.bit_count() if one.span is not None else 0
-        hours += one.mine
-        away += one.mine * max(1.0 - here / max(one.anywhere, 1), 0.0)
-        if one.addresses >= 2:
-            again |= bit
+        again |= bit
         often = one.addresses >= SHADOW_ADDRESSES or one.alike >= 2
         if often and one.mine >= SHADOW_SHARE * total:
             shadows |= bit
@@ -150,11 +163,12 @@ def _travel(
     unsure = sum(not sure for _, sure, _ in found)
     weight = log_hours = log_hours2 = 0.0
     sums = [0.0] * 6
+    mine: Span | None = None
+    for tenancy in tenancies if found else ():
+        mine = join(mine, tenancy.first, tenancy.bits)
     for bit, sure, one in found[:MAX_MET]:
         w = 1.0 if sure else (unsure - 1) / unsure
-        if mine is None or one.span is None:
-            continue
-        counts = meet(mine, one.span, unusual)
+        counts = meet(mine, one.span, unusual) if mine is not None else None
         if counts is None:
             continue
         c0, q0, c24, q24 = counts[:4]
