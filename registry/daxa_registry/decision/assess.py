@@ -13,6 +13,7 @@ The terms of an assessment add up to its score.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 
 from daxa_core.model import Level
@@ -20,6 +21,7 @@ from daxa_registry.decision.bound import bounded
 from daxa_registry.decision.evidence import Evidence, View
 from daxa_registry.decision.features import FEATURES, INDEX, Hypothesis
 from daxa_registry.decision.policy import Policy, Weights
+from daxa_registry.decision.policy import _between as between
 
 HYPOTHESES = tuple(Hypothesis)
 SILENT = -9.0
@@ -27,12 +29,6 @@ JUST_BELOW = 0.01
 _PEOPLE, _LOCKSTEP, _PARTNERS = INDEX["people"], INDEX["lockstep"], INDEX["partners"]
 _SAME, _DECLARED, _NETWORKS = INDEX["same_stack"], INDEX["declared"], INDEX["networks"]
 _ATTEMPTS = INDEX["breadth"]
-# Where each hypothesis has its features: they stand together.
-_OWN = {
-    hypothesis: slice(places[0], places[-1] + 1)
-    for hypothesis in HYPOTHESES
-    for places in [[i for i, feature in enumerate(FEATURES) if feature.hypothesis is hypothesis]]
-}
 _COUNTED = frozenset(
     INDEX[name]
     for name in ("people", "crowd", "partners", "declared", "stacks", "networks", "hosts", "breadth", "wrong_doors")
@@ -65,20 +61,18 @@ class Assessment:
 def assess(evidence: Evidence, policy: Policy, now: int) -> Assessment:
     """The score, level and terms at ``now`` (seconds since the epoch). A function of its arguments alone."""
     hour = now // 3_600
-    fades = {
-        Hypothesis.OPERATOR: _fade(evidence.operator_hour, hour, policy.weights[Hypothesis.OPERATOR]),
-        Hypothesis.PARTIES: _fade(evidence.parties_hour, hour, policy.weights[Hypothesis.PARTIES]),
-        Hypothesis.LEAK: _fade(evidence.leak_hour, hour, policy.weights[Hypothesis.LEAK]),
-    }
+    judges = _judges(policy)
+    seen = (evidence.operator_hour, evidence.parties_hour, evidence.leak_hour)
+    fades = [_fade(last, hour, judge.weights) for last, judge in zip(seen, judges, strict=True)]
+    heard = _Heard(judges, fades)
     views = evidence.views
     if len(views) == 1:
         decisive = views[0]
     else:
-        known: dict[tuple[object, ...], float] = {}
-        scores = {view.without: _score(view, policy, fades, known) for view in views}
+        scores = {view.without: heard.score(view.values) for view in views}
         chosen = bounded(scores)
         decisive = next(view for view in views if view.without == chosen)
-    return _explain(decisive, evidence, policy, fades)
+    return _explain(decisive, evidence, policy, heard, seen)
 
 
 def _fade(last: int, hour: int, weights: Weights) -> float:
@@ -86,21 +80,104 @@ def _fade(last: int, hour: int, weights: Weights) -> float:
     return 1.0 if age <= 0 else math.exp2(-age / weights.half_life_hours)
 
 
-def _log_odds(view: View, hypothesis: Hypothesis, policy: Policy, fade: float) -> float:
-    values = view.values
-    if _silent(values, hypothesis):
-        return SILENT
-    weights = policy.weights[hypothesis]
-    total = 0.0
-    for curve in weights.curves:
-        total += curve(values[curve.feature])
-    for surface in weights.surfaces:
-        first, second = surface.features
-        total += surface(values[first], values[second])
-    score = weights.prior + (total * fade if total > 0 else total)
-    if hypothesis is Hypothesis.OPERATOR and score >= policy.levels.warn and _address_only(values):
-        return policy.levels.warn - JUST_BELOW
-    return score
+class _Judge:
+    """One hypothesis of one policy, made ready: pairs that share a feature and its knots look the place up once."""
+
+    __slots__ = ("_axes", "_curves", "_pairs", "cap", "codes", "hypothesis", "own", "weights")
+
+    def __init__(self, hypothesis: Hypothesis, policy: Policy) -> None:
+        self.hypothesis = hypothesis
+        self.weights = weights = policy.weights[hypothesis]
+        self.cap = policy.levels.warn if hypothesis is Hypothesis.OPERATOR else math.inf
+        places = [i for i, feature in enumerate(FEATURES) if feature.hypothesis is hypothesis]
+        self.own = slice(places[0], places[-1] + 1)  # they stand together
+        self._curves = [(curve.feature, curve.knots, curve.values) for curve in weights.curves]
+        self.codes = [(curve.code, curve.feature) for curve in weights.curves]
+        self.codes += [(surface.code, surface.features[0]) for surface in weights.surfaces]
+        axes: dict[tuple[int, tuple[float, ...]], int] = {}
+        self._pairs = []
+        for surface in weights.surfaces:
+            first, second = surface.features
+            row = axes.setdefault((first, surface.rows), len(axes))
+            column = axes.setdefault((second, surface.columns), len(axes))
+            self._pairs.append((row, column, surface.values))
+        self._axes = list(axes)
+
+    def terms(self, values: tuple[float, ...]) -> list[float]:
+        """What each term says, curves before pairs: as they say when called, without the calls."""
+        out = []
+        for feature, knots, heights in self._curves:
+            x = values[feature]
+            i = bisect_right(knots, x)
+            if i == 0:
+                out.append(heights[0])
+            elif i == len(knots):
+                out.append(heights[-1])
+            else:
+                low, height = knots[i - 1], heights[i - 1]
+                out.append(height + (heights[i] - height) * (x - low) / (knots[i] - low))
+        at = [between(knots, values[feature]) for feature, knots in self._axes]
+        for row, column, table in self._pairs:
+            i, t = at[row]
+            j, u = at[column]
+            upper, lower = table[i], table[i + 1]
+            above = upper[j] + (upper[j + 1] - upper[j]) * u
+            out.append(above + (lower[j] + (lower[j + 1] - lower[j]) * u - above) * t)
+        return out
+
+    def log_odds(self, values: tuple[float, ...], terms: list[float], fade: float) -> float:
+        total = 0.0
+        for term in terms:  # one after the other, as the terms of an assessment add up
+            total += term
+        score = self.weights.prior + (total * fade if total > 0 else total)
+        return self.cap - JUST_BELOW if score >= self.cap and _address_only(values) else score
+
+
+_READY: dict[int, tuple[Policy, tuple[_Judge, ...]]] = {}
+READY_KEPT = 16
+
+
+def _judges(policy: Policy) -> tuple[_Judge, ...]:
+    """By the object, which is kept: to compare policies would cost more than to decide."""
+    known = _READY.get(id(policy))
+    if known is None:
+        if len(_READY) >= READY_KEPT:
+            _READY.clear()
+        known = _READY[id(policy)] = (policy, tuple(_Judge(hypothesis, policy) for hypothesis in HYPOTHESES))
+    return known[1]
+
+
+class _Heard:
+    """What the hypotheses say of the views of one evidence: most views say the same of most hypotheses."""
+
+    __slots__ = ("_judges", "_known", "_scores", "fades")
+
+    def __init__(self, judges: tuple[_Judge, ...], fades: list[float]) -> None:
+        self._judges, self.fades = judges, fades
+        self._known: list[dict[tuple[float, ...], tuple[float, list[float]]]] = [{} for _ in judges]
+        self._scores: dict[tuple[float, ...], float] = {}
+
+    def score(self, values: tuple[float, ...]) -> float:
+        score = self._scores.get(values)
+        if score is None:
+            score = self._scores[values] = _log_sum([odds for odds, _ in self.said(values)])
+        return score
+
+    def said(self, values: tuple[float, ...]) -> list[tuple[float, list[float]]]:
+        """The log-odds of each hypothesis, and its terms; none where it is silent."""
+        out = []
+        for judge, fade, known in zip(self._judges, self.fades, self._known, strict=True):
+            own = values[judge.own]
+            said = known.get(own)
+            if said is None:
+                if _silent(values, judge.hypothesis):
+                    said = SILENT, []
+                else:
+                    terms = judge.terms(values)
+                    said = judge.log_odds(values, terms, fade), terms
+                known[own] = said
+            out.append(said)
+        return out
 
 
 def _silent(values: tuple[float, ...], hypothesis: Hypothesis) -> bool:
@@ -116,53 +193,37 @@ def _address_only(values: tuple[float, ...]) -> bool:
     return values[_SAME] <= 0 and values[_PARTNERS] <= 0 and values[_DECLARED] <= 0 and values[_LOCKSTEP] <= 0
 
 
-def _score(
-    view: View, policy: Policy, fades: dict[Hypothesis, float], known: dict[tuple[object, ...], float]
-) -> float:
-    """The score of one view. ``known``: what was worked out for other views of the same evidence; most say the same."""
-    score = known.get(view.values)
-    if score is None:
-        odds = []
-        for hypothesis, own in _OWN.items():
-            said = (hypothesis, view.values[own])
-            one = known.get(said)
-            if one is None:
-                one = known[said] = _log_odds(view, hypothesis, policy, fades[hypothesis])
-            odds.append(one)
-        score = known[view.values] = _log_sum(odds)
-    return score
-
-
 def _log_sum(odds: list[float]) -> float:
     top = max(odds)
     return top + math.log(sum(math.exp(value - top) for value in odds))
 
 
-def _explain(view: View, evidence: Evidence, policy: Policy, fades: dict[Hypothesis, float]) -> Assessment:
-    odds = [_log_odds(view, hypothesis, policy, fades[hypothesis]) for hypothesis in HYPOTHESES]
+def _explain(view: View, evidence: Evidence, policy: Policy, heard: _Heard, seen: tuple[int, int, int]) -> Assessment:
+    values = view.values
+    said = heard.said(values)
+    odds = [one for one, _ in said]
     score = _log_sum(odds)
-    leading = HYPOTHESES[odds.index(max(odds))]
+    leads = odds.index(max(odds))
+    judge, fade = _judges(policy)[leads], heard.fades[leads]
+    leading = judge.hypothesis
     terms: list[Term] = []
-    if _silent(view.values, leading):
+    if _silent(values, leading):
         terms.append(Term("NOTHING_SHARED", SILENT))
         reached = SILENT
     else:
-        weights = policy.weights[leading]
-        terms.append(Term(f"{leading.name}_PRIOR", weights.prior))
+        prior = judge.weights.prior
+        terms.append(Term(f"{leading.name}_PRIOR", prior))
         total = 0.0
-        values = view.values
-        parts = [(c.code, c(values[c.feature]), c.feature) for c in weights.curves]
-        parts += [(s.code, s(values[s.features[0]], values[s.features[1]]), s.features[0]) for s in weights.surfaces]
-        for code, contribution, feature in parts:
+        for (code, feature), contribution in zip(judge.codes, said[leads][1], strict=True):
             total += contribution
             if contribution:
                 count = round(values[feature]) if feature in _COUNTED else None
                 terms.append(Term(code, contribution, count))
-        faded = total * fades[leading] if total > 0 else total
+        faded = total * fade if total > 0 else total
         if faded != total:
             terms.append(Term("FADED", faded - total))
-        reached = weights.prior + faded
-        capped = odds[HYPOTHESES.index(leading)]
+        reached = prior + faded
+        capped = odds[leads]
         if capped != reached:
             terms.append(Term("ADDRESS_ONLY", capped - reached))
             reached = capped
@@ -172,10 +233,5 @@ def _explain(view: View, evidence: Evidence, policy: Policy, fades: dict[Hypothe
         terms.append(Term("SUPPRESSED_HUB", 0.0, max(evidence.hub_subjects, evidence.infrastructure)))
     if view.without:
         terms.append(Term("ONE_MEMBER_LEFT_OUT", 0.0, len(view.without)))
-    last = {
-        Hypothesis.OPERATOR: evidence.operator_hour,
-        Hypothesis.PARTIES: evidence.parties_hour,
-        Hypothesis.LEAK: evidence.leak_hour,
-    }[leading]
     terms.sort(key=lambda term: (-term.contribution, term.code))
-    return Assessment(score, policy.levels.of(score), leading, tuple(terms), last)
+    return Assessment(score, policy.levels.of(score), leading, tuple(terms), seen[leads])

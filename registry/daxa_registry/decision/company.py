@@ -215,14 +215,17 @@ class _Group:
 
 def _group(travels: Travels, gone: frozenset[int]) -> _Group:
     hours = away = weight = lh = lh2 = 0.0
-    again, shadows, partners = [], [], []
+    again: list[int] = []
+    shadows: list[int] = []
+    partners: list[int] = []
     sums = [0.0] * 6
     for one in travels.by_member:
         if one.member in gone:
             continue
         hours += one.hours
         away += one.away
-        again.append(one.again)
+        if one.again:
+            again.append(one.again)
         if one.shadows:
             shadows.append(one.shadows)
             partners.append(one.partners)
@@ -259,12 +262,13 @@ def _row(place: PlaceFacts, tenancy: Tenancy, gone: frozenset[int], home: int, r
     if place.crowded:
         crowd = max(crowd, place.subjects - sum(count for member, count in place.by_member if member in gone))
     hub = crowd > HUB_PERSONS
+    shares = [share for share in tenancy.shares if share.member not in gone] if gone else tenancy.shares
+    if not shares and (hub or crowd < 2):
+        return [1, crowd]
     others, alike, partners = [], [], []
     own_others = own_same = own_partners = tenancy.person
     sums: Sums | list[float] = NO_SUMS
-    for share in tenancy.shares:
-        if share.member in gone:
-            continue
+    for share in shares:
         company = share.same | share.partners if hub else share.others
         if share.member == home:
             own_others |= company
@@ -282,14 +286,16 @@ def _row(place: PlaceFacts, tenancy: Tenancy, gone: frozenset[int], home: int, r
         return [people, crowd]
     alike.append(own_same)
     partners.append(own_partners)
-    declarers = [bits & ~tenancy.person for member, bits in place.declarers if member not in gone]
+    declarers = (
+        [bits & ~tenancy.person for member, bits in place.declarers if member not in gone] if place.declarers else ()
+    )
     weight, c0, q0, c24, q24, n0, n24, same, lh, lh2, away, before = sums
     per = max(weight, 1.0)
     c0, q0, c24, q24 = c0 / per, q0 / per, c24 / per, q24 / per
     return [
         people,
         crowd,
-        _lockstep(c0, q0, c24, q24),
+        _lockstep(c0, q0, c24, q24) if weight else 0.0,
         persons(known, partners) - 1,
         persons(known, alike) - 1,
         persons(known, declarers) if declarers else 0,

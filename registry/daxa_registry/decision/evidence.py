@@ -21,15 +21,18 @@ from blake3 import blake3
 
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import Manner
-from daxa_registry.decision.breadth import Breadth, breadth_of
-from daxa_registry.decision.company import Company, company_of
+from daxa_registry.decision.breadth import breadth_of
+from daxa_registry.decision.company import NOTHING as COMPANY_OF_NOBODY
+from daxa_registry.decision.company import company_of
 from daxa_registry.decision.features import EVIDENCE_VERSION, FEATURES
 from daxa_registry.decision.graph import Neighbourhood, Population
 from daxa_registry.decision.places import PlaceFacts
-from daxa_registry.decision.refusals import Refusals, refusals_of
+from daxa_registry.decision.refusals import NOTHING as NO_REFUSALS
+from daxa_registry.decision.refusals import refusals_of
 
 DIGEST_CONTEXT = "daxa 2026-06 evidence v1"
 MAX_FOREIGN = 8
+_ROUND = frozenset((COMPANY_OF_NOBODY, NO_REFUSALS))  # what most subjects have, and needs no rounding
 _HEAD = struct.Struct(">BIIqqqHH")
 _WIDTH = struct.Struct(f">{len(FEATURES)}d")
 
@@ -115,34 +118,31 @@ def evidence_of(
     refusals = refusals_of(neighbourhood, used, facts, population)
     company = company_of(used, subject, facts, population)
     foreign = sorted((company.members | breadth.members | refusals.members) - {subject.member})[:MAX_FOREIGN]
-    parts = (_Part(company, company.heard), _Part(breadth, breadth.members), _Part(refusals, refusals.members))
+    apart = breadth.members | refusals.members
+    companies: dict[frozenset[int], tuple[float, ...]] = {}
+    rests: dict[frozenset[int], tuple[float, ...]] = {}
     views = []
     for size in range(min(len(foreign), 2) + 1):
         for without in combinations(foreign, size):
+            # A part is worked out and rounded once for all views that leave out the same of those whom it depends on.
             gone = frozenset(without)
-            views.append(View(without, parts[0].without(gone) + parts[1].without(gone) + parts[2].without(gone)))
+            ours = gone & company.heard
+            operator = companies.get(ours)
+            if operator is None:
+                operator = companies[ours] = _rounded(company.without(ours))
+            others = gone & apart
+            rest = rests.get(others)
+            if rest is None:
+                rest = rests[others] = _rounded(breadth.without(others)) + _rounded(refusals.without(others))
+            views.append(View(without, operator + rest))
     last_used = max((presence.last for presence in used), default=0)
     return Evidence(
         company.hub_subjects, company.infrastructure, company.last_hour, last_used, refusals.last_hour, tuple(views)
     )
 
 
-class _Part:
-    """The features of one hypothesis, worked out and rounded once for all views that leave out the same of its members."""
-
-    __slots__ = ("_known", "_members", "_source")
-
-    def __init__(self, source: Company | Breadth | Refusals, members: frozenset[int]) -> None:
-        """``members``: all on whom the features can depend."""
-        self._source, self._members = source, members
-        self._known: dict[frozenset[int], tuple[float, ...]] = {}
-
-    def without(self, gone: frozenset[int]) -> tuple[float, ...]:
-        gone &= self._members
-        values = self._known.get(gone)
-        if values is None:
-            values = self._known[gone] = tuple([round(value, 6) for value in self._source.without(gone)])
-        return values
+def _rounded(values: tuple[float, ...]) -> tuple[float, ...]:
+    return values if values in _ROUND else tuple([round(value, 6) for value in values])
 
 
 def rarity(device: int, population: Population) -> float:
