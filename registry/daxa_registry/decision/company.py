@@ -54,8 +54,8 @@ class Company:
     alone: int
     stops: tuple[Stop, ...]
     travels: Travels
-    members: frozenset[int]  # whose people are there
-    heard: frozenset[int]  # and those who declared it or are counted in its crowd: all on whom the features depend
+    members: frozenset[int]  # whose people are there, or declared it
+    heard: frozenset[int]  # and those who are counted in its crowd: all on whom the features depend
     last_hour: int
     hub_subjects: int
     infrastructure: int
@@ -102,6 +102,7 @@ def company_of(
         stops.append(Stop(place, tenancy, _rarity(tenancy.devices, population)))
         members.update(share.member for share in tenancy.shares)
         members.update(member for member, _ in place.everyone)
+        members.update(member for member, bits in place.declarers if bits & ~tenancy.person)
     if not stops:
         return Company(subject, hours, alone, (), NOBODY, frozenset(), frozenset(), 0, 0, infrastructure)
     hub = max((stop.place.subjects for stop in stops if _is_hub(stop.place)), default=0)
