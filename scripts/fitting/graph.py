@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from daxa_core.model import SECONDS_PER_HOUR, Manner
-from daxa_registry.decision.graph import Commonness, Neighbourhood, Place, Population, Presence, Subject
+from daxa_registry.decision.graph import Neighbourhood, Place, Population, Presence, Subject
 from daxa_registry.decision.places import PlaceFacts, facts_of
 from daxa_registry.decision.rhythm import unusual_hours
 from simulation import Simulation
@@ -159,7 +159,6 @@ class Graph:
         self.of_subject: dict[int, list[Presence]] = {}
         self.of_key: dict[int, list[Presence]] = {}
         self.of_address: dict[int, list[Presence]] = {}
-        by_device: dict[int, tuple[set[int], set[int], set[int]]] = {}
         self.newest = 0
         active: dict[int, int] = {}
         for (member, key, address, device, manner), (first, hours, count) in edges.items():
@@ -169,22 +168,13 @@ class Graph:
             self.of_subject.setdefault(subject.id, []).append(presence)
             self.of_key.setdefault(key, []).append(presence)
             self.of_address.setdefault(address, []).append(presence)
-            if device:
-                used, where, refused = by_device.setdefault(device, (set(), set(), set()))
-                if manner is Manner.USED:
-                    used.add(subject.id)
-                    where.add(address)
-                elif manner is Manner.REJECTED:
-                    refused.add(subject.id)
-        at_home = {p.subject.id for ps in self.of_subject.values() for p in ps if p.manner is not Manner.REJECTED}
-        common = {d: Commonness(len(used), len(where), len(refused)) for d, (used, where, refused) in by_device.items()}
         for (_, _, _, _, manner), (first, hours, _) in edges.items():
             while manner is Manner.USED and hours:
                 low_bit = hours & -hours
                 hour = first + low_bit.bit_length() - 1
                 active[hour] = active.get(hour, 0) + 1
                 hours ^= low_bit
-        self.population = Population(len(at_home), common, *unusual_hours(active))
+        self.population = Population(*unusual_hours(active))
         self.tenants: dict[int, dict[int, int]] = {}
         for address, presences in self.of_address.items():
             self.tenants[address] = {p.subject.id: p.subject.member for p in presences}

@@ -21,7 +21,6 @@ OPERATOR: dict[str, tuple[float, ...]] = {
     "unevenness": (0, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2),
     "same_stack": (0, 0.1, 0.25, 0.5, 0.75, 0.95, 1),
     "stack_people": (0, 1, 2, 3, 5, 8, 15, 30, 60),
-    "stack_rarity": (0, 2, 3, 4, 5, 6, 7, 8, 9.5),
     "elsewhere": (0, 0.03, 0.08, 0.15, 0.3, 0.5, 0.75, 1),
     "declared": (0, 1, 2, 3, 5, 8, 15, 30),
     "alone": (0, 0.02, 0.1, 0.25, 0.5, 0.75, 1),
@@ -44,7 +43,6 @@ PARTIES: dict[str, tuple[float, ...]] = {
 }
 LEAK: dict[str, tuple[float, ...]] = {
     "breadth": (1, 2, 3, 5, 8, 15, 30, 60),
-    "prober_stack": (0, 0.5, 1, 2, 3, 5),
     "foreign_networks": (1, 2, 3, 4, 6),
     "wrong_doors": (0, 1, 2, 3, 4),
     "accepted": (0, 1),
@@ -82,8 +80,6 @@ PAIRS: dict[Hypothesis, tuple[Pair, ...]] = {
         ("crowd", "people", _CROWD, (2, 3, 5, 8, 15, 30)),
         ("crowd", "shadows", _CROWD, (0, 1, 2, 4, 10, 20)),
         ("crowd", "before", _CROWD, (0, 0.3, 0.7, 1)),
-        ("stack_rarity", "stack_people", (1, 3, 5, 7, 9), (0, 1, 2, 4, 8, 20)),
-        ("stack_rarity", "elsewhere", (1, 3, 5, 7, 9), _ELSEWHERE),
         ("concord", "unevenness", _CONCORD, _EVEN),
         ("regularity", "share", (0.5, 2, 6, 14, 22), (0.1, 0.4, 0.7, 1)),
         ("elsewhere", "alone", _ELSEWHERE, (0, 0.1, 0.4)),
@@ -101,8 +97,6 @@ PAIRS: dict[Hypothesis, tuple[Pair, ...]] = {
     ),
     Hypothesis.LEAK: (
         ("breadth", "wrong_doors", (1, 2, 4, 10, 30), (0, 1, 2, 4)),
-        ("breadth", "prober_stack", (1, 2, 4, 10, 30), (0, 0.5, 1, 2, 4)),
-        ("wrong_doors", "prober_stack", (0, 1, 2, 4), (0, 0.5, 1, 2, 4)),
         ("breadth", "foreign_networks", (1, 2, 4, 10, 30), (1, 2, 4)),
     ),
 }

@@ -18,7 +18,7 @@ from daxa_registry.decision.roles import Part, Role, roles_of
 
 SHARED, DAYS = 500, 24
 HOURS = sum(1 << h for h in range(200) if h * 7 % 5 < 2)
-EVERYBODY = Population(10_000, {})
+EVERYBODY = Population()
 OPERATOR, PARTIES, LEAK = Hypothesis.OPERATOR, Hypothesis.PARTIES, Hypothesis.LEAK
 
 

@@ -19,16 +19,16 @@ from daxa_registry.decision.travel import NOBODY, Travels, travels_of
 
 SMOOTH = 3.0
 MAX_PLACES = 12
-NOTHING = (1.0, 1.0, *(0.0,) * 12, 1.0, *(0.0,) * 5)
+NOTHING = (1.0, 1.0, *(0.0,) * 11, 1.0, *(0.0,) * 5)
 
 
 class Stop:
     """An address in company, and what was counted on it without some members."""
 
-    __slots__ = ("heard", "place", "rare", "rows", "tenancy")
+    __slots__ = ("heard", "place", "rows", "tenancy")
 
-    def __init__(self, place: PlaceFacts, tenancy: Tenancy, rare: float) -> None:
-        self.place, self.tenancy, self.rare = place, tenancy, rare
+    def __init__(self, place: PlaceFacts, tenancy: Tenancy) -> None:
+        self.place, self.tenancy = place, tenancy
         heard = [share.member for share in tenancy.shares]
         heard += [member for member, _ in place.everyone]
         heard += [member for member, _ in place.declarers]
@@ -41,7 +41,7 @@ class Stop:
         gone &= self.heard
         row = self.rows.get(gone)
         if row is None:
-            row = self.rows[gone] = _row(self.place, self.tenancy, gone, home, self.rare)
+            row = self.rows[gone] = _row(self.place, self.tenancy, gone, home)
         return row
 
 
@@ -54,8 +54,8 @@ class Company:
     alone: int
     stops: tuple[Stop, ...]
     travels: Travels
-    members: frozenset[int]  # whose people are there, or declared it
-    heard: frozenset[int]  # and those who are counted in its crowd: all on whom the features depend
+    members: frozenset[int]  # whose people are there, are counted in its crowd, or declared it
+    heard: frozenset[int]  # all on whom the features depend
     last_hour: int
     hub_subjects: int
     infrastructure: int
@@ -99,10 +99,12 @@ def company_of(
                 alone += tenancy.hours
             continue
         last = max(last, tenancy.last)
-        stops.append(Stop(place, tenancy, _rarity(tenancy.devices, population)))
+        stops.append(Stop(place, tenancy))
         members.update(share.member for share in tenancy.shares)
         members.update(member for member, _ in place.everyone)
         members.update(member for member, bits in place.declarers if bits & ~tenancy.person)
+        if place.crowded:
+            members.update(member for member, _ in place.by_member)
     if not stops:
         return Company(subject, hours, alone, (), NOBODY, frozenset(), frozenset(), 0, 0, infrastructure)
     hub = max((stop.place.subjects for stop in stops if _is_hub(stop.place)), default=0)
@@ -114,15 +116,6 @@ def company_of(
 
 def _is_hub(place: PlaceFacts) -> bool:
     return place.crowded or persons(place.known, [bits for _, bits in place.everyone]) > HUB_PERSONS
-
-
-def _rarity(devices: frozenset[int], population: Population) -> float:
-    best = 0.0
-    for device in devices:
-        common = population.devices.get(device) if device else None
-        if common is not None:
-            best = max(best, math.log((population.subjects + 1.0) / (common.subjects + 1.0)))
-    return best
 
 
 def _pooled(company: Company, gone: frozenset[int]) -> tuple[float, ...]:
@@ -150,9 +143,9 @@ def _pooled(company: Company, gone: frozenset[int]) -> tuple[float, ...]:
         for attention, row in rows:
             portion = attention / total
             sums = [a + portion * b for a, b in zip(sums, row, strict=True)]
-    people, crowd, _, partners, alike, declared, rare, hours, days = sums[:9]
-    weight, c0, q0, c24, q24, n0, n24, same, lh, lh2, away, before = sums[9:]
-    focal = sum(row[7] for attention, row in rows if attention >= 0.25 * total / len(rows))
+    people, crowd, _, partners, alike, declared, hours, days = sums[:8]
+    weight, c0, q0, c24, q24, n0, n24, same, lh, lh2, away, before = sums[8:]
+    focal = sum(row[6] for attention, row in rows if attention >= 0.25 * total / len(rows))
     mine = max(company.hours, 1)
     lockstep = _lockstep(c0, q0, c24, q24)
     nearness = math.log((n0 + SMOOTH) / (n24 + SMOOTH))
@@ -178,7 +171,6 @@ def _pooled(company: Company, gone: frozenset[int]) -> tuple[float, ...]:
         uneven,
         same / weight if weight else 0.0,
         alike,
-        rare,
         elsewhere,
         declared,
         alone / mine,
@@ -252,8 +244,8 @@ def _group(travels: Travels, gone: frozenset[int]) -> _Group:
     )
 
 
-def _row(place: PlaceFacts, tenancy: Tenancy, gone: frozenset[int], home: int, rare: float) -> list[float]:
-    """One address: people, crowd, lockstep, partners, people with the stack, declarers, rarity, hours, days; then the sums,
+def _row(place: PlaceFacts, tenancy: Tenancy, gone: frozenset[int], home: int) -> list[float]:
+    """One address: people, crowd, lockstep, partners, people with the stack, declarers, hours, days; then the sums,
     those of pairs per party. In a hub only kin counts."""
     known = place.known
     everyone = place.everyone
@@ -300,7 +292,6 @@ def _row(place: PlaceFacts, tenancy: Tenancy, gone: frozenset[int], home: int, r
         persons(known, partners) - 1,
         persons(known, alike) - 1,
         persons(known, declarers) if declarers else 0,
-        rare if same else 0.0,
         tenancy.hours,
         (tenancy.last - tenancy.first + 1) / 24.0,
         *(weight, c0, q0, c24, q24, n0 / per, n24 / per, same, lh, lh2, away, before),

@@ -11,7 +11,6 @@ True
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -115,7 +114,7 @@ def evidence_of(
     subject = neighbourhood.subject
     used = [presence for presence in neighbourhood.own if presence.manner is Manner.USED]
     breadth = breadth_of(used, subject.id, facts)
-    refusals = refusals_of(neighbourhood, used, facts, population)
+    refusals = refusals_of(neighbourhood, used, facts)
     company = company_of(used, subject, facts, population)
     foreign = sorted((company.members | breadth.members | refusals.members) - {subject.member})[:MAX_FOREIGN]
     apart = breadth.members | refusals.members
@@ -143,13 +142,3 @@ def evidence_of(
 
 def _rounded(values: tuple[float, ...]) -> tuple[float, ...]:
     return values if values in _ROUND else tuple([round(value, 6) for value in values])
-
-
-def rarity(device: int, population: Population) -> float:
-    """Nats: how rare a client stack is among keys; 0 for an unknown one."""
-    if not device:
-        return 0.0
-    common = population.devices.get(device)
-    if common is None:
-        return 0.0
-    return max(math.log((population.subjects + 1.0) / (common.subjects + 1.0)), 0.0)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
-EVIDENCE_VERSION = 1
+EVIDENCE_VERSION = 2
 
 
 class Hypothesis(Enum):
@@ -64,7 +64,6 @@ FEATURES: tuple[Feature, ...] = (
     Feature("unevenness", _OP, _DOWN, "spread (standard deviation of the logarithm) of the co-tenants' hours there"),
     Feature("same_stack", _OP, _UP, "share of the co-tenants who use this key's client stack"),
     Feature("stack_people", _OP, _FREE, "persons who do"),
-    Feature("stack_rarity", _OP, _UP, "nats: how rare the shared client stack is among all keys; 0 if none is shared"),
     Feature(
         "elsewhere", _OP, _DOWN, "share of the co-tenants' hours that they spend on addresses that this key is never on"
     ),
@@ -92,7 +91,6 @@ FEATURES: tuple[Feature, ...] = (
         _UP,
         "keys refused at the prober's address with its client stack within two days, this one included",
     ),
-    Feature("prober_stack", _LK, _UP, "keys refused with the prober's client stack anywhere, per key that uses it"),
     Feature("foreign_networks", _LK, _UP, "networks from which strangers failed with this key"),
     Feature("wrong_doors", _LK, _UP, "other exchanges where strangers presented this key"),
     Feature("accepted", _LK, _UP, "1 if the key was accepted from a prober's address afterwards"),

@@ -80,28 +80,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Commonness:
-    """How common a device is: distinct subjects that used it, anywhere, and distinct addresses they used it from.
-
-    ``rejected`` counts the distinct subjects whose authentication failed with it: a prober's client fails with many keys.
-    """
-
-    subjects: int
-    addresses: int
-    rejected: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Population:
-    """Totals against which commonness is measured. ``subjects`` counts those that were used or declared.
+    """What is known of the market as a whole.
 
     ``unusual`` are the hours in which the whole market woke or fell silent, as a bit set from the hour ``unusual_first``:
     what everybody does at once says nothing of two who do it. A store keeps how many presences were in use in each hour
     (one counter per hour) and asks ``rhythm`` when it refreshes its totals.
     """
 
-    subjects: int
-    devices: Mapping[int, Commonness]
     unusual_first: int = 0
     unusual: int = 0
 

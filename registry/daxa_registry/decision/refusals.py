@@ -8,17 +8,16 @@ from an address where many foreign keys failed is the prober's success.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from daxa_core.model import Manner
-from daxa_registry.decision.graph import Neighbourhood, Population, Presence
+from daxa_registry.decision.graph import Neighbourhood, Presence
 from daxa_registry.decision.places import HOME_SHARE, PlaceFacts, Refused
 
 TOGETHER_HOURS = 48
 PROBER_KEYS = 3
-NOTHING = (0.0, 0.0, 0.0, 0.0, 0.0)
+NOTHING = (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,6 @@ class Attempt:
     member: int
     network: int
     together: tuple[tuple[int, frozenset[int]], ...]  # member, keys that failed there so within two days
-    prober: float
     accepted: bool
 
     def breadth(self, gone: frozenset[int]) -> int:
@@ -55,7 +53,6 @@ class Refusals:
         if not self.attempts:
             return NOTHING
         breadth = 0
-        prober = 0.0
         networks: set[int] = set()
         doors: set[int] = set()
         accepted = False
@@ -67,18 +64,15 @@ class Refusals:
                 continue
             accepted |= attempt.accepted
             breadth = max(breadth, wide)
-            prober = max(prober, attempt.prober)
             networks.add(attempt.network)
             if attempt.member != self.home:
                 doors.add(attempt.member)
         if not breadth:
             return NOTHING
-        return float(breadth), prober, float(len(networks)), float(len(doors)), float(accepted)
+        return float(breadth), float(len(networks)), float(len(doors)), float(accepted)
 
 
-def refusals_of(
-    neighbourhood: Neighbourhood, used: Sequence[Presence], facts: Mapping[int, PlaceFacts], population: Population
-) -> Refusals:
+def refusals_of(neighbourhood: Neighbourhood, used: Sequence[Presence], facts: Mapping[int, PlaceFacts]) -> Refusals:
     """The strange presentations of the subject's key, at its own exchange and at others."""
     subject = neighbourhood.subject
     home, key = subject.member, subject.key
@@ -110,9 +104,7 @@ def refusals_of(
         place = facts.get(address)
         refused = place.refused.get(presence.device) if place is not None else None
         together = _together(presence, refused)
-        common = population.devices.get(presence.device) if presence.device else None
-        prober = math.log((common.rejected + 1.0) / (common.subjects + 1.0)) if common is not None else 0.0
-        attempts.append(Attempt(presence.subject.member, presence.network, together, max(prober, 0.0), accepted))
+        attempts.append(Attempt(presence.subject.member, presence.network, together, accepted))
         members.add(presence.subject.member)
         members.update(member for member, _ in together)
         last = max(last, presence.last)

@@ -61,7 +61,7 @@ class SqliteStore(LadderTables, LogTables):
         self._writing: int | None = None  # the thread that a transaction is open on
         self._members: dict[str, int] = dict(self._writer.execute("SELECT name, id FROM member"))
         self._absorber = Absorber(self._writer, hub_size)
-        self._graph = GraphReader(self._writer, hub_size, self._absorber.seen, self._absorber.activity.unusual)
+        self._graph = GraphReader(self._writer, hub_size, self._absorber.activity.unusual)
 
     @staticmethod
     def _connect(path: str, cache_mib: int) -> sqlite3.Connection:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from daxa_core.model import Manner
-from daxa_registry.decision.graph import Commonness, Neighbourhood, Place, Population, Presence, Subject
+from daxa_registry.decision.graph import Neighbourhood, Place, Population, Presence, Subject
 
 from .hours import unpack
 
@@ -27,19 +27,17 @@ class GraphReader:
         self,
         connection: sqlite3.Connection,
         hub_size: int,
-        count_seen: Callable[[], int],
         unusual: Callable[[], tuple[int, int]],
     ) -> None:
-        """``count_seen``: how many subjects were used or declared. ``unusual``: the market's unusual hours."""
+        """``unusual``: the market's unusual hours."""
         self._db = connection
-        self._count_seen, self._unusual = count_seen, unusual
+        self._unusual = unusual
         self._hub_size = hub_size
         self.forget()
 
     def forget(self) -> None:
         """Drops every cache."""
         self._places: dict[int, Place] = {}
-        self._devices: dict[int, Commonness] = {}
         self._subjects: dict[int, Subject] = {}
         self._crowds: dict[int, dict[frozenset[int], Place]] = {}
         self._hub_members: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {}
@@ -69,9 +67,9 @@ class GraphReader:
         return frozenset(found)
 
     def population(self) -> Population:
-        """Totals as of the last chunk of neighbourhoods, with the devices met so far."""
+        """As of the last chunk of neighbourhoods."""
         if self._population is None:
-            self._population = Population(self._count_seen(), self._devices, *self._unusual())
+            self._population = Population(*self._unusual())
         return self._population
 
     def neighbourhoods(self, subjects: Sequence[int]) -> Iterator[Neighbourhood]:
@@ -144,7 +142,6 @@ class GraphReader:
         for row in self._select(f"SELECT {_COLUMNS} FROM presence WHERE address IN ({{}})", counted):  # noqa: S608
             rows[row[0]].append(row)
         self._load_subjects({row[2] for group in rows.values() for row in group})
-        self._load_devices({row[1] for group in rows.values() for row in group})
         for address, (subjects, infrastructure) in counted.items():
             presences = tuple(self._presence(row) for row in rows[address])
             network = presences[0].network if presences else 0
@@ -164,7 +161,6 @@ class GraphReader:
                 (address, device, self._hub_size),
             ).fetchall()
         self._load_subjects({row[2] for row in rows})
-        self._load_devices(devices)
         presences = tuple(self._presence(row) for row in rows)
         network = presences[0].network if presences else 0
         subjects, infrastructure = counted
@@ -184,11 +180,6 @@ class GraphReader:
             ).fetchall()
             known = self._hub_members[address] = (subjects, tuple(rows))
         return known[1]
-
-    def _load_devices(self, devices: Iterable[int]) -> None:
-        wanted = set(devices) - {0}
-        for row in self._select("SELECT id, subjects, addresses, rejected FROM node WHERE id IN ({})", wanted):
-            self._devices[row[0]] = Commonness(*row[1:])
 
     def _presence(self, row: Row) -> Presence:
         address, device, subject, manner, network, first, hours, count = row
