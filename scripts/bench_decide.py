@@ -79,7 +79,9 @@ class Market:
         self.nodes += [
             (at, 2, count, 0, 0, int(at - places_at in graph.infrastructure)) for at, count in tenants.items()
         ]
-        self.devices = [(d, 4, c.subjects, c.addresses, c.rejected, 0) for d, c in graph.population.devices.items()]
+        self.devices = [
+            (device, 4, 0, 0, 0, 0) for device in {p.device for ps in graph.of_subject.values() for p in ps}
+        ]
 
 
 def build(path: Path, market: Market, filler: Market, subjects: int) -> SqliteStore:
@@ -115,7 +117,7 @@ def _fill(execute: Callable[..., Any], many: Callable[..., Any], filler: Market,
     many(f"{_NODES.replace('node', 'one_node')} VALUES (?,?,NULL,?,?,?,?)", filler.nodes)
     many(f"{_SUBJECTS.replace('subject ', 'one_subject ')} VALUES (?,?,?,?,?,?,?,?)", filler.subjects)
     many(f"{_PRESENCES.replace('presence', 'one_presence')} VALUES (?,?,?,?,?,?,?,?,?)", filler.presences)
-    shared = [(n + span, kind, s * copies, a * copies, r * copies, i) for n, kind, s, a, r, i in filler.devices]
+    shared = [(n + span, *rest) for n, *rest in filler.devices]
     many(f"{_NODES} VALUES (?,?,randomblob(32),?,?,?,?)", shared)
     for copy in range(1, copies + 1):
         at = copy * span
