@@ -34,7 +34,7 @@ from ._fingerprints import Fingerprinter
 from ._log import LogEntry, LogFollower, LogHead
 from ._raw_keys import RawKeys
 from ._registry import Registry
-from ._submission import LAST_HOUR, SubmitResult, Tally, checked_key, prepare
+from ._submission import LAST_HOUR, Canonicaliser, SubmitResult, Tally, checked_key, prepare
 from ._verification import Verifier
 from ._watch import CursorFile, checked_sequence, follow
 
@@ -68,6 +68,7 @@ class RegistryClient:
         self._config = config
         self._cache = FingerprintCache(config.cache, config.account_secret, config.parameters.digest)
         self._fingerprinter = Fingerprinter(config, self._cache)
+        self._canonicaliser = Canonicaliser(config.account_secret, config.allow_non_global_addresses)
         self._registry = Registry(config)
         self._raw_keys = RawKeys()
         self._verifier = Verifier(config.verification, config.member)
@@ -109,7 +110,7 @@ class RegistryClient:
         member may not submit.
         """
         config = self._config
-        prepared = prepare(sightings, config.account_secret, config.allow_non_global_addresses)
+        prepared = prepare(sightings, self._canonicaliser)
         prints = self._fingerprinter.of_all(prepared.wanted())
         self._raw_keys.remember((prints[item.key], item.raw.key) for item in prepared.items)
         tally = Tally(prepared.refusals, self._verifier)
@@ -123,7 +124,7 @@ class RegistryClient:
         )
         for number, batch in enumerate(batches):
             # A batch that was sent before is answered as it was then: older verdicts are no replay.
-            keys = {sighting.key for sighting in batch.request.sightings} if batch_id is None else ()
+            keys = set(batch.keys) if batch_id is None else ()
             known = self._verifier.known(keys)
             try:
                 tally.take(batch, self._registry.submit(batch.request), known)

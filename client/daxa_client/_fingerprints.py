@@ -8,6 +8,7 @@ public share in the member's own parameters file. Nothing here logs an identifie
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
@@ -31,6 +32,7 @@ assert BATCH <= MAX_BLINDED_ELEMENTS
 THREADS = 2
 """Over how many threads one batch is worked on: libsodium works outside the interpreter lock."""
 _MOST_BATCHES_AT_ONCE = 4
+_Answer = Future[dict[bytes, bytes]]
 _OWN_FAULT = frozenset({
     ErrorCode.CERTIFICATE_MISSING, ErrorCode.CERTIFICATE_EXPIRED, ErrorCode.CERTIFICATE_FOREIGN,
     ErrorCode.CERTIFICATE_IDENTITY, ErrorCode.CERTIFICATE_REVOKED, ErrorCode.PERMISSION_DENIED,
@@ -45,6 +47,9 @@ class Fingerprinter:
         self._config = config
         self._cache = cache
         self._closed = False
+        self._lock = threading.Lock()
+        self._under_way: dict[bytes, _Answer] = {}
+        """What is being evaluated just now, so that batches side by side do not ask the same twice."""
         self._parameters = config.parameters
         self._slow_seconds = config.deadline_seconds / 4
         indexes = sorted(config.evaluators)
@@ -62,6 +67,11 @@ class Fingerprinter:
         for channel in self._channels.values():
             channel.close()
         self._batches.shutdown(wait=True, cancel_futures=True)
+        with self._lock:
+            left = set(self._under_way.values())
+            self._under_way.clear()
+        for answer in left:  # whose turn never came
+            answer.cancel()
         self._asking.shutdown(wait=True, cancel_futures=True)
 
     def fingerprints(self, kind: Kind, canonicals: Sequence[bytes]) -> dict[bytes, bytes]:
@@ -75,28 +85,71 @@ class Fingerprinter:
         member for one reason (its certificate, its quota, its key version), Refused with that. What was evaluated before is kept.
         """
         known: dict[bytes, bytes] = {}
-        batches: list[tuple[Kind, list[bytes]]] = []
+        batches: list[tuple[Kind, list[bytes], _Answer]] = []
+        others: dict[_Answer, None] = {}
         for kind, canonicals in wanted.items():
             distinct = list(dict.fromkeys(canonicals))
             known.update(self._cache.get(distinct))
             unknown = [canonical for canonical in distinct if canonical not in known]
-            batches += [(kind, unknown[start : start + BATCH]) for start in range(0, len(unknown), BATCH)]
+            batches += self._claim(kind, unknown, others)
         if len(batches) == 1:
-            known.update(self._evaluate(*batches[0]))
+            self._answer(*batches[0])
         elif batches:
             try:
-                running = [self._batches.submit(self._evaluate, kind, part) for kind, part in batches]
+                for batch in batches:
+                    self._batches.submit(self._answer, *batch)
             except RuntimeError:  # the pool's word for being shut down
-                raise closed() from None
-            try:
-                for future in running:
-                    known.update(future.result())
-            except CancelledError:
-                raise closed() from None
-            finally:
-                for future in running:
-                    future.cancel()
+                for _, inputs, answer in batches:
+                    answer.cancel()
+                    self._forget(inputs)
+        try:
+            for answer in (*(answer for *_, answer in batches), *others):
+                known.update(answer.result())
+        except CancelledError:
+            raise closed() from None
+        except DaxaError as error:
+            with self._lock:  # the rest of it would fail as slowly
+                for *_, answer in batches:
+                    if not answer.running() and not answer.done():
+                        answer.set_exception(error)
+            raise
         return known
+
+    def _claim(
+        self, kind: Kind, unknown: list[bytes], others: dict[_Answer, None]
+    ) -> list[tuple[Kind, list[bytes], _Answer]]:
+        """Those that nobody is evaluating just now, in batches; whose answer will have the rest is put into ``others``."""
+        made = []
+        with self._lock:
+            mine = []
+            for canonical in unknown:
+                answer = self._under_way.get(canonical)
+                if answer is None:
+                    mine.append(canonical)
+                else:
+                    others[answer] = None
+            for start in range(0, len(mine), BATCH):
+                part, answer = mine[start : start + BATCH], _Answer()
+                self._under_way.update(dict.fromkeys(part, answer))
+                made.append((kind, part, answer))
+        return made
+
+    def _answer(self, kind: Kind, inputs: list[bytes], answer: _Answer) -> None:
+        """Evaluates a batch for all who wait for it; what went wrong is told to each of them."""
+        try:
+            with self._lock:
+                begins = not answer.done() and answer.set_running_or_notify_cancel()
+            if begins:
+                answer.set_result(self._evaluate(kind, inputs))
+        except BaseException as error:  # noqa: BLE001 - raised where the answer is waited for
+            answer.set_exception(error)
+        finally:
+            self._forget(inputs)
+
+    def _forget(self, inputs: list[bytes]) -> None:
+        with self._lock:
+            for one in inputs:
+                self._under_way.pop(one, None)
 
     def _evaluate(self, kind: Kind, inputs: Sequence[bytes]) -> dict[bytes, bytes]:
         blinded = oprf.blind_batch(inputs, threads=THREADS)

@@ -58,7 +58,8 @@ class SealedFile:
         self._cipher: Any = None
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
-        self._inode = 0
+        self._inode = self.openings = 0
+        """``openings``: how often the file was opened; where it was made anew, it was opened again."""
         _forks.register(self)
 
     @contextmanager
@@ -150,6 +151,7 @@ class SealedFile:
         finally:
             os.close(descriptor)
         database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5)
+        self.openings += 1
         try:
             version = int(database.execute("PRAGMA user_version").fetchone()[0])
             database.execute("PRAGMA journal_mode=WAL")

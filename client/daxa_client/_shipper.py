@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -23,6 +23,8 @@ from ._spool import Spool, SpooledBatch
 from ._submission import SubmitResult
 
 AT_ONCE = 6
+SEALED_AT_ONCE = 16
+"""Batches that are made of waiting sightings in one transaction: each takes its rows out of all over the spool's index."""
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 300.0
 LONGEST_ASKED_SECONDS = 3_600.0
@@ -59,6 +61,7 @@ class Shipper:
         self._stopped, self._wake = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._in_hand: set[bytes] = set()
+        self._ready: deque[SpooledBatch] = deque()
         self._failures, self._not_before = 0, 0.0
         self.sent = 0
         self.refused: Counter[str] = Counter()
@@ -105,13 +108,14 @@ class Shipper:
 
     def _next(self) -> SpooledBatch | None:
         with self._lock:
-            try:
-                found = self._spool.seal(time.time(), 1, self._in_hand)
-            except DaxaError as error:
-                self._failed(error)
-                return None
-            self._in_hand.update(batch.batch_id for batch in found)
-        return found[0] if found else None
+            if not self._ready:
+                try:
+                    self._ready.extend(self._spool.seal(time.time(), SEALED_AT_ONCE, self._in_hand))
+                except DaxaError as error:
+                    self._failed(error)
+                    return None
+                self._in_hand.update(batch.batch_id for batch in self._ready)
+            return self._ready.popleft() if self._ready else None
 
     def _send(self, batch: SpooledBatch) -> SubmitResult:
         result = self._client.submit(batch.sightings, batch_id=batch.batch_id)

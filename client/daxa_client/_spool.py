@@ -34,12 +34,16 @@ from daxa_core.pseudonym import derive_key
 
 from ._complaints import Complaints
 from ._sealed_file import FAILURES, SealedFile, Torn, Unreadable
+from ._yielding import yielding
 
 VERSION = 1
 MEGABYTES = 512
 _SHARE_DROPPED = 20  # a twentieth at a time
 # What a row raises that was torn, or written by a client of another version.
 _UNREADABLE = (Unreadable, ValueError, TypeError, LookupError, RecursionError)
+DEVICES = 5_000
+_JSON = json.JSONDecoder()
+_MANNERS = {int(manner): manner for manner in Manner}
 _TAG_CONTEXT = "daxa 2026-11 spool tag v1"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sighting (
@@ -86,6 +90,7 @@ class Spool:
         self._most_bytes = megabytes << 20
         self._tag_key = derive_key(_TAG_CONTEXT, secret)
         self._complaints = complaints or Complaints()
+        self._devices: dict[Device, Device] = {}
         self._file = SealedFile(path, secret, "spool", _SCHEMA, VERSION, self._complaints, _salvage)
 
     def close(self) -> None:
@@ -99,7 +104,7 @@ class Spool:
         Raises Unavailable.
         """
         rows = []
-        for raw in sightings:
+        for raw in yielding(list(sightings)):
             body = _encode(raw)
             tag = blake3(body, key=self._tag_key).digest(length=16)
             rows.append((tag, due, raw.count, self._file.seal(body, tag)))
@@ -175,14 +180,18 @@ class Spool:
             if not found:
                 return None
             place = found[0][2]
-            for _, tag, _, count, sealed in found:
+            for _, tag, _, count, sealed in yielding(found):
                 try:
                     text = self._file.unseal(sealed, tag)
-                    sightings.append(_decode(json.loads(text), count))
+                    sightings.append(_decode(_JSON.decode(text.decode()), count, self._devices))
                     texts.append(b"[%b,%d]" % (text, count))
                 except _UNREADABLE:
                     self._set_aside(database, "unreadable row", 1, sealed)
-            gone = database.executemany("DELETE FROM sighting WHERE id=?", [(row[0],) for row in found]).rowcount
+            first, last = min(found)[0], max(found)[0]
+            if last - first + 1 == len(found):  # as they came: all of them at once
+                gone = database.execute("DELETE FROM sighting WHERE id BETWEEN ? AND ?", (first, last)).rowcount
+            else:
+                gone = database.executemany("DELETE FROM sighting WHERE id=?", [(row[0],) for row in found]).rowcount
             if gone != len(found):
                 raise Torn("rows that are read and cannot be deleted would be sent for ever")
         batch_id = secrets.token_bytes(BATCH_ID_BYTES)
@@ -197,7 +206,9 @@ class Spool:
         body = row[0]
         try:
             listed = json.loads(zlib.decompress(self._file.unseal(body, batch_id)))
-            return SpooledBatch(batch_id, tuple(_decode(values, count) for values, count in listed))
+            return SpooledBatch(
+                batch_id, tuple([_decode(values, count, self._devices) for values, count in yielding(listed)])
+            )
         except (*_UNREADABLE, zlib.error):
             self._set_aside(database, "unreadable batch", rows, body)
             database.execute("DELETE FROM batch WHERE batch_id=?", (batch_id,))
@@ -274,9 +285,17 @@ def _encode(raw: RawSighting) -> bytes:
     return json.dumps(values, separators=(",", ":")).encode()
 
 
-def _decode(values: Any, count: int) -> RawSighting:
+def _decode(values: Any, count: int, devices: dict[Device, Device] | None = None) -> RawSighting:
+    """``devices`` has the one object that stands for each: few stacks stand behind many sightings."""
     key, address, hour, manner, parts, holder, account = values
-    device = None if parts is None else Device(parts[0], parts[1], tuple((name, value) for name, value in parts[2]))
-    count = 1 if manner == Manner.DECLARED else min(count, MAX_COUNT)
+    device = None
+    if parts is not None:
+        device = Device(parts[0], parts[1], tuple((name, value) for name, value in parts[2]))
+        if devices is not None:
+            if len(devices) >= DEVICES:
+                devices.clear()
+            device = devices.setdefault(device, device)
+    how = _MANNERS[manner]
+    count = 1 if how is Manner.DECLARED else min(count, MAX_COUNT)
     held = None if holder is None else bytes.fromhex(holder)
-    return RawSighting(key, address, hour, Manner(manner), count, device, held, account)
+    return RawSighting(key, address, hour, how, count, device, held, account)

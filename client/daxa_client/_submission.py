@@ -3,7 +3,8 @@
 Both the blocking client and an asynchronous one stand on it: prepare, have ``wanted`` fingerprinted, send each batch, take each
 answer. An item that cannot be canonicalised is refused by its place in the caller's list, and the others go on.
 
-    >>> prepared = prepare([RawSighting("k" * 40, "10.0.0.1", 495_000)], account_secret=bytes(32), allow_non_global=False)
+    >>> canonicaliser = Canonicaliser(account_secret=bytes(32), allow_non_global=False)
+    >>> prepared = prepare([RawSighting("k" * 40, "10.0.0.1", 495_000)], canonicaliser)
     >>> [(refusal.index, str(refusal.code), refusal.field) for refusal in prepared.refusals]
     [(0, 'INVALID_ADDRESS', 'address')]
 """
@@ -16,13 +17,7 @@ from typing import TypeVar
 
 from daxa_api.v1 import sighting_pb2
 from daxa_core import codec
-from daxa_core.canonical import (
-    canonical_address,
-    canonical_device,
-    canonical_holder,
-    canonical_key,
-    canonical_network,
-)
+from daxa_core.canonical import canonical_device, canonical_holder, canonical_key, canonical_place
 from daxa_core.errors import CryptoError, DaxaError, ErrorCode, InvalidInput
 from daxa_core.model import (
     MAX_COUNT,
@@ -40,8 +35,11 @@ from daxa_core.pseudonym import account_pseudonym
 
 from ._errors import ROLE, malformed
 from ._verification import Verifier
+from ._yielding import yielding
 
 LAST_HOUR = 2**32 - 1
+REMEMBERED = 20_000
+_K = TypeVar("_K")
 _T = TypeVar("_T")
 
 
@@ -81,6 +79,7 @@ class Batch:
     request: sighting_pb2.SubmitSightingsRequest = field(repr=False)
     places: tuple[int, ...]
     raw_keys: tuple[str, ...] = field(repr=False)
+    keys: tuple[bytes, ...]
 
 
 def checked_key(key: object) -> bytes:
@@ -102,25 +101,28 @@ def _whole(value: object, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-class _Canonicaliser:
-    """Checks and canonicalises one sighting after another; a submission repeats few addresses and devices many times."""
+class Canonicaliser:
+    """Checks and canonicalises one sighting after another, for as long as a client lives: few addresses, devices and accounts
+    stand behind many sightings, in a submission and from one to the next. Thread-safe; what it remembers is bounded."""
 
     def __init__(self, account_secret: bytes, allow_non_global: bool) -> None:
         self._secret = account_secret
         self._allow_non_global = allow_non_global
         self._addresses: dict[str, tuple[bytes, bytes]] = {}
+        self._devices: dict[Device, bytes] = {}
         self._accounts: dict[str, bytes] = {}
 
     def item(self, index: int, raw: RawSighting) -> _Item:
         """Raises InvalidInput naming the field."""
         if not isinstance(raw, RawSighting):
             raise InvalidInput(ErrorCode.INVALID_VALUE, "sighting", "a RawSighting")
-        if not _whole(raw.hour, 0, LAST_HOUR):
+        hour, count = raw.hour, raw.count
+        if not (type(hour) is int and 0 <= hour <= LAST_HOUR) and not _whole(hour, 0, LAST_HOUR):
             raise InvalidInput(ErrorCode.HOUR_OUT_OF_WINDOW, "hour", "whole hours since 1970")
         if not isinstance(raw.manner, Manner):
             raise InvalidInput(ErrorCode.UNKNOWN_MANNER, "manner", "a Manner")
         most = 1 if raw.manner is Manner.DECLARED else MAX_COUNT
-        if not _whole(raw.count, 1, most):
+        if not (type(count) is int and 1 <= count <= most) and not _whole(count, 1, most):
             wanted = f"1 to {MAX_COUNT}, and 1 where the manner is DECLARED"
             raise InvalidInput(ErrorCode.COUNT_OUT_OF_RANGE, "count", wanted)
         address, network = self._address(raw.address)
@@ -134,15 +136,21 @@ class _Canonicaliser:
             raise InvalidInput(ErrorCode.INVALID_ADDRESS, "address", "an IPv4 or IPv6 address as text")
         both = self._addresses.get(address)
         if both is None:
-            lenient = self._allow_non_global
-            both = canonical_address(address, lenient), canonical_network(address, lenient)
-            self._addresses[address] = both
+            both = canonical_place(address, self._allow_non_global)
+            _remember(self._addresses, address, both)
         return both
 
     def _device(self, device: Device | None) -> bytes | None:
         if device is None:
             return None
-        return _of_type(ErrorCode.INVALID_DEVICE, "device", lambda: canonical_device(device))
+        try:
+            known = self._devices.get(device)
+        except TypeError:  # a part that cannot be hashed is refused below
+            known = None
+        if known is None:
+            known = _of_type(ErrorCode.INVALID_DEVICE, "device", lambda: canonical_device(device))
+            _remember(self._devices, device, known)
+        return known
 
     def _holder(self, holder: bytes | str | None) -> bytes | None:
         if holder is None:
@@ -158,8 +166,15 @@ class _Canonicaliser:
             raise InvalidInput(ErrorCode.INVALID_ACCOUNT, "account", "a text")
         pseudonym = self._accounts.get(account)
         if pseudonym is None:
-            pseudonym = self._accounts[account] = account_pseudonym(self._secret, account)
+            pseudonym = account_pseudonym(self._secret, account)
+            _remember(self._accounts, account, pseudonym)
         return pseudonym
+
+
+def _remember(known: dict[_K, _T], name: _K, value: _T) -> None:
+    if len(known) >= REMEMBERED:
+        known.clear()
+    known[name] = value
 
 
 @dataclass(slots=True)
@@ -193,31 +208,35 @@ class Prepared:
                 member=member,
                 key_version=parameters.key_version,
                 canonical_version=parameters.canonical_version,
-                sightings=[codec.write_sighting(_sighting(item, prints)) for item in part],
+                sightings=[codec.write_sighting(_sighting(item, prints)) for item in yielding(part)],
             )
-            yield Batch(request, tuple(item.index for item in part), tuple(item.raw.key for item in part))
+            yield Batch(
+                request,
+                tuple([item.index for item in part]),
+                tuple([item.raw.key for item in part]),
+                tuple([prints[item.key] for item in part]),
+            )
 
 
 def _sighting(item: _Item, prints: Mapping[bytes, bytes]) -> Sighting:
     raw = item.raw
     return Sighting(
-        key=prints[item.key],
-        address=prints[item.address],
-        network=prints[item.network],
-        hour=raw.hour,
-        manner=raw.manner,
-        count=raw.count,
-        device=None if item.device is None else prints[item.device],
-        holder=None if item.holder is None else prints[item.holder],
-        account=item.account,
+        prints[item.key],
+        prints[item.address],
+        prints[item.network],
+        raw.hour,
+        raw.manner,
+        raw.count,
+        None if item.device is None else prints[item.device],
+        None if item.holder is None else prints[item.holder],
+        item.account,
     )
 
 
-def prepare(sightings: Iterable[RawSighting], account_secret: bytes, allow_non_global: bool) -> Prepared:
+def prepare(sightings: Iterable[RawSighting], canonicaliser: Canonicaliser) -> Prepared:
     """Checks and canonicalises each; what is wrong is refused by its place, and the rest goes on."""
-    canonicaliser = _Canonicaliser(account_secret, allow_non_global)
     prepared = Prepared([], [])
-    for index, raw in enumerate(sightings):
+    for index, raw in enumerate(yielding(list(sightings))):
         try:
             prepared.items.append(canonicaliser.item(index, raw))
         except DaxaError as error:
@@ -245,10 +264,12 @@ class Tally:
         if response.accepted + len(refused) != number or any(index >= number for index in refused):
             raise malformed(ROLE, "in which the accepted and the refused are the batch")
         # Two raw keys may have one canonical form (a UUID in capitals): each gets the verdict.
-        raw_keys: dict[bytes, set[str]] = {}
-        for index, (raw, sighting) in enumerate(zip(batch.raw_keys, batch.request.sightings, strict=True)):
-            if index not in refused:
-                raw_keys.setdefault(sighting.key, set()).add(raw)
+        pairs: Iterable[tuple[bytes, str]] = zip(batch.keys, batch.raw_keys, strict=True)
+        if refused:
+            pairs = ((key, raw) for index, (key, raw) in enumerate(pairs) if index not in refused)
+        raw_keys: dict[bytes, list[str]] = {}
+        for key, raw in dict.fromkeys(pairs):
+            raw_keys.setdefault(key, []).append(raw)
         answer = self._verifier.answer(response.verdicts, list(raw_keys), known)
         self._accepted += response.accepted
         for refusal in map(codec.read_refusal, response.refusals):

@@ -80,7 +80,10 @@ _NAT64 = _blocks("64:ff9b::/96")
 
 
 def _within(number: int, blocks: _Blocks) -> bool:
-    return any(number & mask == value for mask, value in blocks)
+    for mask, value in blocks:  # noqa: SIM110 - a generator would take most of the time that an address takes
+        if number & mask == value:
+            return True
+    return False
 
 
 def canonical_key(key: str) -> bytes:
@@ -125,14 +128,20 @@ def canonical_address(address: str, allow_non_global: bool = False) -> bytes:
     6to4 and others stay what they are: the /64 keeps them apart. Raises InvalidInput INVALID_ADDRESS for what is no bare
     address; for multicast, loopback and unspecified ones; for private or reserved ones unless ``allow_non_global``.
     """
-    host = _host(address, allow_non_global)
-    return _PREFIX[Kind.ADDRESS] + (host.packed if host.version == 4 else host.packed[:8])
+    return canonical_place(address, allow_non_global)[0]
 
 
 def canonical_network(address: str, allow_non_global: bool = False) -> bytes:
     """The network of an address: its /24 or /48. Unwraps and raises as :func:`canonical_address`."""
+    return canonical_place(address, allow_non_global)[1]
+
+
+def canonical_place(address: str, allow_non_global: bool = False) -> tuple[bytes, bytes]:
+    """The address and its network, read once. As :func:`canonical_address` and :func:`canonical_network`."""
     host = _host(address, allow_non_global)
-    return _PREFIX[Kind.NETWORK] + host.packed[: _NETWORK_BYTES[host.version]]
+    packed, version = host.packed, host.version
+    own = packed if version == 4 else packed[:8]
+    return _PREFIX[Kind.ADDRESS] + own, _PREFIX[Kind.NETWORK] + packed[: _NETWORK_BYTES[version]]
 
 
 def _refuse_device(expected: str) -> InvalidInput:

@@ -77,6 +77,48 @@ def test_real_evaluators_give_the_same(deployed: Path, tmp_path: Path, configure
         fresh.close()
 
 
+def test_what_is_being_asked_is_not_asked_again(prints: Fingerprinter, evaluators: Running) -> None:
+    """Four submissions at once of the same values: each value is evaluated once, and all four have it."""
+    values = [b"daxa\x01\x01%d" % n for n in range(2 * BATCH)]
+    for servicer in evaluators[1].values():
+        servicer.seconds = 0.1
+    found: list[dict[bytes, bytes]] = []
+    threads = [threading.Thread(target=lambda: found.append(prints.of_all({Kind.KEY: values}))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(found) == 4
+    assert all(one == found[0] and len(one) == len(values) for one in found)
+    assert len(evaluators[1][1].seen) == len(values)
+
+
+def test_who_waits_for_anothers_answer_hears_what_went_wrong(prints: Fingerprinter, evaluators: Running) -> None:
+    """The evaluators fail, or the client is closed, while others wait: everybody is told, and nobody waits for ever."""
+    for servicer in evaluators[1].values():
+        servicer.seconds, servicer.error = 0.2, Unavailable(ErrorCode.UNAVAILABLE, "store", "a disk")
+    errors: list[Exception] = []
+
+    def ask(number: int) -> None:
+        try:
+            prints.of_all({Kind.KEY: [b"daxa\x01\x01%d" % n for n in range(number)]})
+        except Unavailable as error:
+            errors.append(error)
+
+    for closing in (False, True):
+        errors.clear()
+        threads = [threading.Thread(target=ask, args=(n * BATCH,)) for n in (1, 3, 8, 8)]
+        for thread in threads:
+            thread.start()
+        if closing:
+            time.sleep(0.1)
+            prints.close()
+        for thread in threads:
+            thread.join(30)
+        assert len(errors) == 4
+    assert prints._under_way == {}
+
+
 def test_what_is_known_is_not_asked_again(prints: Fingerprinter, evaluators: Running) -> None:
     """The second time costs no quota; of a mixture only what is new is asked, each once."""
     prints.fingerprints(Kind.KEY, [b"a", b"b", b"a"])

@@ -167,3 +167,14 @@ def test_a_torn_file_is_set_aside(open_table: Open, tmp_path: Path, caplog: pyte
     with caplog.at_level(logging.WARNING):
         assert open_table().cursor == 0
     assert "the verdicts file is torn; it is kept as verdicts.sqlite.broken-1" in caplog.text
+
+
+def test_a_key_is_learnt_again_where_the_file_was_made_anew(open_table: Open, tmp_path: Path) -> None:
+    """What this process remembers to have learnt was in the file that is gone."""
+    table = open_table()
+    table.learn([(KEYS["one"], "key-one")])
+    for part in tmp_path.glob("verdicts.sqlite*"):
+        part.unlink()
+    assert table.take([decided("two", 1)]) == [(None, decided("two", 1))]
+    table.learn([(KEYS["one"], "key-one")])
+    assert table.take([decided("one", 2)]) == [("key-one", decided("one", 2))]
