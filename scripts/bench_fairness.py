@@ -2,11 +2,13 @@
 
 Five members of one real registry process over mutual TLS. In the quiet phase all five submit at the same pace; in the other the
 fifth keeps as many calls in flight as the registry lets it, without ever waiting. Phases alternate, so that both see the same
-machine and the same growing database.
+machine and the same growing database. Every member, the flooding one too, submits edges that are new as long as it has any, and
+connects before anything is measured.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 import statistics
 import sys
@@ -20,14 +22,17 @@ from typing import Any
 import grpc
 
 from bench_registry import Traffic, channel, raw, registry
+from daxa_core.model import MAX_SIGHTINGS
 
 MEMBERS = ("upbit", "bithumb", "coinone", "korbit", "gopax")
 FLOODER = MEMBERS[-1]
-PACE_SECONDS = 1.5
+PACE_SECONDS = 0.75
 """Between two batches of a member, on average."""
 BATCH = 100
 """Sightings in a batch of a member that behaves; the flood sends full ones."""
+EDGES = 20_000
 FLOOD_CALLS = 48
+FLOOD_EDGES = 300_000
 PHASE_SECONDS = 20.0
 PHASES = 3
 Row = dict[str, Any]
@@ -37,17 +42,23 @@ SUBMIT = "/daxa_api.v1.SightingService/SubmitSightings"
 class Member:
     """Submits, and keeps the latencies of what it submitted."""
 
-    def __init__(self, folder: Path, name: str, seed: int, edges: int) -> None:
-        self.traffic = Traffic(edges, seed)
+    def __init__(self, folder: Path, name: str, seed: int) -> None:
         self.name = name
         self.channel = channel(folder, name)
         self.call = raw(self.channel, SUBMIT)
         self._random = random.Random(seed)
+        self.pending = self.requests(Traffic(EDGES, seed), BATCH)
 
-    def paced(self, requests: list[bytes], until: float, latencies: list[float]) -> None:
+    def requests(self, traffic: Traffic, batch: int) -> Iterator[bytes]:
+        """Batches of edges that are new, made before they are asked for; when all were sent, once more, with other ids."""
+        again = (request for _ in itertools.count() for request in traffic.requests(self.name, batch))
+        return itertools.chain(traffic.requests(self.name, batch), again)
+
+    def paced(self, until: float, latencies: list[float]) -> None:
         """One batch after another, at random times with the pace as their mean."""
-        for request in requests:
+        while True:
             time.sleep(self._random.uniform(0.5, 1.5) * PACE_SECONDS)
+            request = next(self.pending)
             if time.perf_counter() > until:
                 return
             began = time.perf_counter()
@@ -58,12 +69,6 @@ class Member:
 def p99(values: list[float]) -> float:
     """The 99th percentile, the largest of fewer than a hundred."""
     return statistics.quantiles(values, n=100, method="inclusive")[98]
-
-
-def flood_requests(member: Member) -> Iterator[bytes]:
-    """Batches of edges that are new, each under an id of its own; when all were sent, once more."""
-    while True:
-        yield from member.traffic.requests(member.name)
 
 
 def flood(member: Member, requests: Iterator[bytes], until: float) -> tuple[int, int]:
@@ -94,10 +99,10 @@ def run(seconds: float = PHASE_SECONDS, phases: int = PHASES) -> list[Row]:
     flooded: list[float] = []
     answered = refused = 0
     with registry(MEMBERS) as folder:
-        members = [
-            Member(folder, name, seed, 100_000 if name == FLOODER else 20_000) for seed, name in enumerate(MEMBERS)
-        ]
-        fresh = flood_requests(members[-1])
+        members = [Member(folder, name, seed) for seed, name in enumerate(MEMBERS)]
+        fresh = members[-1].requests(Traffic(FLOOD_EDGES, len(MEMBERS)), MAX_SIGHTINGS)
+        for member in members:
+            member.call(next(member.pending))
         for phase in range(2 * phases):
             flooding = phase % 2 == 1
             until = time.perf_counter() + seconds
@@ -108,11 +113,7 @@ def run(seconds: float = PHASE_SECONDS, phases: int = PHASES) -> list[Row]:
                 into = flooded if flooding else quiet
                 # The fifth's own latency says nothing of what it does to others.
                 own: list[float] = [] if member.name == FLOODER else into
-                threads.append(
-                    threading.Thread(
-                        target=member.paced, args=(member.traffic.requests(member.name, BATCH), until, own)
-                    )
-                )
+                threads.append(threading.Thread(target=member.paced, args=(until, own)))
             for thread in threads:
                 thread.start()
             if flooding:

@@ -61,8 +61,9 @@ from .store.sqlite import SqliteStore
 
 LOG = logging.getLogger("daxa_registry")
 GRACE_SECONDS = 5.0
-GC_THRESHOLD = (100_000, 50, 100)
-"""What the store remembers is millions of small objects that live long and form no cycles: looking through them often is lost."""
+GC_THRESHOLD = (10_000, 500, 100)
+"""What the store remembers is millions of small objects that live long and form no cycles: looking through them often is lost,
+and looking through many at once holds up everybody's batch."""
 
 
 def open_store(database: str) -> Store:

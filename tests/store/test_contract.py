@@ -14,6 +14,7 @@ from daxa_core import merkle
 from daxa_core.errors import CryptoError, DaxaError, ErrorCode, Unavailable
 from daxa_core.model import Act, Kind, Level, Manner, Refusal, Sighting
 from daxa_registry.decision.ladder import START, State
+from daxa_registry.store import sqlite_checkpoint
 from daxa_registry.store.hours import merge, pack, unpack, without
 from daxa_registry.store.interface import EVERYBODY, Store, StoredBatch, StoredLeaf, StoredVerdict
 from daxa_registry.store.sqlite import SqliteStore
@@ -468,6 +469,24 @@ def test_a_database_that_somebody_else_holds_is_unavailable_not_lost(tmp_path: P
     other.close()
     with store.transaction():
         assert store.member_id("upbit") == 1
+    store.close()
+
+
+def test_the_log_is_copied_back_and_begun_anew_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the writer, not in its commits: the database grows, the write-ahead log does not, and nothing is lost."""
+    for name, value in (("PERIOD_SECONDS", 0.001), ("LONG_PAGES", 20), ("FEW_PAGES", 10)):
+        monkeypatch.setattr(sqlite_checkpoint, name, value)
+    path, log = tmp_path / "registry.sqlite", tmp_path / "registry.sqlite-wal"
+    store = SqliteStore(path)
+    number = 0
+    while path.stat().st_size < 2**20 or log.stat().st_size > number * 8_000 / 2:
+        with store.transaction():
+            store.write_document("text", f"{number:05}", "x" * 8_000)
+        number += 1
+        assert number < 5_000, "nothing was copied, or the log only grew"
+    assert [name for name, _ in store.documents("text", limit=number + 1)] == [f"{n:05}" for n in range(number)]
     store.close()
 
 

@@ -27,6 +27,7 @@ from daxa_registry.decision.quiet import Glance
 
 from .interface import HUB_SIZE, Absorbed, CheckElements, Standing, StoredBatch, StoredVerdict
 from .sqlite_absorb import Absorber
+from .sqlite_checkpoint import LONGEST_PAGES, Checkpoints
 from .sqlite_graph import GraphReader
 from .sqlite_ladder import LadderTables
 from .sqlite_log import LogTables
@@ -58,6 +59,7 @@ class SqliteStore(LadderTables, LogTables):
             raise unavailable(error) from error
         self._write_lock = threading.RLock()
         self._read_lock = self._write_lock if memory else threading.RLock()
+        self._checkpoints = None if memory else Checkpoints(str(path))
         self._writing: int | None = None  # the thread that a transaction is open on
         self._members: dict[str, int] = dict(self._writer.execute("SELECT name, id FROM member"))
         self._absorber = Absorber(self._writer, hub_size)
@@ -70,7 +72,7 @@ class SqliteStore(LadderTables, LogTables):
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA cache_size=-{max(cache_mib, 2) * 1024}")
         connection.execute("PRAGMA temp_store=MEMORY")
-        connection.execute("PRAGMA wal_autocheckpoint=8000")
+        connection.execute(f"PRAGMA wal_autocheckpoint={LONGEST_PAGES}")
         return connection
 
     @contextmanager
@@ -89,6 +91,8 @@ class SqliteStore(LadderTables, LogTables):
                 if isinstance(error, sqlite3.Error):
                     raise unavailable(error) from error
                 raise
+            if self._checkpoints is not None:
+                self._checkpoints.wrote(self._writer)
 
     def _forget(self) -> None:
         try:
@@ -102,6 +106,8 @@ class SqliteStore(LadderTables, LogTables):
             raise unavailable(error) from error
 
     def close(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         with self._write_lock, self._read_lock:
             self._reader.close()
             self._writer.close()
