@@ -16,7 +16,7 @@ proto:
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra registry --extra dev pyproject.toml -o scripts/locks/dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra registry --extra demo pyproject.toml -o scripts/locks/demo.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra registry pyproject.toml -o scripts/locks/registry.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra registry --extra postgres pyproject.toml -o scripts/locks/registry.lock
 
 # A million broken inputs to every decoder, hypothesis, and atheris where it has a wheel for this Python.
 fuzz:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import grpc
 
 from ._config import Connection
 
 MAX_RESPONSE_BYTES = 4 << 20
 _OPTIONS = (
+    # Where a name stands for several nodes, each client connects to one of them by lot, and past one that is gone.
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"pick_first": {"shuffleAddressList": True}}]})),
     ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
     # A gateway's firewall forgets idle connections without a word; a ping finds out before a submission does.
     ("grpc.keepalive_time_ms", 30_000),

@@ -47,7 +47,8 @@ class Registry:
             sightings = sighting_pb2_grpc.SightingServiceStub(channel)
             verdicts, audit = verdict_pb2_grpc.VerdictServiceStub(channel), audit_pb2_grpc.AuditServiceStub(channel)
             self._lines.append(_Line(channel, sightings, verdicts, audit))
-        self._current = 0
+        # Members begin at different nodes, and go on at the next where one is gone.
+        self._current = secrets.randbelow(len(self._lines))
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._warned = -SECONDS_BETWEEN_WARNINGS

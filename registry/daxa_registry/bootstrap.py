@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import logging
 import signal
 import sys
@@ -12,7 +13,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import grpc
@@ -30,10 +31,10 @@ from daxa_api.v1 import (
     verdict_pb2_grpc,
 )
 from daxa_core import group
-from daxa_core.errors import ConfigurationError
+from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode
 
 from .backtest import Backtest
-from .config import EvaluatorConfig, RegistryConfig, read_evaluator, read_registry
+from .config import EvaluatorConfig, RegistryConfig, checked_listen, read_evaluator, read_registry
 from .decision.policy import Policy, default_policy_text, load_policy
 from .keys.credentials import Credentials, load
 from .keys.shares import read_parameters, read_share
@@ -52,7 +53,7 @@ from .service.matching import Matcher
 from .service.metrics import Gauge, Metrics
 from .service.news import News
 from .service.office import Office
-from .service.policies import in_force
+from .service.policies import follow, in_force
 from .service.quota import Quota
 from .service.sweep import Sweep
 from .service.watched import SECONDS_PER_DAY, watch_server, watch_store
@@ -61,13 +62,33 @@ from .store.sqlite import SqliteStore
 
 LOG = logging.getLogger("daxa_registry")
 GRACE_SECONDS = 5.0
+TELL_SECONDS = 1.0
+SPENT_AT_ONCE = 40
+"""A peer's name, a call and a number are less than 150 bytes."""
 GC_THRESHOLD = (10_000, 500, 100)
 """What the store remembers is millions of small objects that live long and form no cycles: looking through them often is lost,
 and looking through many at once holds up everybody's batch."""
 
 
+POSTGRES_SCHEMES = ("postgresql", "postgres")
+
+
 def open_store(database: str) -> Store:
-    """The store behind a ``database`` setting: a path of an SQLite file, or ``:memory:``."""
+    """The store behind a ``database`` setting: a path of an SQLite file, ``:memory:``, or a ``postgresql://`` URL.
+
+    Raises ConfigurationError naming ``database`` where it is another URL, or PostgreSQL's driver is not installed.
+    """
+    scheme, _, rest = database.partition("://")
+    if rest:
+        if scheme not in POSTGRES_SCHEMES:
+            wanted = f"a path, or a URL that begins with postgresql://, got {scheme}://"
+            raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
+        try:
+            from .store.postgres import PostgresStore
+        except ImportError:
+            wanted = "a path, or the driver for PostgreSQL: install daxa-registry[registry,postgres]"
+            raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted) from None
+        return PostgresStore(database)
     if database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True)
     return SqliteStore(database)
@@ -189,7 +210,15 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
     watch_store(metrics, store)
     news = News(asyncio.get_running_loop())
     matcher = Matcher(store, policy, log)
-    sweep = Sweep(store, matcher, clock=lambda: int(clock()), on_verdicts=news.tell)
+
+    loop = asyncio.get_running_loop()
+
+    def on_notice(notice: str) -> None:
+        loop.call_soon_threadsafe(_spent_elsewhere, limits, notice)
+
+    store.share(lambda: follow(store, matcher), news.tell, on_notice)
+    sweep = Sweep(store, matcher, clock=lambda: int(clock()), on_verdicts=news.tell,
+                  retention_hours=config.retention_hours, batch_hours=config.batch_hours)  # fmt: skip
     sweeping = threading.Thread(target=sweep.every, args=(config.sweep_seconds,), name="sweep", daemon=True)
     intake = Intake(
         store,
@@ -224,13 +253,17 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
         ),
     ]
     server: grpc.aio.Server | None = None
+    telling: asyncio.Task[None] | None = None
     try:
         server, port = await build_server(config.listen, credentials, services, domain, limits=limits, metrics=metrics)
         await server.start()
         sweeping.start()
+        telling = asyncio.create_task(_tell_spent(limits, store))
         with metrics.served(config.metrics_port):
             yield port
     finally:
+        if telling is not None:
+            telling.cancel()
         if server is not None:
             await server.stop(GRACE_SECONDS)
         sweep.stop()
@@ -238,6 +271,22 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
             await asyncio.to_thread(sweeping.join)
         await asyncio.to_thread(intake.close)
         store.close()
+
+
+async def _tell_spent(limits: Limits, store: Store) -> None:
+    """Tells the other nodes what each peer has used of its limits here."""
+    while True:
+        await asyncio.sleep(TELL_SECONDS)
+        spent = limits.take_spent()
+        for start in range(0, len(spent), SPENT_AT_ONCE):
+            # What is not told is forgiven: better than a registry that waits for it.
+            with contextlib.suppress(DaxaError):
+                await asyncio.to_thread(store.notify, json.dumps(spent[start : start + SPENT_AT_ONCE]))
+
+
+def _spent_elsewhere(limits: Limits, notice: str) -> None:
+    for peer, call, cost in json.loads(notice):
+        limits.spent_elsewhere(peer, call, cost)
 
 
 def run_evaluator(configuration: Path, say: Callable[[str], None]) -> None:
@@ -253,9 +302,11 @@ def run_evaluator(configuration: Path, say: Callable[[str], None]) -> None:
     asyncio.run(main())
 
 
-def run_registry(configuration: Path, say: Callable[[str], None]) -> None:
-    """Serves until SIGTERM or SIGINT."""
+def run_registry(configuration: Path, say: Callable[[str], None], listen: str | None = None) -> None:
+    """Serves until SIGTERM or SIGINT; as one more node, on another address than the configuration's."""
     config = read_registry(configuration)
+    if listen is not None:
+        config = replace(config, listen=checked_listen(listen), metrics_port=None)
     gc.set_threshold(*GC_THRESHOLD)
     # The event loop gets the interpreter back from a busy writer within half a millisecond, not five, several times a call.
     sys.setswitchinterval(0.0005)

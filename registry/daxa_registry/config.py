@@ -122,6 +122,14 @@ def _listen(table: Table) -> str:
     return listen
 
 
+def checked_listen(listen: str) -> str:
+    """A ``--listen`` of the command line. Raises ConfigurationError naming it."""
+    found = _LISTEN.fullmatch(listen)
+    if not found or int(found[2]) > 65_535:
+        raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "--listen", "host:port, such as 127.0.0.1:7500")
+    return listen
+
+
 def _trust_domain(table: Table) -> str:
     domain = table.text("trust_domain", DEFAULT_TRUST_DOMAIN)
     if not TRUST_DOMAIN.fullmatch(domain):

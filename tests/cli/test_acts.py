@@ -9,12 +9,12 @@ import click
 from daxa_registry.cli import cli
 
 READS = {
-    "audit verify", "backtest", "pki list", "signing-key show", "replay", "status",
+    "audit verify", "backtest", "backup", "pki list", "signing-key show", "replay", "status",
     "appeal list", "appeal show", "case list", "case show", "infrastructure list",
     "policy list", "policy show", "policy test",
 }  # fmt: skip
 """Only look, and write what they were told to write where they were told to."""
-MAKES = {"init", "ceremony"}
+MAKES = {"init", "ceremony", "restore"}
 """Make something new, in an empty place, for nobody yet."""
 SERVES = {"evaluator", "serve"}
 

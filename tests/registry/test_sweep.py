@@ -15,6 +15,7 @@ from daxa_registry.decision.policy import load_policy
 from daxa_registry.service.matching import Matcher
 from daxa_registry.service.policies import activate, in_force, try_policy
 from daxa_registry.service.sweep import Sweep
+from daxa_registry.store.interface import StoredBatch
 from daxa_registry.store.sqlite import SqliteStore
 
 HOUR = 3_600
@@ -72,6 +73,33 @@ def test_a_sweep_raises_what_grace_held_back_one_part_at_a_time(world: World) ->
     assert world.levels() == {Level.WARN}
     assert world.heads == [{world.member: head} for head in (KEYS + 2, KEYS + 4, KEYS + 5)]
     assert world.sweep().run() == 0
+
+
+def test_what_is_beyond_retention_leaves_and_the_size_is_steady_under_steady_load(world: World) -> None:
+    """Ten keys more each day: from the day on which the first are too old, there are no more presences, keys and batches."""
+    sizes = []
+    sweep = Sweep(
+        world.store, world.matcher, clock=lambda: world.now, on_verdicts=world.heads.append,
+        retention_hours=5 * 24, batch_hours=48,
+    )  # fmt: skip
+    for day in range(20):
+        world.now += 24 * HOUR
+        with world.store.transaction():
+            batch = StoredBatch(b"d" * 32, 10, (), ())
+            world.store.save_batch(world.member, b"%016d" % day, batch, world.now)
+            news = [
+                Sighting(
+                    fp(f"key {day} {k}"), fp(f"address {day} {k}"), fp("network"), world.now // HOUR, Manner.USED, 1
+                )
+                for k in range(10)
+            ]
+            world.store.absorb(world.member, news, lambda _: None)
+        sweep.run()
+        counts = world.store.counts()
+        sizes.append(tuple(counts[name] for name in ("presence", "node_ADDRESS", "batch")))
+    assert len(set(sizes[8:])) == 1
+    assert sizes[-1] == (60, 60, 3)
+    assert world.store.counts()["subject"] == 60 + KEYS  # those that were told a verdict stay with it
 
 
 def test_a_sweep_lowers_what_faded(world: World) -> None:

@@ -17,42 +17,28 @@ from daxa_registry.decision.ladder import START, State
 from daxa_registry.store import sqlite_checkpoint
 from daxa_registry.store.hours import merge, pack, unpack, without
 from daxa_registry.store.interface import EVERYBODY, Store, StoredBatch, StoredLeaf, StoredVerdict
+from daxa_registry.store.postgres import PostgresStore
 from daxa_registry.store.sqlite import SqliteStore
+from sightings import fine, fp, grow, seen
 
 Open = Callable[[], Store]
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens the same database, again and again."""
     opened: list[Store] = []
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
 
     def open_again() -> Store:
         for store in opened:
             store.close()
-        opened[:] = [SqliteStore(tmp_path / "registry.sqlite", hub_size=8)]
+        opened[:] = [PostgresStore(url, hub_size=8) if url else SqliteStore(tmp_path / "registry.sqlite", hub_size=8)]
         return opened[0]
 
     yield open_again
     for store in opened:
         store.close()
-
-
-def fp(name: str) -> bytes:
-    return name.encode().ljust(32, b".")
-
-
-def seen(
-    key: str, address: str, hour: int = 1_000, device: str | None = "d", count: int = 1, **more: object
-) -> Sighting:
-    manner = more.pop("manner", Manner.USED)
-    device_bytes = fp(device) if device else None
-    return Sighting(fp(key), fp(address), fp("n" + address), hour, manner, count, device_bytes, **more)  # type: ignore[arg-type]
-
-
-def fine(_: Sequence[bytes]) -> Mapping[bytes, DaxaError]:
-    """Takes every element."""
-    return {}
 
 
 def test_what_a_transaction_wrote_is_there_after_reopening(reopen: Open) -> None:
@@ -354,7 +340,7 @@ def test_hours_that_decisions_no_longer_compare_are_not_kept(reopen: Open) -> No
     with store.transaction():
         member = store.member_id("upbit")
         store.absorb(member, stirring(90), fine)
-        store.absorb(member, [seen("k1", "a1", 2**31)], fine)
+        store.absorb(member, [seen("k1", "a1", 2**31, device="wrong clock")], fine)
     assert unusual(store) == {STIRRED}
     with store.transaction():
         store.absorb(member, [seen(f"k{key}", f"a{key}", 1_000 + 24 * 100) for key in range(60)], fine)
@@ -395,15 +381,37 @@ def test_withdrawing_is_as_if_it_had_never_been_sent(reopen: Open) -> None:
         assert store.withdraw(member + 1, fp("k2"), 0, 2**32 - 1)[0] == 0
 
 
-def grow(store: Store, number: int) -> list[bytes]:
-    """Appends events to the log, each in a transaction of its own; answers their hashes."""
-    hashes = []
-    for _ in range(number):
+def test_what_is_too_old_leaves_in_parts_and_counters_are_of_what_is_left(reopen: Open) -> None:
+    """Hours, then presences, subjects that were never told anything, their keys and addresses; a verdict's subject stays."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        old = [seen(f"k{i}", f"a{i}", 1_000) for i in range(4)]
+        [told, *_] = store.absorb(
+            member, [*old, seen("k1", "a1", 2_000, count=3), seen("k4", "a2", 2_000)], fine
+        ).subjects
+        assert told is not None
+        store.append_verdict(StoredVerdict(told, member, 1, Level.WARN, 50, b"body", b"evidence"))
+        store.save_ladder(told, START, 9)
+    after, changed, parts = 0, set[int](), 0
+    while parts == 0 or after:
         with store.transaction():
-            index = store.next_leaf()
-            hashes.append(merkle.leaf_hash(b"leaf %d" % index))
-            store.append_leaf(StoredLeaf(index, EVERYBODY, event="test", body=b"leaf %d" % index), hashes[-1])
-    return hashes
+            expired = store.expire(after, 1_500, 2)
+        after, parts = expired.last, parts + 1
+        changed |= expired.subjects
+    assert (len(changed), parts) == (4, 3)
+    counts = store.counts()
+    assert [counts[name] for name in ("presence", "subject", "verdict", "node_KEY", "node_ADDRESS")] == [2, 3, 1, 3, 2]
+    store = reopen()
+    with store.transaction():
+        assert store.expire(0, 1_500, 100).subjects == frozenset()
+        [one, four] = [n for n in store.neighbourhoods(list(store.all_subjects())) if n.own]
+        assert [(p.first, p.hours, p.count) for p in one.own] == [(2_000, 1, 2)]
+        assert [place.subjects for place in four.places.values()] == [1]
+        assert (one.subject.hours, one.subject.addresses) == (1, 1)
+        assert store.current_verdicts(member, [fp("k0")]) == {fp("k0"): b"body"}
+        assert len(store.absorb(member, [seen("k0", "a0", 2_000), seen("k3", "a3", 2_000)], fine).moved) == 2
+    assert store.counts()["node_ADDRESS"] == 4
 
 
 def test_the_log_grows_across_reopening_and_its_hashes_make_its_roots(reopen: Open) -> None:

@@ -14,6 +14,7 @@ from daxa_registry.logs import log_as_json
 COMMANDS = {
     "audit": "check the log that the database holds",
     "appeal": "list, show, grant and deny appeals",
+    "backup": "write a database, with keys where asked, into one file",
     "backtest": "decide raw sightings from a file",
     "case": "list and show who belongs together",
     "ceremony": "deal fresh fingerprinting keys to evaluators",
@@ -22,8 +23,10 @@ COMMANDS = {
     "init": "make a working deployment folder",
     "pki": "issue, sign, renew, revoke and list certificates",
     "signing-key": "make, rotate and show the keys that verdicts are signed with",
+    "migrate-store": "move a registry from SQLite to PostgreSQL",
     "policy": "list, show, test and activate policies",
     "replay": "decide a verdict again from what is stored of it",
+    "restore": "put a backup back",
     "serve": "serve the registry",
     "status": "how the registry of a registry.toml is doing",
 }

@@ -1,6 +1,7 @@
 """What one peer may ask of a server: how many calls at once, and how much a minute. Past it: when to come back.
 
-A minute's worth may be used at once (a token bucket). The unit is what the call carries: sightings, keys, elements, or the
+A minute's worth may be used at once (a token bucket). Nodes of one registry tell each other what was spent, so that the limit is
+one at all of them, within a second of time. The unit is what the call carries: sightings, keys, elements, or the
 call itself. Peers and calls are counted apart, so that nobody's limit is another's.
 
 >>> limits = Limits({"Evaluate": 600}, clock=lambda: 0.0)
@@ -46,6 +47,7 @@ class Limits:
         self._clock = clock
         self._running: Counter[tuple[str, str]] = Counter()
         self._left: dict[tuple[str, str], tuple[float, float]] = {}
+        self._spent: Counter[tuple[str, str]] = Counter()
 
     @contextmanager
     def enter(self, peer: str, call: str, cost: int = 1) -> Iterator[None]:
@@ -89,3 +91,16 @@ class Limits:
             wanted = f"at most {limit} a minute of what {who[1]} carries"
             raise Refused(ErrorCode.QUOTA_EXHAUSTED, "call", wanted, retry_after=wait)
         self._left[who] = (left - cost, now)
+        self._spent[who] += cost
+
+    def take_spent(self) -> list[tuple[str, str, int]]:
+        """What was spent here since the last time: peer, call, cost. For the other nodes of the registry."""
+        spent = [(peer, call, cost) for (peer, call), cost in self._spent.items()]
+        self._spent.clear()
+        return spent
+
+    def spent_elsewhere(self, peer: str, call: str, cost: int) -> None:
+        """Takes off what the peer spent at another node; it may owe a minute's worth and no more."""
+        now = self._clock()
+        who = (peer, call)
+        self._left[who] = (max(self._now_left(who, now) - cost, -float(self._limit(call))), now)

@@ -86,6 +86,16 @@ def in_force(store: Store, first: str, now: int) -> Policy:
     return policy
 
 
+def follow(store: Store, matcher: Matcher) -> None:
+    """Takes up the policy that another node may have brought into force. Inside a transaction.
+
+    Raises ConfigurationError for one that this program cannot read: then another version's nodes decide, and not this one.
+    """
+    digest = json.loads(store.document("policy_active", "now") or "{}").get("digest")
+    if digest is not None and digest != matcher.policy.digest.hex():
+        matcher.use(load_policy(store.document("policy", digest) or ""))
+
+
 def read(text: str) -> Policy:
     """A policy that an operator sent. Raises ConfigurationError INVALID_POLICY naming the key, InvalidInput for too much text."""
     if len(text.encode()) > MAX_TEXT_BYTES:

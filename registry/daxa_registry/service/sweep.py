@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 
 from daxa_core.errors import DaxaError
+from daxa_core.model import SECONDS_PER_HOUR
 from daxa_registry.store.interface import Store
 
 from .infrastructure import expire
@@ -21,6 +22,11 @@ from .policies import applied, unapplied
 
 LOG = logging.getLogger("daxa_registry.service")
 PART = 200
+PART_OF_RETENTION = 500
+PARTS_OF_RETENTION = 20
+"""A run a minute goes through 14 million presences in a day."""
+RETENTION_SECONDS = 6 * SECONDS_PER_HOUR
+"""How long after it has gone through everything it begins again."""
 
 
 class Sweep:
@@ -34,17 +40,28 @@ class Sweep:
         clock: Callable[[], int],
         on_verdicts: Callable[[dict[int, int]], None] = lambda heads: None,
         part: int = PART,
+        retention_hours: int | None = None,
+        batch_hours: int | None = None,
     ) -> None:
-        """``on_verdicts`` is called after each commit that brought news; ``part`` is how many verdicts one may hold."""
+        """``on_verdicts`` is called after each commit that brought news; ``part`` is how many verdicts one may hold.
+
+        Sightings and batch ids older than so many hours are let go of; None keeps them.
+        """
         self._store = store
         self._matcher = matcher
         self._clock = clock
         self._on_verdicts = on_verdicts
         self._part = part
+        self._retention_hours, self._batch_hours = retention_hours, batch_hours
+        self._rests_until = 0
         self._stopped = threading.Event()
 
     def run(self) -> int:
         """Everything that is due now; how many subjects were looked at."""
+        with self._store.only_here("sweep") as mine:
+            return self._run() if mine else 0
+
+    def _run(self) -> int:
         self._told(expire(self._store, self._matcher, self._clock()))
         looked = 0
         fresh = unapplied(self._store)
@@ -60,7 +77,33 @@ class Sweep:
                     applied(self._store, part[-1] if len(part) == self._part else None)
             self._told(heads)
             looked += len(found) + len(part)
+        self._let_go()
         return looked
+
+    def _let_go(self) -> None:
+        """A few parts of what is too old, each in a transaction of its own; the next run goes on where this one ended."""
+        now = self._clock()
+        for _ in range(PARTS_OF_RETENTION):
+            if self._stopped.is_set() or now < self._rests_until:
+                return
+            heads: dict[int, int] = {}
+            with self._store.transaction():
+                dropped = 0
+                if self._batch_hours is not None:
+                    before = now - self._batch_hours * SECONDS_PER_HOUR
+                    dropped = self._store.drop_batches(before, PART_OF_RETENTION)
+                ended = dropped < PART_OF_RETENTION
+                if self._retention_hours is not None:
+                    at = int(self._store.document("retention", "after") or "0")
+                    expired = self._store.expire(at, now // SECONDS_PER_HOUR - self._retention_hours, PART_OF_RETENTION)
+                    self._store.write_document("retention", "after", str(expired.last), replace=True)
+                    standings = self._store.standings(expired.subjects)
+                    told = [subject for subject, standing in standings.items() if standing.level]
+                    heads = self._matcher.decide(told, now) if told else {}
+                    ended &= not expired.last
+            self._told(heads)
+            if ended:
+                self._rests_until = now + RETENTION_SECONDS
 
     def every(self, seconds: float) -> None:
         """Runs again and again until :meth:`stop`. What fails is tried again the next time, and told once while it lasts."""

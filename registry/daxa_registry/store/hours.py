@@ -16,7 +16,8 @@ def merge(first: int, bits: int, other_first: int, other_bits: int) -> tuple[int
 
 def without(first: int, bits: int, from_hour: int, to_hour: int) -> tuple[int, int]:
     """The set less the hours from_hour to to_hour, both included; bits 0 where nothing is left."""
-    low, high = max(from_hour - first, 0), to_hour - first
+    # No further than what is there: "everything" would else be a number of half a gigabyte.
+    low, high = max(from_hour - first, 0), min(to_hour - first, bits.bit_length() - 1)
     if high >= low:
         bits &= ~(((1 << (high - low + 1)) - 1) << low)
     if not bits:

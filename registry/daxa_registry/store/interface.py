@@ -1,11 +1,14 @@
 """The store's contract: nodes, subjects, presences, batches, verdicts, documents, and what each operation guarantees.
 
-All writing happens inside :meth:`Store.transaction`, by one thread of the process at a time; everything in it is durable
-together when the block ends, or nothing of it is. Reading outside a transaction sees the last committed state and may be
-done from another thread than the writer's; inside, what the transaction itself has written.
+All writing happens inside :meth:`Store.transaction`, by one thread of the process at a time, and by one process at a time where
+several work on one database; everything in it is durable together when the block ends, or nothing of it is. Reading outside a
+transaction sees the last committed state and may be done from another thread than the writer's; inside, what the transaction
+itself has written.
 
 Every operation MUST raise :class:`daxa_core.errors.Unavailable` (``UNAVAILABLE``, field ``store``) when the database cannot do
-it now (locked, full, unreachable), with nothing changed; and never an exception of the database's own.
+it now (locked, full, unreachable), with nothing changed; and never an exception of the database's own. One case cannot tell: a
+connection that breaks while a commit is answered. It is ``UNAVAILABLE`` too, and what was to be written is there as a whole or
+not at all: :meth:`Store.find_batch` says which, so a batch that is sent again under its id is taken once.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from daxa_core.errors import DaxaError
@@ -46,6 +50,14 @@ STEPS = frozenset(
     {2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128, 160, 200, HUB_SIZE, HUB_SIZE + 1}
 )
 """Numbers on an address at which its evidence class changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What a part of retention did: where the next part goes on (0: it was the last), and whose evidence changed."""
+
+    last: int
+    subjects: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +146,42 @@ class Store(Protocol):
     def close(self) -> None:
         """Closes the database. What was committed stays."""
 
+    # between nodes
+
+    def share(
+        self,
+        before_turn: Callable[[], None],
+        on_heads: Callable[[dict[int, int]], None],
+        on_notice: Callable[[str], None],
+    ) -> None:
+        """From now on this process is one of several on the database, where the store allows several.
+
+        ``before_turn`` is called at the beginning of a transaction, inside it, when another node may have written since this one
+        did: whoever keeps in memory what the database says reads it again. ``on_heads`` is called on a thread of the store's with
+        the heads of the members whose verdicts other nodes changed, each change at least once, after it was committed;
+        ``on_notice`` with what other nodes told by :meth:`notify`.
+        """
+
+    def notify(self, notice: str) -> None:
+        """Tells the other nodes a text of at most 7,000 bytes; nobody is told where this one is alone, or a connection breaks."""
+
+    def only_here(self, work: str) -> AbstractContextManager[bool]:
+        """Whether no other node does that work now; none begins it while the block runs. It ends with the node that did it."""
+
+    # whole databases
+
+    def save(self, path: Path) -> None:
+        """Writes all of it into a new SQLite file, as it is at one moment; reading and writing go on meanwhile."""
+
+    def load(self, path: Path) -> None:
+        """Takes all of it from such a file. MUST fail with nothing changed when there is anything here yet."""
+
+    def moving(self) -> AbstractContextManager[Path]:
+        """Its file, to which nobody writes while the block runs, nor, when that ended without an exception, ever again.
+
+        Whoever tries is refused as ``UNAVAILABLE``, and a later open as INVALID_CONFIGURATION.
+        """
+
     # who
 
     def member_id(self, name: str) -> int:
@@ -163,6 +211,13 @@ class Store(Protocol):
 
         Answers how many presences were shortened or deleted, and the subjects whose evidence that changed: the key's own,
         and those who met it.
+        """
+
+    def expire(self, after: int, before_hour: int, limit: int) -> Expired:
+        """Takes the hours before that one off ``limit`` presences, from where the part before ended (0: from the beginning).
+
+        What has no hour left goes, and with it a subject that is nowhere and was never told a verdict. Verdicts, the log and what
+        they rested on stay.
         """
 
     def append_verdict(self, verdict: StoredVerdict) -> None:

@@ -8,7 +8,6 @@ After a failed transaction everything is forgotten.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from daxa_core.errors import DaxaError
@@ -16,12 +15,13 @@ from daxa_core.model import Kind, Manner, Refusal, Sighting
 from daxa_registry.decision.graph import UNKNOWN_DEVICE
 from daxa_registry.decision.quiet import Glance
 
+from .database import Database
 from .hours import merge, pack
-from .interface import STEPS, Absorbed, CheckElements
+from .interface import STEPS, Absorbed, CheckElements, Expired
+from .retention import expire
 from .sqlite_activity import Activity
 from .sqlite_memory import Edge, Ledger, Record, glance_at
 from .sqlite_recall import KINDS, Recall
-from .sqlite_rows import insert, update
 from .sqlite_withdraw import withdraw
 
 _USED, _REJECTED, _DECLARED = Manner.USED, Manner.REJECTED, Manner.DECLARED
@@ -30,7 +30,7 @@ _USED, _REJECTED, _DECLARED = Manner.USED, Manner.REJECTED, Manner.DECLARED
 class Absorber:
     """The writer's half of the SQLite store; used by one thread, inside a transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, hub_size: int) -> None:
+    def __init__(self, connection: Database, hub_size: int) -> None:
         self._db = connection
         self._hub_size = hub_size
         self.changed_places: set[int] = set()
@@ -287,10 +287,10 @@ class Absorber:
         """Writes everything pending."""
         db = self._db
         if self._new_nodes:
-            insert(db, "node (id, kind, fingerprint, subjects, addresses, rejected)", list(self._new_nodes.values()))
+            db.insert("node (id, kind, fingerprint, subjects, addresses, rejected)", list(self._new_nodes.values()))
         if self._node_counts:
             counters = ("subjects=subjects+", "addresses=addresses+", "rejected=rejected+")
-            update(db, "node", counters, [(node, *counts) for node, counts in self._node_counts.items()])
+            db.update("node", counters, [(node, *counts) for node, counts in self._node_counts.items()])
         if self._dirty:
             fresh, old = [], []
             for r in self._dirty:
@@ -300,8 +300,8 @@ class Absorber:
                     fresh.append((*row, r.key, r.member))
                 else:
                     old.append(row)
-            insert(db, "subject (id, account, holder, seen, hours, addresses, key, member)", fresh)
-            update(db, "subject", ("account=", "holder=", "seen=", "hours=", "addresses="), old)
+            db.insert("subject (id, account, holder, seen, hours, addresses, key, member)", fresh)
+            db.update("subject", ("account=", "holder=", "seen=", "hours=", "addresses="), old)
         if self._new_edges:
             rows = []
             for e in self._new_edges:
@@ -312,21 +312,21 @@ class Absorber:
                 )
                 e.pending = 0
             columns = "(id, address, device, subject, manner, network, first, hours, count)"
-            insert(db, f"presence {columns}", rows)
+            db.insert(f"presence {columns}", rows)
         if self._changed:
             changed = []
             for e in self._changed:
                 e.changed = False
-                changed.append((e.row, e.first, pack(e.bits), e.pending))
+                changed.append((e.row, e.address, e.first, pack(e.bits), e.pending))
                 e.pending = 0
-            update(db, "presence", ("first=", "hours=", "count=count+"), changed)
+            db.update("presence", ("first=", "hours=", "count=count+"), changed, ("id", "address"))
         if self._counted:
             counts = []
             for e in self._counted:
                 if e.pending:
-                    counts.append((e.row, e.pending))
+                    counts.append((e.row, e.address, e.pending))
                     e.pending = 0
-            update(db, "presence", ("count=count+",), counts)
+            db.update("presence", ("count=count+",), counts, ("id", "address"))
         self.activity.flush()
         self._clear_pending()
 
@@ -336,6 +336,15 @@ class Absorber:
         self._recall.shrink()
 
     # taking back
+
+    def expire(self, after: int, before_hour: int, limit: int) -> Expired:
+        """As :meth:`daxa_registry.store.interface.Store.expire`."""
+        self.flush()
+        expired, addresses = expire(self._db, after, before_hour, limit)
+        if expired.subjects:
+            self.forget()
+            self.changed_places.update(addresses)
+        return expired
 
     def withdraw(self, member: int, key: bytes, first_hour: int, last_hour: int) -> tuple[int, frozenset[int]]:
         """As :meth:`daxa_registry.store.interface.Store.withdraw`."""

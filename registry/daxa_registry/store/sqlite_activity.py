@@ -10,11 +10,12 @@ Hours further back than decisions compare are dropped, counted from the newest h
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 
 from daxa_registry.decision.overlap import WINDOW_HOURS
 from daxa_registry.decision.rhythm import DAYS_AROUND, LEAST, is_unusual
+
+from .database import Database
 
 KEPT_HOURS = WINDOW_HOURS + 24 * max(DAYS_AROUND)
 
@@ -22,7 +23,7 @@ KEPT_HOURS = WINDOW_HOURS + 24 * max(DAYS_AROUND)
 class Activity:
     """The writer's counters; used by one thread, inside a transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Database) -> None:
         self._db = connection
         self.forget()
 
@@ -43,7 +44,8 @@ class Activity:
         if not self._pending:
             return
         self._db.executemany(
-            "INSERT INTO activity (hour, active) VALUES (?,?) ON CONFLICT (hour) DO UPDATE SET active=active+excluded.active",
+            "INSERT INTO activity (hour, active) VALUES (?,?)"
+            " ON CONFLICT (hour) DO UPDATE SET active=activity.active+excluded.active",
             list(self._pending.items()),
         )
         if self._active is not None:
@@ -86,6 +88,6 @@ class Activity:
         self._doubtful.clear()
 
 
-def take_back(database: sqlite3.Connection, hours: Iterable[int]) -> None:
+def take_back(database: Database, hours: Iterable[int]) -> None:
     """One presence less in use in each of these hours; those that are no longer kept stay so."""
-    database.executemany("UPDATE activity SET active=max(active-1, 0) WHERE hour=?", [(hour,) for hour in hours])
+    database.executemany("UPDATE activity SET active=active-1 WHERE hour=? AND active>0", [(hour,) for hour in hours])

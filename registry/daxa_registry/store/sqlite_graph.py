@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from daxa_core.model import Manner
 from daxa_registry.decision.graph import Neighbourhood, Place, Population, Presence, Subject
 
+from .database import Database
 from .hours import unpack
 
 CHUNK = 400
@@ -25,7 +25,7 @@ class GraphReader:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Database,
         hub_size: int,
         unusual: Callable[[], tuple[int, int]],
     ) -> None:
@@ -85,11 +85,11 @@ class GraphReader:
         known = [subject for subject in wanted if subject in self._subjects]
         keys = {self._subjects[subject].key for subject in known}
         siblings: dict[int, list[int]] = {}
-        for identifier, key in self._select("SELECT id, key FROM subject WHERE key IN ({})", keys):
+        for identifier, key in self._db.select("SELECT id, key FROM subject WHERE key IN ({})", keys):
             siblings.setdefault(key, []).append(identifier)
         everyone = {identifier for group in siblings.values() for identifier in group}
         rows: dict[int, list[Row]] = {identifier: [] for identifier in everyone}
-        for row in self._select(f"SELECT {_COLUMNS} FROM presence WHERE subject IN ({{}})", everyone):  # noqa: S608
+        for row in self._db.select(f"SELECT {_COLUMNS} FROM presence WHERE subject IN ({{}})", everyone):  # noqa: S608
             rows[row[2]].append(row)
         addresses = {row[0] for group in rows.values() for row in group}
         crowds = self._load_places(addresses)
@@ -110,15 +110,9 @@ class GraphReader:
                     places[presence.address] = place
             yield Neighbourhood(me, own, elsewhere, places)
 
-    def _select(self, query: str, values: Iterable[int]) -> Iterator[tuple]:  # type: ignore[type-arg]
-        listed = list(values)
-        for start in range(0, len(listed), 900):
-            part = listed[start : start + 900]
-            yield from self._db.execute(query.format(",".join("?" * len(part))), part)
-
     def _load_subjects(self, wanted: Iterable[int]) -> None:
         missing = {subject for subject in wanted if subject not in self._subjects}
-        for row in self._select(
+        for row in self._db.select(
             "SELECT id, member, key, account, holder, hours, addresses FROM subject WHERE id IN ({})", missing
         ):
             self._subjects[row[0]] = Subject(*row)
@@ -134,12 +128,12 @@ class GraphReader:
         missing = [address for address in addresses if address not in self._places]
         crowds: dict[int, tuple[int, int]] = {}
         counted: dict[int, tuple[int, int]] = {}
-        for address, subjects, infrastructure in self._select(
+        for address, subjects, infrastructure in self._db.select(
             "SELECT id, subjects, infrastructure FROM node WHERE id IN ({})", missing
         ):
             (crowds if subjects > self._hub_size else counted)[address] = (subjects, infrastructure)
         rows: dict[int, list[Row]] = {address: [] for address in counted}
-        for row in self._select(f"SELECT {_COLUMNS} FROM presence WHERE address IN ({{}})", counted):  # noqa: S608
+        for row in self._db.select(f"SELECT {_COLUMNS} FROM presence WHERE address IN ({{}})", counted):  # noqa: S608
             rows[row[0]].append(row)
         self._load_subjects({row[2] for group in rows.values() for row in group})
         for address, (subjects, infrastructure) in counted.items():

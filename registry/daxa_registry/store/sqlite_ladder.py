@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 
 from daxa_core.model import Act, Kind, Level
 from daxa_registry.decision.ladder import State
 
+from .database import Database
 from .interface import Declared, Standing, StoredVerdict
-
-_MANY = 500
 
 
 class LadderTables:
-    """The part of :class:`~daxa_registry.store.sqlite.SqliteStore` that keeps ladders and documents."""
+    """The part of :class:`~daxa_registry.store.sql_store.SqlStore` that keeps ladders and documents."""
 
-    _writer: sqlite3.Connection
+    _writer: Database
 
-    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+    def _reading(self) -> AbstractContextManager[Database]:
         raise NotImplementedError
 
     # ladders
@@ -31,14 +29,8 @@ class LadderTables:
         )
 
     def ladder(self, subjects: Iterable[int]) -> Mapping[int, tuple[State, int]]:
-        out: dict[int, tuple[State, int]] = {}
-        wanted = list(subjects)
-        for start in range(0, len(wanted), _MANY):
-            part = wanted[start : start + _MANY]
-            query = f"SELECT subject, state, due FROM ladder WHERE subject IN ({','.join('?' * len(part))})"  # noqa: S608
-            for subject, state, due in self._writer.execute(query, part):
-                out[subject] = (State.from_json(state), due)
-        return out
+        query = "SELECT subject, state, due FROM ladder WHERE subject IN ({})"
+        return {subject: (State.from_json(state), due) for subject, state, due in self._writer.select(query, subjects)}
 
     def due(self, now: int, limit: int) -> list[int]:
         with self._reading() as reader:
@@ -109,8 +101,8 @@ class LadderTables:
             return dict(reader.execute("SELECT id, name FROM member"))
 
     def write_document(self, kind: str, name: str, body: str, *, replace: bool = False) -> None:
-        verb = "INSERT OR REPLACE" if replace else "INSERT"
-        self._writer.execute(f"{verb} INTO document VALUES (?,?,?)", (kind, name, body))
+        instead = " ON CONFLICT (kind, name) DO UPDATE SET body=excluded.body" if replace else ""
+        self._writer.execute(f"INSERT INTO document VALUES (?,?,?){instead}", (kind, name, body))  # noqa: S608 - fixed
 
     def document(self, kind: str, name: str) -> str | None:
         with self._reading() as reader:

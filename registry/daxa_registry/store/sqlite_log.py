@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from daxa_core import merkle
 
+from .database import Database
 from .interface import StoredLeaf
-
-_MANY = 500
 
 
 class LogTables:
-    """The part of :class:`~daxa_registry.store.sqlite.SqliteStore` that keeps the log."""
+    """The part of :class:`~daxa_registry.store.sql_store.SqlStore` that keeps the log."""
 
-    _writer: sqlite3.Connection
+    _writer: Database
     _frontier: merkle.Frontier | None = None
 
-    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+    def _reading(self) -> AbstractContextManager[Database]:
         raise NotImplementedError
 
     # writing
@@ -32,14 +30,14 @@ class LogTables:
         if leaf.index != edge.size:
             raise AssertionError("a leaf's index must be the log's next")
         start = merkle.stored_count(edge.size)
-        self._writer.executemany("INSERT INTO tree_hash VALUES (?,?)", list(enumerate(edge.append(leaf_hash), start)))
+        self._writer.insert("tree_hash (position, hash)", list(enumerate(edge.append(leaf_hash), start)))
         self._writer.execute(
             "INSERT INTO leaf VALUES (?,?,?,?,?,?)",
             (leaf.index, leaf.audience, leaf.event, leaf.sequence, leaf.salt, leaf.body),
         )
 
     def save_cosignature(self, size: int, witness: str, line: str) -> None:
-        self._writer.execute("INSERT OR IGNORE INTO cosignature VALUES (?,?,?)", (size, witness, line))
+        self._writer.execute("INSERT INTO cosignature VALUES (?,?,?) ON CONFLICT DO NOTHING", (size, witness, line))
 
     def _edge(self) -> merkle.Frontier:
         if self._frontier is None:
@@ -60,12 +58,13 @@ class LogTables:
     def leaves(self, start: int, limit: int) -> list[StoredLeaf]:
         with self._reading() as reader:
             rows = reader.execute(
-                "SELECT l.idx, l.audience, l.event, l.sequence, l.salt, CAST(coalesce(v.body, l.body) AS BLOB) FROM leaf l"
+                "SELECT l.idx, l.audience, l.event, l.sequence, l.salt, coalesce(v.body, l.body) FROM leaf l"
                 " LEFT JOIN verdict v ON l.sequence > 0 AND v.member=l.audience AND v.sequence=l.sequence"
                 " WHERE l.idx >= ? ORDER BY l.idx LIMIT ?",
                 (start, limit),
             ).fetchall()
-        return [StoredLeaf(*row) for row in rows]
+        # SQLite lets a column hold a value of any type, also one that somebody wrote there as a text.
+        return [StoredLeaf(*row, body=body if isinstance(body, bytes) else str(body).encode()) for *row, body in rows]  # type: ignore[misc]
 
     def last_event(self, kind: str) -> bytes | None:
         with self._reading() as reader:
@@ -88,12 +87,8 @@ class LogTables:
         return int(row[0]) if row else None
 
 
-def _hashes(connection: sqlite3.Connection, positions: Sequence[int]) -> list[bytes]:
-    found: dict[int, bytes] = {}
-    for start in range(0, len(positions), _MANY):
-        part = positions[start : start + _MANY]
-        query = f"SELECT position, hash FROM tree_hash WHERE position IN ({','.join('?' * len(part))})"  # noqa: S608
-        found.update(connection.execute(query, part))
+def _hashes(connection: Database, positions: Sequence[int]) -> list[bytes]:
+    found = dict(connection.select("SELECT position, hash FROM tree_hash WHERE position IN ({})", positions))
     try:
         return [found[position] for position in positions]
     except KeyError:

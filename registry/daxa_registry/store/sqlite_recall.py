@@ -6,12 +6,12 @@ not written yet always has its ledger here, so a ledger is only ever read when t
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from daxa_core.errors import DaxaError
 from daxa_core.model import Kind, Level, Manner, Sighting
 
+from .database import Database
 from .hours import unpack
 from .sqlite_memory import Edge, Ledger, Record
 
@@ -24,7 +24,6 @@ NODES_KEPT = 1_000_000
 EDGES_KEPT = 300_000
 SUBJECTS_KEPT = 150_000
 ADDRESSES_KEPT = 300_000
-AT_ONCE = 500
 
 EdgesByPrint = dict[tuple[bytes, bytes, bytes | None], Edge]
 """By key, address and device."""
@@ -33,7 +32,7 @@ EdgesByPrint = dict[tuple[bytes, bytes, bytes | None], Edge]
 class Recall:
     """The writer's memory; see :class:`.sqlite_absorb.Absorber`, which alone changes it."""
 
-    def __init__(self, connection: sqlite3.Connection, hub_size: int) -> None:
+    def __init__(self, connection: Database, hub_size: int) -> None:
         self._db = connection
         self._hub_size = hub_size
         self.forget()
@@ -131,7 +130,9 @@ class Recall:
             wanted = [print_ for print_ in prints if isinstance(print_, bytes) and print_ not in nodes]
             if wanted:
                 nodes.update(
-                    self._select("SELECT fingerprint, id FROM node WHERE kind=? AND fingerprint IN ({})", wanted, kind)
+                    self._db.select(
+                        "SELECT fingerprint, id FROM node WHERE kind=? AND fingerprint IN ({})", wanted, kind
+                    )
                 )
                 unknown += [print_ for print_ in wanted if print_ not in nodes]
         keys, addresses = self.nodes[Kind.KEY], self.nodes[Kind.ADDRESS]
@@ -147,7 +148,7 @@ class Recall:
             "SELECT s.id, s.key, s.account, s.holder, n.fingerprint, s.seen, s.hours, s.level, s.sequence"
             " FROM subject s LEFT JOIN node n ON n.id=s.holder WHERE s.member=? AND s.key IN ({})"
         )
-        for subject, key, account, holder, holder_print, seen, hours, level, sequence in self._select(
+        for subject, key, account, holder, holder_print, seen, hours, level, sequence in self._db.select(
             query, wanted, member
         ):
             record = self.records[key, member] = self.by_id[subject] = Record(subject, key, wanted[key], member)
@@ -155,7 +156,7 @@ class Recall:
             record.seen, record.hours = seen, hours
             record.level, record.sequence = Level(level), sequence
             found.append(subject)
-        for subject, row, address, device, manner, network, first, hours in self._select(
+        for subject, row, address, device, manner, network, first, hours in self._db.select(
             "SELECT subject, id, address, device, manner, network, first, hours FROM presence WHERE subject IN ({})",
             found,
         ):
@@ -164,7 +165,7 @@ class Recall:
 
     def _learn_places(self, addresses: Iterable[int]) -> None:
         calm: list[int] = []
-        for address, subjects in self._select("SELECT id, subjects FROM node WHERE id IN ({})", addresses):
+        for address, subjects in self._db.select("SELECT id, subjects FROM node WHERE id IN ({})", addresses):
             self.on_address.setdefault(address, subjects)
             if self.on_address[address] > self._hub_size:
                 self.ledgers[address] = None
@@ -175,7 +176,7 @@ class Recall:
             "SELECT p.address, p.manner, p.first, p.hours, s.member, s.key, s.account, s.holder"
             " FROM presence p JOIN subject s ON s.id=p.subject WHERE p.address IN ({})"
         )
-        for address, manner, first, hours, member, key, account, holder in self._select(query, calm):
+        for address, manner, first, hours, member, key, account, holder in self._db.select(query, calm):
             ledger = self.ledgers[address]
             assert ledger is not None
             if manner == Manner.REJECTED:
@@ -185,9 +186,3 @@ class Recall:
                 who = holder or (member, account or b"key %d" % key)
                 for hour in {first, first + bits.bit_length() - 1}:
                     ledger.note(who, hour)
-
-    def _select(self, query: str, values: Iterable[object], *before: object) -> Iterator[tuple]:  # type: ignore[type-arg]
-        listed = list(values)
-        for start in range(0, len(listed), AT_ONCE):
-            part = listed[start : start + AT_ONCE]
-            yield from self._db.execute(query.format(",".join("?" * len(part))), [*before, *part])

@@ -5,9 +5,20 @@
 
 from __future__ import annotations
 
+import sqlite3
+from pathlib import Path
+
 from sqlite_utils import Database
 
 from daxa_core.errors import ConfigurationError, ErrorCode
+
+TABLES = (
+    "member", "node", "subject", "presence", "batch", "verdict", "ladder", "document", "leaf", "tree_hash", "cosignature",
+    "activity",
+)  # fmt: skip
+"""All that a registry holds, on every store."""
+MOVED = 1_000_000
+"""The version of a database that another one took the place of."""
 
 MIGRATIONS = (
     """
@@ -104,17 +115,51 @@ MIGRATIONS = (
 def migrate(database: Database) -> None:
     """Brings the database to this program's version. Raises ConfigurationError for one from the future."""
     version = database.conn.execute("PRAGMA user_version").fetchone()[0]
+    if version == MOVED:
+        wanted = "the one that this was moved to by migrate-store; nothing more is written here"
+        raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
     if version > len(MIGRATIONS):
         raise ConfigurationError(
             ErrorCode.INVALID_CONFIGURATION,
             "database",
-            f"schema version up to {len(MIGRATIONS)}, this one is {version}",
+            f"schema version up to {len(MIGRATIONS)}, this one is {version}: use the program that made it, or a newer one",
         )
     for number in range(version, len(MIGRATIONS)):
         script = f"BEGIN IMMEDIATE;{MIGRATIONS[number]};PRAGMA user_version={number + 1};COMMIT;"
         try:
             database.conn.executescript(script)
-        except BaseException:
+        except BaseException as error:
             if database.conn.in_transaction:
                 database.conn.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
+                wanted = (
+                    f"a database of version {number} with its tables, and no others; restore a backup into a new one"
+                )
+                raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted) from None
             raise
+
+
+def opened(path: Path) -> sqlite3.Connection:
+    """A new file with the tables, without a registry around it."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    migrate(Database(connection, execute_plugins=False))
+    return connection
+
+
+def retire(connection: sqlite3.Connection) -> None:
+    """Nobody writes to this database any more: no program opens it, and one that has it open is refused.
+
+    Inside a transaction.
+    """
+    for table in ("batch", "leaf", "presence"):  # whatever is acknowledged writes to one of them
+        for verb in ("INSERT", "UPDATE", "DELETE"):
+            connection.execute(
+                f"CREATE TRIGGER moved_{table}_{verb} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, 'moved'); END"
+            )
+    connection.execute(f"PRAGMA user_version={MOVED}")
+
+
+def not_empty() -> ConfigurationError:
+    """What a database is told that holds something where an empty one is needed."""
+    wanted = "an empty database to put it in; this one holds a registry, which stays as it was"
+    return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from daxa_core.model import Manner
 
+from .database import Database
 from .hours import pack, unpack, without
 from .sqlite_activity import take_back
 
 
 def withdraw(
-    database: sqlite3.Connection, hub_size: int, member: int, key: bytes, first_hour: int, last_hour: int
+    database: Database, hub_size: int, member: int, key: bytes, first_hour: int, last_hour: int
 ) -> tuple[int, frozenset[int], set[int]]:
     """How many presences were shortened or deleted, the subjects whose evidence that changed, and the addresses.
 
@@ -26,8 +25,8 @@ def withdraw(
     subject = int(row[0])
     changed = 0
     addresses: set[int] = set()
-    for presence, address, manner, first, hours in database.execute(
-        "SELECT id, address, manner, first, hours FROM presence WHERE subject=?", (subject,)
+    for presence, address, manner, first, hours, count in database.execute(
+        "SELECT id, address, manner, first, hours, count FROM presence WHERE subject=?", (subject,)
     ).fetchall():
         bits = unpack(hours)
         left_first, left = without(first, bits, first_hour, last_hour)
@@ -40,13 +39,15 @@ def withdraw(
             take_back(database, (first + i for i in range(gone.bit_length()) if gone >> i & 1))
         if left:
             # The count of single hours is not kept: what is left of it is in proportion to the hours left.
-            share = left.bit_count() / bits.bit_count()
-            database.execute(
-                "UPDATE presence SET first=?, hours=?, count=max(1, cast(count*? AS INTEGER)) WHERE id=?",
-                (left_first, pack(left), share, presence),
+            kept = max(count * left.bit_count() // bits.bit_count(), 1)
+            database.update(
+                "presence",
+                ("first=", "hours=", "count="),
+                [(presence, address, left_first, pack(left), kept)],
+                ("id", "address"),
             )
         else:
-            database.execute("DELETE FROM presence WHERE id=?", (presence,))
+            database.execute("DELETE FROM presence WHERE id=? AND address=?", (presence, address))
     touched = {subject}
     for address in addresses:
         touched.update(
@@ -55,12 +56,12 @@ def withdraw(
                 "SELECT DISTINCT subject FROM presence WHERE address=? LIMIT ?", (address, hub_size)
             )
         )
-    _recount(database, subject, addresses)
+    recount(database, subject, addresses)
     database.execute("DELETE FROM subject WHERE id=? AND sequence=0 AND addresses=0", (subject,))
     return changed, frozenset(touched), addresses
 
 
-def _recount(database: sqlite3.Connection, subject: int, addresses: set[int]) -> None:
+def recount(database: Database, subject: int, addresses: set[int]) -> None:
     """Counters after a deletion, from the rows that are left."""
     for address in addresses:
         database.execute(

@@ -1,0 +1,199 @@
+"""Backups of a running registry or evaluator, what is restored from them, and moving a registry from one store to another.
+
+A restore is believed when the log, rebuilt from the leaves, has the root that the backup was made with; before that nothing is
+put anywhere. Nothing is written over what is there.
+
+>>> make_backup(Path("registry.toml"), Path("monday.backup"), with_files=True, passphrase=b"…").size       # doctest: +SKIP
+1042
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+import time
+import tomllib
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from daxa_core import merkle
+from daxa_core.errors import ConfigurationError, ErrorCode
+from daxa_core.pseudonym import digest
+
+from .bootstrap import open_store
+from .config import read_registry
+from .keys.files import make_private_folder
+from .keys.signing import read_verification_keys
+from .service import archive
+from .service.audit import audit
+from .store.interface import Store
+
+DATABASE, QUOTA = "registry.sqlite", "quota.sqlite"
+PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is in a backup, or was restored: how many leaves with which root, rows by table, files beside the database."""
+
+    size: int
+    root: str
+    rows: dict[str, int]
+    files: tuple[str, ...]
+
+
+def make_backup(configuration: Path, out: Path, with_files: bool, passphrase: bytes | None) -> Kept:
+    """The database behind a registry.toml as it is now, or the quota behind an evaluator.toml; it may be in use.
+
+    ``with_files``: also the files beside the configuration, keys and shares among them, which is refused without a passphrase.
+    """
+    if with_files and passphrase is None:
+        raise ConfigurationError(
+            ErrorCode.INVALID_CONFIGURATION, "--passphrase-file", "one, where keys go into the backup"
+        )
+    home = configuration.absolute().parent
+    files = sorted(p for p in home.iterdir() if p.is_file() and not p.is_symlink()) if with_files else []
+    with tempfile.TemporaryDirectory(prefix=".backup-", dir=out.absolute().parent) as scratch:
+        parts = {f"files/{path.name}": path for path in files}
+        if "share" in tomllib.loads(configuration.read_text("utf-8")):
+            quota = home / tomllib.loads(configuration.read_text("utf-8"))["data"] / QUOTA
+            kept = Kept(0, "", {}, tuple(path.name for path in files))
+            if quota.exists():
+                with (
+                    closing(sqlite3.connect(quota)) as source,
+                    closing(sqlite3.connect(Path(scratch) / QUOTA)) as target,
+                ):
+                    source.backup(target)
+                parts[QUOTA] = Path(scratch) / QUOTA
+        else:
+            config = read_registry(configuration)
+            store = open_store(config.database)
+            try:
+                store.save(Path(scratch) / DATABASE)
+            finally:
+                store.close()
+            parts[DATABASE] = Path(scratch) / DATABASE
+            kept = _checked(Path(scratch) / DATABASE, config.verification, tuple(path.name for path in files))
+        manifest = {
+            "made_at": int(time.time()), "configuration": configuration.name,
+            "size": kept.size, "root": kept.root, "rows": kept.rows,
+        }  # fmt: skip
+        archive.write(out, parts, manifest, passphrase)
+    return kept
+
+
+def restore(backup: Path, target: Path, passphrase: bytes | None) -> Kept:
+    """Puts a backup back: into the database behind an existing registry.toml, or with its files into a new folder.
+
+    Raises ConfigurationError where the backup is torn, its log does not fit, or something is there already.
+    """
+    with archive.unpacked(backup, passphrase) as (folder, manifest):
+        files = [Path(name).name for name in manifest["parts"] if name.startswith("files/")]
+        if target.is_file():
+            files, home, configuration = [], target.absolute().parent, target
+        else:
+            if manifest["configuration"] not in files:
+                raise ConfigurationError(
+                    ErrorCode.INVALID_FILE, target.name, "an existing registry.toml; this backup holds no configuration"
+                )
+            if target.exists():
+                raise ConfigurationError(ErrorCode.INVALID_FILE, target.name, "a folder that is not there yet")
+            home, configuration = target, folder / manifest["configuration"]
+        kept = Kept(0, "", {}, tuple(files))
+        if (folder / DATABASE).exists():
+            verification = read_registry(configuration, checked=False).verification
+            kept = _checked(folder / DATABASE, verification, tuple(files))
+            if (kept.size, kept.root, kept.rows) != (manifest["size"], manifest["root"], manifest["rows"]):
+                raise ConfigurationError(
+                    ErrorCode.INVALID_FILE, backup.name, "a database with the root that it was made with"
+                )
+        if files:
+            make_private_folder(home)
+            for name in files:
+                with os.fdopen(os.open(home / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+                    out.write((folder / name).read_bytes())
+        if (folder / QUOTA).exists():
+            data = home / tomllib.loads((home / configuration.name).read_text("utf-8"))["data"]
+            make_private_folder(data)
+            _put(folder / QUOTA, data / QUOTA)
+        if (folder / DATABASE).exists():
+            store = open_store(read_registry(home / configuration.name, checked=False).database)
+            try:
+                store.load(folder / DATABASE)
+                _same(store, kept)
+            finally:
+                store.close()
+    return kept
+
+
+def migrate_store(source: str, target: str) -> Kept:
+    """Moves a registry, which may be serving, from an SQLite file to an empty PostgreSQL database; the file is then retired.
+
+    While it runs, the registry answers UNAVAILABLE to whoever writes, and clients come back later. Raises ConfigurationError,
+    with the file as it was and in use, where anything does not come out the same.
+    """
+    if "://" not in source and not Path(source).is_file():
+        raise ConfigurationError(ErrorCode.INVALID_FILE, "--from", "the SQLite file of a registry")
+    old = open_store(source)
+    try:
+        new = open_store(target)
+        try:
+            with old.moving() as path:
+                new.load(path)
+                kept = _described(old)
+                _same(new, kept)
+                for member in old.members():
+                    if _verdicts(old, member) != _verdicts(new, member):
+                        raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "--to", "the verdicts of --from")
+        finally:
+            new.close()
+    finally:
+        old.close()
+    return kept
+
+
+def _checked(database: Path, verification: Path, files: tuple[str, ...]) -> Kept:
+    """What a database file holds, after its log was rebuilt leaf by leaf."""
+    store = open_store(str(database))
+    try:
+        report = audit(store, read_verification_keys(verification))
+        if report.problem is not None:
+            wanted = f"a log that fits; leaf {report.problem.index}: {report.problem.what}"
+            raise ConfigurationError(ErrorCode.INVALID_FILE, database.name, wanted)
+        return Kept(report.size, report.root.hex(), dict(store.counts()), files)
+    finally:
+        store.close()
+        for suffix in ("-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                database.with_name(database.name + suffix).unlink()
+
+
+def _described(store: Store) -> Kept:
+    size = store.log_size()
+    return Kept(size, merkle.root_at(size, store.tree_hashes).hex(), dict(store.counts()), ())
+
+
+def _same(store: Store, kept: Kept) -> None:
+    found = _described(store)
+    if (found.size, found.root, found.rows) != (kept.size, kept.root, kept.rows):
+        raise ConfigurationError(
+            ErrorCode.INVALID_CONFIGURATION, "database", "the same rows and the same root as the source"
+        )
+
+
+def _verdicts(store: Store, member: int) -> bytes:
+    """A digest of every change of a member, in order."""
+    made, sequence = b"", 0
+    while page := store.verdicts_after(member, sequence, PAGE):
+        for sequence, body in page:
+            made = digest("daxa verdicts of a member v1", made + sequence.to_bytes(8, "big") + body)
+    return made
+
+
+def _put(source: Path, target: Path) -> None:
+    if target.exists():
+        raise ConfigurationError(ErrorCode.INVALID_FILE, target.name, "a file that is not there yet")
+    target.write_bytes(source.read_bytes())
+    target.chmod(0o600)

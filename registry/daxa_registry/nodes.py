@@ -1,0 +1,63 @@
+"""Several nodes of the registry on one machine, each a process of its own: for trying out what several hosts do.
+
+A node that ends is told and not started again; the others go on. It refuses a database that is one file, which is one node's.
+
+>>> run_nodes(Path("registry.toml"), 3, print)                      # doctest: +SKIP
+node listening on 127.0.0.1:7400
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from daxa_core.errors import ConfigurationError, ErrorCode
+
+from .config import read_registry
+
+PORTS_APART = 100
+"""The ports next to the registry's are those of evaluators, where a deployment is tried on one machine."""
+
+
+def run_nodes(configuration: Path, nodes: int, say: Callable[[str], None]) -> None:
+    """Serves at the configuration's port and at every hundredth after it, until SIGTERM or SIGINT, or until no node is left."""
+    config = read_registry(configuration)
+    if "://" not in config.database:
+        wanted = "a postgresql:// URL where there are several nodes; one file is one node's"
+        raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
+    host, _, port = config.listen.rpartition(":")
+    if int(port) + PORTS_APART * (nodes - 1) > 65_535:
+        raise ConfigurationError(
+            ErrorCode.INVALID_CONFIGURATION, "listen", "a port with room for every hundredth after it"
+        )
+    program = [sys.executable, "-c", "from daxa_registry.cli import main; main()", "serve", str(configuration)]
+    running: list[subprocess.Popen[str]] = []
+
+    def stop(*_: object) -> None:
+        for process in running:
+            process.terminate()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    for node in range(nodes):
+        listen = f"{host}:{int(port) + PORTS_APART * node}"
+        running.append(subprocess.Popen([*program, "--listen", listen], stdout=subprocess.PIPE, text=True))
+    watching = [threading.Thread(target=_watch, args=(process, say), daemon=True) for process in running]
+    for thread in watching:
+        thread.start()
+    for process in running:
+        process.wait()
+    for thread in watching:
+        thread.join()
+
+
+def _watch(process: subprocess.Popen[str], say: Callable[[str], None]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        say(f"node {process.pid}: {line.strip()}")
+    process.wait()
+    say(f"node {process.pid} ended with {process.returncode}")

@@ -1,0 +1,173 @@
+"""The store of several nodes: one PostgreSQL, whose tables every node reads, and writes in turn.
+
+Every transaction that writes locks the one row of ``turn`` first. So the log has one order, sequences and ids have no gaps, no
+two transactions can wait for each other, and a node that was not the last to write knows that what it remembers is old. A node
+that dies lets go of its turn when the server sees its connection end; what it had not committed was never there.
+
+    >>> store = PostgresStore("postgresql://registry@db.example/registry")       # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import psycopg
+
+from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, Unavailable
+
+from .database import Database
+from .interface import HUB_SIZE, StoredVerdict
+from .postgres_rows import PostgresConnection
+from .postgres_schema import migrate
+from .postgres_signals import Signals
+from .postgres_transfer import copy_in, copy_out
+from .sql_store import SqlStore
+
+
+def unavailable(error: psycopg.Error) -> Unavailable:
+    """The typed error for one of psycopg's: its class is told, its text never (it may quote values)."""
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | psycopg.errors.ReadOnlySqlTransaction):
+        wanted = "a database that can be written to; try again"
+        return Unavailable(ErrorCode.UNAVAILABLE, "store", wanted, retry_after=1.0)
+    return Unavailable(ErrorCode.INTERNAL, "store", f"a statement that fits the schema, got {type(error).__name__}")
+
+
+class PostgresStore(SqlStore):
+    """A :class:`~daxa_registry.store.interface.Store` on a database that other nodes work on too."""
+
+    def __init__(self, url: str, *, hub_size: int = HUB_SIZE) -> None:
+        """Connects and migrates. Raises ConfigurationError where there is no such database, or one from the future."""
+        with contextlib.ExitStack() as opened:
+            try:
+                self._connection = opened.enter_context(contextlib.closing(PostgresConnection(url)))
+                migrate(self._connection.raw)
+                self._reader = opened.enter_context(contextlib.closing(PostgresConnection(url)))
+            except psycopg.Error as error:
+                wanted = f"a PostgreSQL database that can be reached and written to, got {type(error).__name__}"
+                raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted) from None
+            opened.pop_all()
+        self._url, self._node = url, str(uuid.uuid4())
+        self._signals = Signals(url, self._node)
+        self._write_lock = threading.RLock()
+        self._read_lock = threading.RLock()
+        self._writing: int | None = None  # the thread that a transaction is open on
+        self._stale = False
+        self._moved: dict[int, int] = {}
+        self._before_turn: Callable[[], None] = lambda: None
+        self._remember(self._connection, hub_size)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._write_lock:
+            try:
+                self._begin()
+                yield
+                self._absorber.finish()
+                if self._moved:
+                    self._signals.tell_heads(self._connection, self._moved)
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                # What was remembered in this transaction may never have been.
+                self._stale = True
+                with contextlib.suppress(psycopg.Error):
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+                if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+                    self._connection.close()  # the server is no longer the one to write to: the next connection finds that
+                if isinstance(error, psycopg.Error):
+                    raise unavailable(error) from error
+                raise
+            finally:
+                self._writing = None
+                self._moved = {}
+
+    def _begin(self) -> None:
+        self._connection.ready()
+        self._connection.execute("BEGIN")
+        [last] = self._connection.execute("SELECT node FROM turn FOR UPDATE").fetchone()
+        self._writing = threading.get_ident()
+        if last != self._node:
+            self._connection.execute("UPDATE turn SET node=?", (self._node,))
+        if last != self._node or self._stale:
+            self._forget()
+            self._stale = False
+            self._before_turn()
+
+    def _at_hand(self) -> bool:
+        return self._writing == threading.get_ident()
+
+    def close(self) -> None:
+        self._signals.close()
+        with self._write_lock, self._read_lock:
+            self._reader.close()
+            self._connection.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Database]:
+        if self._at_hand():  # a transaction sees what it has written itself
+            yield self._connection
+            return
+        with self._read_lock:
+            try:
+                self._reader.ready()
+                yield self._reader
+            except psycopg.Error as error:
+                raise unavailable(error) from error
+
+    @contextmanager
+    def _writing_now(self) -> Iterator[Database]:
+        with self._reading() as database:
+            yield database
+
+    # between nodes
+
+    def append_verdict(self, verdict: StoredVerdict) -> None:
+        super().append_verdict(verdict)
+        self._moved[verdict.member] = verdict.sequence
+
+    def share(
+        self,
+        before_turn: Callable[[], None],
+        on_heads: Callable[[dict[int, int]], None],
+        on_notice: Callable[[str], None],
+    ) -> None:
+        self._before_turn = before_turn
+        self._signals.listen(on_heads, on_notice, lambda: {member: self.head(member) for member in self.members()})
+
+    def notify(self, notice: str) -> None:
+        with self._reading() as reader:
+            self._signals.tell_notice(reader, notice)
+
+    @contextmanager
+    def only_here(self, work: str) -> Iterator[bool]:
+        with self._reading() as reader:
+            [mine] = reader.execute("SELECT pg_try_advisory_lock(hashtext(?))", (work,)).fetchone()
+        try:
+            yield bool(mine)
+        finally:
+            if mine:
+                with contextlib.suppress(DaxaError), self._reading() as reader:
+                    reader.execute("SELECT pg_advisory_unlock(hashtext(?))", (work,))
+
+    # whole
+
+    def save(self, path: Path) -> None:
+        try:
+            with contextlib.closing(PostgresConnection(self._url)) as connection:
+                copy_out(connection, path)
+        except psycopg.Error as error:
+            raise unavailable(error) from error
+
+    def load(self, path: Path) -> None:
+        with self.transaction():
+            copy_in(self._connection, path)
+            self._forget()
+
+    def moving(self) -> AbstractContextManager[Path]:
+        wanted = "an SQLite file: a registry moves from there to PostgreSQL"
+        raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "--from", wanted)

@@ -1,0 +1,70 @@
+"""What is older than sightings count leaves the database: hours, then presences, then whoever has none left and no verdict.
+
+It goes through the presences in the order of their ids, a part at a time, so it needs no index of its own, nor a long
+transaction.
+Networks, devices and holders stay: they are few, and nothing but a look at every row would tell that nobody has them any more.
+
+>>> expire(database, after=0, before_hour=493_000, limit=1_000)              # doctest: +SKIP
+Expired(last=1000, subjects=frozenset({17}))
+"""
+
+from __future__ import annotations
+
+from daxa_core.model import Manner
+
+from .database import Database
+from .hours import pack, unpack, without
+from .interface import Expired
+from .sqlite_activity import take_back
+from .sqlite_withdraw import recount
+
+
+def expire(database: Database, after: int, before_hour: int, limit: int) -> tuple[Expired, set[int]]:
+    """As :meth:`daxa_registry.store.interface.Store.expire`, and the addresses; everything pending must have been written."""
+    rows = database.execute(
+        "SELECT id, address, subject, manner, first, hours, count FROM presence WHERE id > ? ORDER BY id LIMIT ?",
+        (after, limit),
+    ).fetchall()
+    [counted_from] = database.execute("SELECT min(hour) FROM activity").fetchone()
+    shorter: list[tuple[object, ...]] = []
+    gone: list[tuple[int, int]] = []
+    stirred: list[int] = []
+    places: dict[int, set[int]] = {}
+    for presence, address, subject, manner, first, hours, count in rows:
+        if first >= before_hour:
+            continue
+        bits = unpack(hours)
+        left_first, left = without(first, bits, 0, before_hour - 1)
+        places.setdefault(subject, set()).add(address)
+        if left:
+            kept = max(count * left.bit_count() // bits.bit_count(), 1)
+            shorter.append((presence, address, left_first, pack(left), kept))
+        else:
+            gone.append((presence, address))
+        if manner == Manner.USED and counted_from is not None:
+            old = bits & ~(left << (left_first - first)) if left else bits
+            stirred += [first + i for i in range(max(counted_from - first, 0), old.bit_length()) if old >> i & 1]
+    database.update("presence", ("first=", "hours=", "count="), shorter, ("id", "address"))
+    for presence, address in gone:
+        database.execute("DELETE FROM presence WHERE id=? AND address=?", (presence, address))
+    take_back(database, stirred)
+    emptied = {address for _, address in gone}
+    for subject, addresses in sorted(places.items()):
+        recount(database, subject, addresses & emptied)
+        _leave(database, subject)
+    for address in sorted(emptied):
+        database.execute("DELETE FROM node WHERE id=? AND kind=2 AND subjects=0 AND infrastructure=0", (address,))
+    last = int(rows[-1][0]) if len(rows) == limit else 0
+    return Expired(last, frozenset(places)), {address for there in places.values() for address in there}
+
+
+def _leave(database: Database, subject: int) -> None:
+    """A subject that was nowhere and was never told anything is nobody; nor is a key without subjects a key."""
+    row = database.execute("SELECT key FROM subject WHERE id=? AND sequence=0 AND addresses=0", (subject,)).fetchone()
+    if row is None:
+        return
+    database.execute("DELETE FROM subject WHERE id=?", (subject,))
+    database.execute("DELETE FROM ladder WHERE subject=?", (subject,))
+    database.execute(
+        "DELETE FROM node WHERE id=?1 AND kind=1 AND NOT EXISTS (SELECT 1 FROM subject WHERE key=?1)", (row[0],)
+    )

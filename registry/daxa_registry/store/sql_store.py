@@ -1,0 +1,247 @@
+"""The part of a store that is the same statements on every database: who, batches, matching, verdicts.
+
+A store of one database opens it, says how a transaction begins and ends, and adds to this nothing but its connections. What
+the writer knows of the database is remembered in memory, and forgotten when a transaction fails.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+from daxa_core.model import Kind, Level, Refusal, Sighting
+from daxa_registry.decision.graph import Neighbourhood, Population
+from daxa_registry.decision.quiet import Glance
+
+from .database import Database
+from .interface import Absorbed, CheckElements, Expired, Standing, StoredBatch, StoredVerdict
+from .sqlite_absorb import Absorber
+from .sqlite_graph import GraphReader
+from .sqlite_ladder import LadderTables
+from .sqlite_log import LogTables
+
+
+class SqlStore(LadderTables, LogTables):
+    """What :class:`~daxa_registry.store.interface.Store` asks for, but for opening, transactions and closing."""
+
+    def _remember(self, writer: Database, hub_size: int) -> None:
+        """What is asked through that connection from now on; nothing of it is known yet."""
+        self._writer = writer
+        self._members: dict[str, int] = dict(writer.execute("SELECT name, id FROM member"))
+        self._absorber = Absorber(writer, hub_size)
+        self._graph = GraphReader(writer, hub_size, self._absorber.activity.unusual)
+
+    def _forget(self) -> None:
+        """Drops everything remembered and unwritten: what the database says is all that is so."""
+        self._members = dict(self._writer.execute("SELECT name, id FROM member"))
+        self._absorber.forget()
+        self._graph.forget()
+        self._frontier = None
+
+    def _at_hand(self) -> bool:
+        """Whether what is remembered is what the database says."""
+        return True
+
+    def _reading(self) -> AbstractContextManager[Database]:
+        raise NotImplementedError
+
+    def _writing_now(self) -> AbstractContextManager[Database]:
+        """The connection that writes, with its errors made this package's."""
+        raise NotImplementedError
+
+    # between nodes: there are none, unless a store says so
+
+    def share(
+        self,
+        before_turn: Callable[[], None],
+        on_heads: Callable[[dict[int, int]], None],
+        on_notice: Callable[[str], None],
+    ) -> None:
+        """Nobody else writes."""
+
+    def notify(self, notice: str) -> None:
+        """Nobody is there to be told."""
+
+    def only_here(self, work: str) -> AbstractContextManager[bool]:
+        return nullcontext(True)
+
+    # who
+
+    def member_id(self, name: str) -> int:
+        known = self._members.get(name)
+        if known is None:
+            with self._writing_now() as writer:
+                writer.execute("INSERT INTO member (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
+                known = int(writer.execute("SELECT id FROM member WHERE name=?", (name,)).fetchone()[0])
+            self._members[name] = known
+        return known
+
+    # batches
+
+    def find_batch(self, member: int, batch_id: bytes) -> StoredBatch | None:
+        row = self._writer.execute(
+            "SELECT digest, accepted, refusals, sequences FROM batch WHERE member=? AND batch_id=?", (member, batch_id)
+        ).fetchone()
+        if row is None:
+            return None
+        refusals = tuple(Refusal(*item) for item in json.loads(row[2]))
+        return StoredBatch(row[0], row[1], refusals, tuple(json.loads(row[3])))
+
+    def save_batch(self, member: int, batch_id: bytes, batch: StoredBatch, received_at: int) -> None:
+        refusals = json.dumps([[r.index, r.code, r.field, r.expected] for r in batch.refusals])
+        self._writer.execute(
+            "INSERT INTO batch VALUES (?,?,?,?,?,?,?)",
+            (member, batch_id, batch.digest, batch.accepted, refusals, json.dumps(batch.sequences), received_at),
+        )
+
+    def drop_batches(self, received_before: int, limit: int) -> int:
+        return self._writer.execute(
+            "DELETE FROM batch WHERE (member, batch_id) IN"
+            " (SELECT member, batch_id FROM batch WHERE received_at < ? LIMIT ?)",
+            (received_before, limit),
+        ).rowcount
+
+    # matching
+
+    def absorb(self, member: int, sightings: Sequence[Sighting], check: CheckElements) -> Absorbed:
+        return self._absorber.absorb(member, sightings, check)
+
+    def withdraw(self, member: int, key: bytes, first_hour: int, last_hour: int) -> tuple[int, frozenset[int]]:
+        return self._absorber.withdraw(member, key, first_hour, last_hour)
+
+    def expire(self, after: int, before_hour: int, limit: int) -> Expired:
+        return self._absorber.expire(after, before_hour, limit)
+
+    def infrastructure(self, kind: Kind, fingerprint: bytes, name: str, until: int) -> int:
+        self._absorber.flush()
+        row = self._writer.execute(
+            "INSERT INTO node (id, kind, fingerprint, infrastructure, name)"
+            " VALUES ((SELECT coalesce(max(id), 0) + 1 FROM node),?1,?2,?3,?4)"
+            " ON CONFLICT (fingerprint, kind) DO UPDATE SET infrastructure=?3, name=?4 RETURNING id",
+            (int(kind), fingerprint, until, name),
+        ).fetchone()
+        self._absorber.forget()
+        self._graph.forget()
+        return int(row[0])
+
+    def all_subjects(self) -> Iterator[int]:
+        with self._writing_now() as writer:
+            rows = writer.execute("SELECT id FROM subject WHERE seen > 0 ORDER BY id").fetchall()
+        return (row[0] for row in rows)
+
+    def glances(self, subjects: Iterable[int]) -> Iterator[Glance]:
+        return self._absorber.glances(subjects)
+
+    def subjects_on(self, addresses: Iterable[int]) -> frozenset[int]:
+        self._absorber.flush()
+        return self._graph.subjects_on(addresses)
+
+    def neighbourhoods(self, subjects: Sequence[int]) -> Iterator[Neighbourhood]:
+        self._absorber.flush()
+        self._graph.changed(self._absorber.changed_places)
+        self._absorber.changed_places.clear()
+        return self._graph.neighbourhoods(subjects)
+
+    def population(self) -> Population:
+        return self._graph.population()
+
+    # verdicts
+
+    def append_verdict(self, verdict: StoredVerdict) -> None:
+        self._absorber.flush()
+        updated = self._writer.execute(
+            "UPDATE member SET head=? WHERE id=? AND head=?", (verdict.sequence, verdict.member, verdict.sequence - 1)
+        ).rowcount
+        if updated != 1:
+            raise AssertionError("a verdict's sequence must be its member's next")
+        self._writer.execute(
+            "INSERT INTO verdict VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (verdict.member, verdict.sequence, verdict.subject, int(verdict.level), verdict.decided_at, verdict.body,
+             verdict.evidence, verdict.before, int(verdict.act or 0), verdict.judged),
+        )  # fmt: skip
+        self._writer.execute(
+            "UPDATE subject SET level=?, sequence=? WHERE id=?", (int(verdict.level), verdict.sequence, verdict.subject)
+        )
+        record = self._absorber.record(verdict.subject)
+        if record is not None:
+            record.level, record.sequence = verdict.level, verdict.sequence
+
+    def standings(self, subjects: Iterable[int]) -> Mapping[int, Standing]:
+        out: dict[int, Standing] = {}
+        wanted: list[int] = []
+        at_hand = self._at_hand()
+        for subject in subjects:
+            record = self._absorber.record(subject) if at_hand else None
+            if record is None:
+                wanted.append(subject)
+            else:
+                out[subject] = Standing(subject, record.member, record.fingerprint, record.level, record.sequence)
+        if wanted:
+            self._absorber.flush()
+            query = (
+                "SELECT s.id, s.member, n.fingerprint, s.level, s.sequence FROM subject s JOIN node n ON n.id=s.key"
+                " WHERE s.id IN ({})"
+            )
+            for row in self._writer.select(query, wanted):
+                out[row[0]] = Standing(row[0], row[1], row[2], Level(row[3]), row[4])
+        return out
+
+    def head(self, member: int) -> int:
+        with self._reading() as reader:
+            row = reader.execute("SELECT head FROM member WHERE id=?", (member,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def current_verdicts(self, member: int, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        query = (
+            "SELECT n.fingerprint, v.body FROM node n JOIN subject s ON s.key=n.id AND s.member=?"
+            " JOIN verdict v ON v.member=s.member AND v.sequence=s.sequence WHERE n.kind=1 AND n.fingerprint IN ({})"
+        )
+        with self._reading() as reader:
+            return dict(reader.select(query, keys, member))
+
+    def verdicts_after(self, member: int, sequence: int, limit: int) -> list[tuple[int, bytes]]:
+        with self._reading() as reader:
+            return reader.execute(
+                "SELECT sequence, body FROM verdict WHERE member=? AND sequence>? ORDER BY sequence LIMIT ?",
+                (member, sequence, limit),
+            ).fetchall()
+
+    def newest_verdicts(self, member: int, first: int, last: int, until: int) -> list[tuple[int, Level, bytes]]:
+        with self._reading() as reader:
+            rows = reader.execute(
+                "SELECT v.sequence, v.level, n.fingerprint FROM verdict v JOIN subject s ON s.id=v.subject"
+                " JOIN node n ON n.id=s.key WHERE v.member=?1 AND v.sequence BETWEEN ?2 AND ?3 AND v.sequence<=?4 AND NOT EXISTS"
+                " (SELECT 1 FROM verdict w WHERE w.subject=v.subject AND w.sequence>v.sequence AND w.sequence<=?4)"
+                " ORDER BY v.sequence",
+                (member, first, last, until),
+            ).fetchall()
+        return [(sequence, Level(level), key) for sequence, level, key in rows]
+
+    def verdicts_at(self, member: int, sequences: Sequence[int]) -> list[bytes]:
+        query = "SELECT sequence, body FROM verdict WHERE member=? AND sequence IN ({})"
+        found = dict(self._writer.select(query, sequences, member))
+        return [found[sequence] for sequence in sequences if sequence in found]
+
+    def levels(self) -> Mapping[Level, int]:
+        with self._reading() as reader:
+            found = dict(reader.execute("SELECT level, count(*) FROM subject WHERE seen>0 GROUP BY level"))
+        return {level: found.get(int(level), 0) for level in Level}
+
+    def contradictions(self) -> Mapping[str, tuple[int, int]]:
+        with self._reading() as reader:
+            rows = reader.execute(
+                "SELECT m.name, count(CASE WHEN EXISTS (SELECT 1 FROM subject o WHERE o.key=s.key AND o.member<>s.member"
+                " AND o.seen>0 AND o.id<s.id) THEN 1 END), count(s.id) FROM member m"
+                " LEFT JOIN subject s ON s.member=m.id AND s.seen>0 GROUP BY m.id"
+            ).fetchall()
+        return {name: (false, claims) for name, false, claims in rows}
+
+    def counts(self) -> Mapping[str, int]:
+        with self._reading() as reader:
+            out = {
+                name: int(reader.execute(f"SELECT count(*) FROM {name}").fetchone()[0])  # noqa: S608 - fixed names
+                for name in ("member", "subject", "presence", "verdict", "batch", "leaf")
+            }
+            kinds = dict(reader.execute("SELECT kind, count(*) FROM node GROUP BY kind"))
+        return out | {f"node_{kind.name}": kinds.get(int(kind), 0) for kind in Kind}

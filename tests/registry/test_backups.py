@@ -1,0 +1,248 @@
+"""Backups, restores and the move to PostgreSQL, on both stores: the root comes back, and a torn file puts nothing anywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+import deployment
+import postgres
+from daxa_core.errors import DaxaError, Unavailable
+from daxa_core.model import Level, Verdict
+from daxa_registry import backups
+from daxa_registry.bootstrap import audit_database, open_log, open_store
+from daxa_registry.cli import cli
+from daxa_registry.config import read_registry
+from daxa_registry.store.interface import Store, StoredVerdict
+from sightings import fine, seen
+
+NOW = 1_800_000_000
+PASSPHRASE = b"a passphrase that is long enough"
+
+
+@dataclass
+class World:
+    """A deployment whose registry holds verdicts; ``opened`` is its store, in use."""
+
+    folder: Path
+    opened: Store
+
+    @property
+    def configuration(self) -> Path:
+        return self.folder / "registry/registry.toml"
+
+    def decide(self, number: int) -> None:
+        """One more verdict, stored and logged."""
+        config = read_registry(self.configuration)
+        log = open_log(self.opened, config)
+        with self.opened.transaction():
+            member = self.opened.member_id("upbit")
+            [subject] = self.opened.absorb(member, [seen(f"k{number}", "a", account=b"x" * 16)], fine).subjects
+            assert subject is not None
+            sequence = self.opened.head(member) + 1
+            verdict = Verdict(seen(f"k{number}", "a").key, Level.WARN, 2.0, sequence=sequence, decided_at=NOW,
+                              policy_digest=b"p" * 32)  # fmt: skip
+            body = log.append_verdict(verdict, member, b"evidence")
+            self.opened.append_verdict(StoredVerdict(subject, member, sequence, Level.WARN, NOW, body, b"evidence"))
+
+
+Make = Callable[[str], World]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Makes a world on the database of that URL, or (``""``) on a file."""
+    with contextlib.ExitStack() as stack:
+
+        def world(url: str) -> World:
+            folder = deployment.deploy(tmp_path / "deployment", ("upbit",), threshold=1, evaluators=1)
+            if url:
+                point(folder / "registry/registry.toml", url)
+            store = open_store(read_registry(folder / "registry/registry.toml").database)
+            stack.callback(store.close)
+            made = World(folder, store)
+            for number in range(5):
+                made.decide(number)
+            return made
+
+        yield world
+
+
+def point(configuration: Path, url: str) -> None:
+    """The registry is on that database from now on."""
+    configuration.write_text(configuration.read_text().replace('"data/registry.sqlite"', f'"{url}"'))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def world(request: pytest.FixtureRequest, make: Make) -> World:
+    return make(request.getfixturevalue("postgres_url") if request.param == "postgres" else "")
+
+
+def test_a_backup_of_a_store_in_use_is_of_one_moment_and_restores_to_the_same_root(
+    world: World, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """What came after is not in it; the restored log is rebuilt, has that root, and goes on growing."""
+    kept = backups.make_backup(world.configuration, tmp_path / "one.backup", with_files=True, passphrase=PASSPHRASE)
+    world.decide(9)
+    assert b"BEGIN" not in (tmp_path / "one.backup").read_bytes()
+    assert (tmp_path / "one.backup").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: an empty database"):
+        backups.restore(tmp_path / "one.backup", world.configuration, PASSPHRASE)
+    world.opened.close()
+    if "://" in read_registry(world.configuration).database:
+        postgres.drop_database(read_registry(world.configuration).database)
+        with psycopg.connect(request.getfixturevalue("postgres_server"), autocommit=True) as server:
+            server.execute(f'CREATE DATABASE "{urlsplit(read_registry(world.configuration).database).path[1:]}"')
+    restored = backups.restore(tmp_path / "one.backup", tmp_path / "again", PASSPHRASE)
+    assert restored == kept
+    assert {"registry.toml", "signing.json", "key.pem"} <= set(restored.files)
+    assert (tmp_path / "again/signing.json").stat().st_mode & 0o777 == 0o600
+    report = audit_database(tmp_path / "again/registry.toml", None)
+    assert (report.problem, report.size, report.root.hex()) == (None, kept.size, kept.root)
+    again = open_store(read_registry(tmp_path / "again/registry.toml").database)
+    assert again.head(1) == 5
+    again.close()
+
+
+def test_what_one_store_saved_another_takes(make: Make, postgres_url: str, tmp_path: Path) -> None:
+    """From SQLite to PostgreSQL and back: every row, every verdict, the root; and members made afterwards get new numbers."""
+    world = make("")
+    kept = backups.make_backup(world.configuration, tmp_path / "one.backup", with_files=False, passphrase=None)
+    point(world.configuration, postgres_url)
+    assert backups.restore(tmp_path / "one.backup", world.configuration, None) == kept
+    report = audit_database(world.configuration, None)
+    assert (report.problem, report.root.hex()) == (None, kept.root)
+    store = open_store(postgres_url)
+    with store.transaction():
+        assert store.member_id("upbit") == 1
+        assert store.member_id("bithumb") == 2
+        assert not store.absorb(1, [seen("k1", "a", account=b"x" * 16)], fine).moved
+    store.close()
+    back = backups.make_backup(world.configuration, tmp_path / "two.backup", with_files=False, passphrase=None)
+    assert (back.size, back.root) == (kept.size, kept.root)
+    point_back = world.configuration
+    point_back.write_text(point_back.read_text().replace(postgres_url, "data/third.sqlite"))
+    assert backups.restore(tmp_path / "two.backup", point_back, None) == back
+
+
+def test_a_torn_backup_and_a_wrong_passphrase_are_told_apart_and_put_nothing_anywhere(
+    make: Make, tmp_path: Path
+) -> None:
+    """Cut short at any chunk, one bit changed, another passphrase, none at all."""
+    world = make("")
+    whole = tmp_path / "one.backup"
+    backups.make_backup(world.configuration, whole, with_files=True, passphrase=PASSPHRASE)
+    data = whole.read_bytes()
+    broken = {
+        "short": (data[:-1], PASSPHRASE, "this one is torn"),
+        "half": (data[: len(data) // 2], PASSPHRASE, "this one is torn"),
+        "bit": (data[:-40] + bytes([data[-40] ^ 1]) + data[-39:], PASSPHRASE, "this one is torn"),
+        "wrong": (data, PASSPHRASE + b"!", "this one is another"),
+        "none": (data, None, "this backup is sealed"),
+        "nothing": (b"", None, "this one is torn"),
+        "other": (b"PK\x03\x04 no backup", None, "this one is torn"),
+    }
+    for name, (content, passphrase, told) in broken.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DaxaError, match=f"INVALID_FILE: {name}: .*{told}"):
+            backups.restore(tmp_path / name, tmp_path / "again", passphrase)
+    assert not (tmp_path / "again").exists()
+    with pytest.raises(DaxaError, match="INVALID_FILE: one.backup: a file that is not there yet"):
+        backups.make_backup(world.configuration, whole, with_files=False, passphrase=None)
+    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: --passphrase-file"):
+        backups.make_backup(world.configuration, tmp_path / "bare", with_files=True, passphrase=None)
+
+
+def test_a_backup_whose_log_was_rewritten_is_not_made(make: Make, tmp_path: Path) -> None:
+    """The tree is rebuilt from what was written; what does not fit is told with its leaf."""
+    world = make("")
+    world.opened.close()
+    with sqlite3.connect(world.folder / "registry/data/registry.sqlite") as database:
+        database.execute("UPDATE verdict SET body=zeroblob(9) WHERE sequence=3")
+    with pytest.raises(DaxaError, match="a log that fits; leaf 3"):
+        backups.make_backup(world.configuration, tmp_path / "one.backup", with_files=False, passphrase=None)
+    assert not (tmp_path / "one.backup").exists()
+
+
+def test_an_evaluators_share_and_quota_come_back(make: Make, tmp_path: Path) -> None:
+    """Sealed; the share is not in the file in plain."""
+    world = make("")
+    home = world.folder / "evaluators/1"
+    (home / "data").mkdir(exist_ok=True)
+    with contextlib.closing(sqlite3.connect(home / "data/quota.sqlite")) as quota:
+        quota.execute("CREATE TABLE spent (day INTEGER)")
+        quota.commit()
+    backups.make_backup(home / "evaluator.toml", tmp_path / "e.backup", with_files=True, passphrase=PASSPHRASE)
+    backups.restore(tmp_path / "e.backup", tmp_path / "again", PASSPHRASE)
+    assert (tmp_path / "again/share.json").read_bytes() == (home / "share.json").read_bytes()
+    with contextlib.closing(sqlite3.connect(tmp_path / "again/data/quota.sqlite")) as quota:
+        assert quota.execute("SELECT count(*) FROM spent").fetchone() == (0,)
+
+
+def test_a_registry_moves_to_postgresql_while_it_is_open_and_the_file_takes_nothing_more(
+    make: Make, postgres_url: str
+) -> None:
+    """Verdicts and root are the same; who has the file open is refused and loses nothing; a second move finds it taken."""
+    world = make("")
+    file = str(world.folder / "registry/data/registry.sqlite")
+    ran = CliRunner().invoke(cli, ["migrate-store", "--from", file, "--to", postgres_url])
+    assert (ran.exit_code, "would do" in ran.output) == (0, True)
+    world.decide(7)
+    kept = backups.migrate_store(file, postgres_url)
+    assert kept.rows["verdict"] == 6
+    with pytest.raises(Unavailable, match="the database that this was moved to"):
+        world.decide(8)
+    with pytest.raises(DaxaError, match="the one that this was moved to by migrate-store"):
+        open_store(file)
+    point(world.configuration, postgres_url)
+    report = audit_database(world.configuration, None)
+    assert (report.problem, report.verdicts, report.root.hex()) == (None, 6, kept.root)
+
+
+def test_a_move_into_a_database_that_holds_something_changes_neither(make: Make, postgres_url: str) -> None:
+    """The file stays in use."""
+    world = make("")
+    store = open_store(postgres_url)
+    with store.transaction():
+        store.member_id("gopax")
+    store.close()
+    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: an empty database"):
+        backups.migrate_store(str(world.folder / "registry/data/registry.sqlite"), postgres_url)
+    world.decide(8)
+    assert world.opened.head(1) == 6
+
+
+def test_the_commands_tell_the_root_and_refuse_a_short_passphrase(make: Make, tmp_path: Path) -> None:
+    """``backup`` and ``restore`` as an operator calls them."""
+    world = make("")
+    secret = tmp_path / "passphrase"
+    secret.write_text("short")
+    arguments = [
+        "backup",
+        str(world.configuration),
+        str(tmp_path / "b"),
+        "--with-files",
+        "--passphrase-file",
+        str(secret),
+    ]
+    refused = CliRunner().invoke(cli, arguments)
+    assert isinstance(refused.exception, DaxaError)
+    secret.write_bytes(PASSPHRASE + b"\n")
+    made = CliRunner().invoke(cli, arguments)
+    assert made.exit_code == 0, made.output
+    root = made.output.split()[3]
+    back = CliRunner().invoke(
+        cli, ["restore", str(tmp_path / "b"), str(tmp_path / "again"), "--passphrase-file", str(secret)]
+    )
+    assert back.exit_code == 0, back.output
+    assert root in back.output
+    assert os.listdir(tmp_path / "again/data") == ["registry.sqlite"]

@@ -1,0 +1,241 @@
+"""Several stores on one PostgreSQL: each sees what the others wrote, and what one loses is nobody else's loss."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import postgres
+from daxa_core import merkle
+from daxa_core.errors import ConfigurationError, Unavailable
+from daxa_core.model import Level
+from daxa_registry.bootstrap import open_store
+from daxa_registry.store.interface import StoredBatch, StoredVerdict
+from daxa_registry.store.postgres import PostgresStore
+from sightings import fine, fp, grow, seen
+
+Node = Callable[[], PostgresStore]
+
+
+@pytest.fixture
+def node(postgres_url: str) -> Iterator[Node]:
+    """Opens one more node on the same database."""
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(contextlib.closing(PostgresStore(postgres_url, hub_size=8)))
+
+
+def test_what_one_node_remembers_is_forgotten_when_another_has_written(node: Node) -> None:
+    """Nodes, subjects, presences, counters and verdicts: each node goes on from what the other left."""
+    one, two = node(), node()
+    with one.transaction():
+        member = one.member_id("upbit")
+        [subject] = one.absorb(member, [seen("k", "a", 1_000)], fine).moved
+    with two.transaction():
+        assert two.member_id("upbit") == member
+        assert not two.absorb(member, [seen("k", "a", 1_000)], fine).moved
+        assert two.absorb(member, [seen("k", "a", 1_001), seen("l", "a", 1_000)], fine).moved
+        two.append_verdict(StoredVerdict(subject, member, 1, Level.WARN, 50, b"body", b"evidence"))
+        assert two.find_batch(member, b"i" * 16) is None
+        two.save_batch(member, b"i" * 16, StoredBatch(b"d" * 32, 3, (), (1,)), 100)
+    with one.transaction():
+        assert one.find_batch(member, b"i" * 16) == StoredBatch(b"d" * 32, 3, (), (1,))
+        assert one.standings([subject])[subject].level is Level.WARN
+        assert not one.absorb(member, [seen("k", "a", 1_001)], fine).moved
+        [neighbourhood] = one.neighbourhoods([subject])
+    assert one.standings([subject])[subject].sequence == 1
+    [place] = neighbourhood.places.values()
+    assert (place.subjects, sum(p.count for p in neighbourhood.own)) == (2, 4)
+    with pytest.raises(AssertionError), one.transaction():
+        one.append_verdict(StoredVerdict(subject, member, 1, Level.WARN, 50, b"", b""))
+
+
+def test_the_log_has_one_order_whoever_writes(node: Node) -> None:
+    """Three nodes at once: every index once, and the stored hashes make the root of the leaves in that order."""
+    nodes = [node(), node(), node()]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda store: grow(store, 20), nodes))
+    store = nodes[0]
+    leaves = store.leaves(0, 100)
+    assert [leaf.index for leaf in leaves] == list(range(60))
+    frontier = merkle.Frontier()
+    for leaf in leaves:
+        frontier.append(merkle.leaf_hash(leaf.body))
+    assert frontier.root() == merkle.root_at(60, store.tree_hashes)
+
+
+def test_nodes_that_take_in_the_same_at_once_count_it_all_once(node: Node) -> None:
+    """No deadlock, no double node, no lost count: as one node would have it."""
+    nodes = [node(), node(), node()]
+
+    def submit(store: PostgresStore) -> None:
+        for turn in range(8):
+            with store.transaction():
+                member = store.member_id("upbit")
+                store.absorb(member, [seen(f"k{i}", f"a{(i * turn) % 5}", 1_000 + turn) for i in range(12)], fine)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(submit, nodes))
+    again = node()
+    with again.transaction():
+        counted = sum(p.count for n in again.neighbourhoods(list(again.all_subjects())) for p in n.own)
+    assert (counted, again.counts()["node_KEY"], again.counts()["subject"]) == (3 * 8 * 12, 12, 12)
+
+
+def test_other_nodes_are_told_whose_verdicts_moved_after_the_commit(node: Node) -> None:
+    """Not of what was rolled back; and who begins to listen is told every head, so that no gap is left."""
+    writer, listener = node(), node()
+    heard: list[dict[int, int]] = []
+    told = threading.Event()
+
+    def hear(heads: dict[int, int]) -> None:
+        heard.append(heads)
+        if heads:
+            told.set()
+
+    with writer.transaction():
+        member = writer.member_id("upbit")
+        [subject] = writer.absorb(member, [seen("k", "a")], fine).moved
+        writer.append_verdict(StoredVerdict(subject, member, 1, Level.WARN, 50, b"", b""))
+    turns: list[int] = []
+    notices: queue.Queue[str] = queue.Queue()
+    listener.share(lambda: turns.append(1), hear, notices.put)
+    assert told.wait(10)
+    assert heard == [{member: 1}]
+    told.clear()
+    with pytest.raises(RuntimeError), writer.transaction():  # noqa: PT012
+        writer.append_verdict(StoredVerdict(subject, member, 2, Level.WARN, 50, b"", b""))
+        raise RuntimeError
+    with writer.transaction():
+        writer.append_verdict(StoredVerdict(subject, member, 2, Level.CLEAR, 50, b"", b""))
+    assert told.wait(10)
+    assert heard == [{member: 1}, {member: 2}]
+    for _ in range(2):
+        with listener.transaction():
+            pass
+    assert turns == [1]
+    listener.notify("of its own")
+    writer.notify("a notice")
+    assert notices.get(timeout=10) == "a notice"
+
+
+def test_work_for_one_node_alone_is_done_by_one(node: Node) -> None:
+    """The second finds it taken until the first has ended it, or is gone."""
+    one, two = node(), node()
+    with one.only_here("sweep") as first, two.only_here("sweep") as second, two.only_here("other") as other:
+        assert (first, second, other) == (True, False, True)
+    with two.only_here("sweep") as mine:
+        assert mine
+        two.close()
+    with one.only_here("sweep") as mine:
+        assert mine
+
+
+def test_a_node_that_dies_in_its_turn_leaves_nothing_and_holds_nobody_up(node: Node) -> None:
+    """Its connection ends: what it had written is gone, and the next node has its turn."""
+    one, two = node(), node()
+    with pytest.raises(Unavailable, match="^UNAVAILABLE: store"), one.transaction():  # noqa: PT012
+        one.absorb(one.member_id("upbit"), [seen("k", "a")], fine)
+        one._absorber.flush()
+        backend = one._connection.raw.info.backend_pid
+        two._connection.execute("SELECT pg_terminate_backend(?::int)", (backend,))
+        one.counts()
+    with two.transaction():
+        assert two.absorb(two.member_id("upbit"), [seen("k", "a")], fine).moved
+    with one.transaction():
+        assert not one.absorb(one.member_id("upbit"), [seen("k", "a")], fine).moved
+
+
+def test_a_server_that_restarts_is_unavailable_and_then_goes_on(tmp_path: Path) -> None:
+    """Writing and reading, through the store that was open all the time; what was committed is there."""
+    server = postgres.PostgresServer.start(tmp_path / "postgres", settings=())
+    try:
+        store = PostgresStore(server.create_database())
+        grow(store, 3)
+        server.kill()
+        for _ in range(2):
+            with pytest.raises(Unavailable), store.transaction():
+                raise AssertionError("not reached")
+            with pytest.raises(Unavailable):
+                store.log_size()
+        server.restart()
+        grow(store, 2)
+        assert store.log_size() == 5
+        store.close()
+    finally:
+        server.stop()
+
+
+def test_a_turn_that_somebody_keeps_is_unavailable_and_not_waited_for_longer(node: Node, postgres_url: str) -> None:
+    """As with a locked file: a time to wait, nothing changed, and it goes on when the lock is gone."""
+    store = node()
+    store._connection.execute("SET lock_timeout='50ms'")
+    with psycopg.connect(postgres_url) as other:
+        other.execute("SELECT * FROM turn FOR UPDATE")
+        with pytest.raises(Unavailable) as caught, store.transaction():
+            raise AssertionError("not reached")
+    assert caught.value.retry_after is not None
+    grow(store, 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("mysql://db/registry", "got mysql://"),
+        ("postgresql://postgres@/none?host=/nowhere", "reached and written to, got OperationalError"),
+        ("postgresql://postgres@/x?nonsense=1", "reached and written to, got ProgrammingError"),
+    ],
+)
+def test_a_wrong_or_unreachable_url_is_told_in_one_line(url: str, told: str) -> None:
+    """Without the URL, which may hold a password."""
+    with pytest.raises(ConfigurationError, match="^INVALID_CONFIGURATION: database: ") as caught:
+        open_store(url)
+    assert told in str(caught.value)
+    assert "nowhere" not in str(caught.value)
+
+
+def test_a_database_from_the_future_is_refused_untouched(postgres_url: str) -> None:
+    """And one that holds tables without their version, as somebody's half-done work leaves it."""
+    PostgresStore(postgres_url).close()
+    with psycopg.connect(postgres_url, autocommit=True) as database:
+        database.execute("INSERT INTO schema_version VALUES (99)")
+        with pytest.raises(ConfigurationError, match=r"database: schema version up to 1, this one is 99: use"):
+            PostgresStore(postgres_url)
+        database.execute("DELETE FROM schema_version")
+        with pytest.raises(
+            ConfigurationError, match=r"database: an empty database, or one of version 0 with its tables"
+        ):
+            PostgresStore(postgres_url)
+        assert database.execute("SELECT count(*) FROM schema_version").fetchone() == (0,)
+
+
+def test_every_node_that_starts_at_once_finds_the_tables_made_once(postgres_url: str) -> None:
+    """The migrations of nodes that start together wait for each other."""
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: PostgresStore(postgres_url), range(4)))
+    assert [store.counts()["subject"] for store in stores] == [0] * 4
+    for store in stores:
+        store.close()
+
+
+def test_a_look_up_of_fingerprints_or_of_an_edge_names_its_partition(postgres_url: str) -> None:
+    """What an engine that shards needs: each of these statements goes to the partition of its fingerprint or address alone."""
+    PostgresStore(postgres_url).close()
+    statements = (
+        ("SELECT id FROM node WHERE fingerprint=%s AND kind=1", fp("k")),
+        ("SELECT 1 FROM presence WHERE address=%s AND device=2 LIMIT 1", 7),
+        ("SELECT DISTINCT subject FROM presence WHERE address=%s", 7),
+        ("DELETE FROM presence WHERE id=3 AND address=%s", 7),
+    )
+    with psycopg.connect(postgres_url) as database:
+        for statement, value in statements:
+            plan = "\n".join(row[0] for row in database.execute(f"EXPLAIN {statement}", (value,)))
+            table = "node" if "node" in statement else "presence"
+            assert len(set(re.findall(rf" on ({table}_\d)\b", plan))) == 1, plan
