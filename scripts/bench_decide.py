@@ -41,9 +41,9 @@ MARKET = 10_000
 DECIDED = 2_000
 ROUNDS = 3
 MICROSECONDS = 1e6
-_NODES = "INSERT INTO node (id, kind, fingerprint, subjects, addresses, rejected, infrastructure)"
+_NODES = "INSERT INTO node (id, kind, fingerprint, subjects, infrastructure)"
 _SUBJECTS = "INSERT INTO subject (id, key, member, account, holder, seen, hours, addresses)"
-_PRESENCES = "INSERT INTO presence (id, address, device, subject, manner, network, first, hours, count)"
+_PRESENCES = "INSERT INTO presence (id, address, member, device, subject, manner, network, first, hours, count)"
 
 
 class Market:
@@ -70,18 +70,14 @@ class Market:
         for presences in graph.of_subject.values():
             for p in presences:
                 self.presences.append(
-                    (len(self.presences) + 1, places_at + p.address, p.device, p.subject.id, int(p.manner),
-                     networks_at + p.network, p.first, pack(p.hours), p.count)
+                    (len(self.presences) + 1, places_at + p.address, p.subject.member, p.device, p.subject.id,
+                     int(p.manner), networks_at + p.network, p.first, pack(p.hours), p.count)
                 )  # fmt: skip
                 kinds[networks_at + p.network] = 3
         tenants = {places_at + address: len(who) for address, who in graph.tenants.items()}
-        self.nodes = [(n, kind, 0, 0, 0, 0) for n, kind in kinds.items()]
-        self.nodes += [
-            (at, 2, count, 0, 0, int(at - places_at in graph.infrastructure)) for at, count in tenants.items()
-        ]
-        self.devices = [
-            (device, 4, 0, 0, 0, 0) for device in {p.device for ps in graph.of_subject.values() for p in ps}
-        ]
+        self.nodes = [(n, kind, 0, 0) for n, kind in kinds.items()]
+        self.nodes += [(at, 2, count, int(at - places_at in graph.infrastructure)) for at, count in tenants.items()]
+        self.devices = [(device, 4, 0, 0) for device in {p.device for ps in graph.of_subject.values() for p in ps}]
 
 
 def build(path: Path, market: Market, filler: Market, subjects: int) -> SqliteStore:
@@ -95,10 +91,10 @@ def build(path: Path, market: Market, filler: Market, subjects: int) -> SqliteSt
     database.execute("BEGIN")
     for name in ("upbit", "bithumb", "coinone", "korbit", "gopax"):
         store.member_id(name)
-    nodes = f"{_NODES} VALUES (?,?,randomblob(32),?,?,?,?)"
+    nodes = f"{_NODES} VALUES (?,?,randomblob(32),?,?)"
     database.executemany(nodes, market.nodes + market.devices)
     database.executemany(f"{_SUBJECTS} VALUES (?,?,?,?,?,?,?,?)", market.subjects)
-    database.executemany(f"{_PRESENCES} VALUES (?,?,?,?,?,?,?,?,?)", market.presences)
+    database.executemany(f"{_PRESENCES} VALUES (?,?,?,?,?,?,?,?,?,?)", market.presences)
     copies = max(subjects - market.size, 0) // filler.size
     if copies:
         _fill(database.execute, database.executemany, filler, copies)
@@ -114,18 +110,18 @@ def _fill(execute: Callable[..., Any], many: Callable[..., Any], filler: Market,
     span = Market.SPAN
     for table in ("node", "subject", "presence"):
         execute(f"CREATE TEMP TABLE one_{table} AS SELECT * FROM main.{table} WHERE 0")
-    many(f"{_NODES.replace('node', 'one_node')} VALUES (?,?,NULL,?,?,?,?)", filler.nodes)
+    many(f"{_NODES.replace('node', 'one_node')} VALUES (?,?,NULL,?,?)", filler.nodes)
     many(f"{_SUBJECTS.replace('subject ', 'one_subject ')} VALUES (?,?,?,?,?,?,?,?)", filler.subjects)
-    many(f"{_PRESENCES.replace('presence', 'one_presence')} VALUES (?,?,?,?,?,?,?,?,?)", filler.presences)
+    many(f"{_PRESENCES.replace('presence', 'one_presence')} VALUES (?,?,?,?,?,?,?,?,?,?)", filler.presences)
     shared = [(n + span, *rest) for n, *rest in filler.devices]
-    many(f"{_NODES} VALUES (?,?,randomblob(32),?,?,?,?)", shared)
+    many(f"{_NODES} VALUES (?,?,randomblob(32),?,?)", shared)
     for copy in range(1, copies + 1):
         at = copy * span
-        execute(f"{_NODES} SELECT id+?, kind, randomblob(32), subjects, addresses, rejected, infrastructure"
+        execute(f"{_NODES} SELECT id+?, kind, randomblob(32), subjects, infrastructure"
                 " FROM one_node", (at,))  # fmt: skip
         execute(f"{_SUBJECTS} SELECT id+?, key+?, member, account, holder+?, seen, hours, addresses FROM one_subject",
                 (at, at, at))  # fmt: skip
-        execute(f"{_PRESENCES} SELECT id+?, address+?, CASE device WHEN 0 THEN 0 ELSE device+? END, subject+?, manner,"
+        execute(f"{_PRESENCES} SELECT id+?, address+?, member, CASE device WHEN 0 THEN 0 ELSE device+? END, subject+?, manner,"
                 " network+?, first, hours, count FROM one_presence", (at, at, span, at, at))  # fmt: skip
     for table in ("node", "subject", "presence"):
         execute(f"DROP TABLE one_{table}")

@@ -192,8 +192,9 @@ def bare_upserts(store: SqliteStore, ids: dict[bytes, int], traffic: Traffic) ->
             [(ids[s.key], s.account) for s in part],
         )
         database.executemany(
-            "INSERT INTO presence (address, device, subject, manner, network, first, hours, count) VALUES (?,?,?,?,?,?,?,?)"
-            " ON CONFLICT (address, device, subject, manner) DO UPDATE SET count=count+excluded.count",
+            "INSERT INTO presence (address, member, device, subject, manner, network, first, hours, count)"
+            " VALUES (?,1,?,?,?,?,?,?,?)"
+            " ON CONFLICT (address, member, device, subject, manner) DO UPDATE SET count=count+excluded.count",
             [
                 (ids[s.address], ids[s.device or b""], ids[s.key], 1, ids[s.network], s.hour, pack(1), s.count)
                 for s in part

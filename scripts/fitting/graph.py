@@ -1,7 +1,8 @@
 """Raw sightings to the graph that decisions see, in memory, with the bounds of the SQL store.
 
 The same canonical forms as on the live path matter here only in what they make equal: an IPv6 address is its /64, a network
-is a /24 or /48. Past ``HUB`` subjects an address hands out only those who share a device with the subject asked for.
+is a /24 or /48. Past ``HUB`` subjects an address hands out, of a member with many there, only those who share a device with the
+subject asked for.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from daxa_core.model import SECONDS_PER_HOUR, Manner
 from daxa_registry.decision.graph import Neighbourhood, Place, Population, Presence, Subject
 from daxa_registry.decision.places import PlaceFacts, facts_of
 from daxa_registry.decision.rhythm import unusual_hours
+from daxa_registry.store.interface import of_each_member
 from simulation import Simulation
 from simulation.traffic import KIND_NAMES
 
@@ -160,11 +162,13 @@ class Graph:
         self.of_key: dict[int, list[Presence]] = {}
         self.of_address: dict[int, list[Presence]] = {}
         self.newest = 0
+        came: dict[int, int] = {}
         active: dict[int, int] = {}
         for (member, key, address, device, manner), (first, hours, count) in edges.items():
             subject = self.subjects[(member, key)]
             presence = Presence(subject, address, self.network_of[address], device, manner, first, hours, count)
             self.newest = max(self.newest, presence.last)
+            came[subject.id] = min(came.get(subject.id, first), first)
             self.of_subject.setdefault(subject.id, []).append(presence)
             self.of_key.setdefault(key, []).append(presence)
             self.of_address.setdefault(address, []).append(presence)
@@ -175,6 +179,8 @@ class Graph:
                 active[hour] = active.get(hour, 0) + 1
                 hours ^= low_bit
         self.population = Population(*unusual_hours(active))
+        # As a store numbers them: by the first hour, then in the order in which they were met.
+        self._came = {subject: place for place, subject in enumerate(sorted(came, key=came.__getitem__))}
         self.tenants: dict[int, dict[int, int]] = {}
         for address, presences in self.of_address.items():
             self.tenants[address] = {p.subject.id: p.subject.member for p in presences}
@@ -186,9 +192,10 @@ class Graph:
         presences = self.of_address[address]
         crowded = len(tenants) > HUB
         if crowded:
-            near = [p for p in presences if p.device in devices]
-            kept = set(list(dict.fromkeys(p.subject.id for p in near))[:HUB])
-            presences = [p for p in near if p.subject.id in kept]
+            by: dict[int, list[Presence]] = {}
+            for presence in presences:
+                by.setdefault(presence.subject.member, []).append(presence)
+            presences = [p for member in sorted(by) for p in self._of_member(by[member], devices)]
         by_member: dict[int, int] = {}
         for member in tenants.values():
             by_member[member] = by_member.get(member, 0) + 1
@@ -201,6 +208,15 @@ class Graph:
             tuple(presences),
             tuple(sorted(by_member.items())),
         )
+
+    def _of_member(self, presences: list[Presence], devices: frozenset[int]) -> list[Presence]:
+        """One member's part of a hub, as the store shows it: the subjects that came first."""
+        most = of_each_member(HUB)
+        if len({p.subject.id for p in presences}) <= most:
+            return presences
+        near = [p for p in presences if p.device in devices]
+        shown = set(sorted({p.subject.id for p in near}, key=self._came.__getitem__)[:most])
+        return [p for p in near if p.subject.id in shown]
 
     def neighbourhood(self, subject: Subject) -> tuple[Neighbourhood, dict[int, PlaceFacts]]:
         """What a decision on the subject may look at, and the facts of its places (kept between calls)."""

@@ -124,6 +124,22 @@ def test_a_place_grows_by_steps_and_past_the_hub_size_nobody_is_visited(reopen: 
     assert place.by_member == ((1, 12),)
 
 
+def test_on_a_hub_no_members_crowd_hides_anothers_subjects(reopen: Open) -> None:
+    """Each member has its share: all where they are few, the first with the subject's device where they are many."""
+    store = reopen()
+    with store.transaction():
+        crowd, few, many = (store.member_id(name) for name in ("upbit", "bithumb", "coinone"))
+        store.absorb(crowd, [seen(f"c{n}", "a", device="d") for n in range(30)], fine)
+        few_there = store.absorb(few, [seen("f0", "a", device="d"), seen("f1", "a", device="e")], fine).subjects
+        many_there = store.absorb(many, [seen(f"m{n}", "a", device="de"[n % 2]) for n in range(8)], fine).subjects
+        places = [next(iter(n.places.values())) for n in store.neighbourhoods([few_there[0] or 0, few_there[1] or 0])]
+    assert [place.by_member for place in places] == [((crowd, 30), (few, 2), (many, 8))] * 2
+    for place, shown in zip(places, (many_there[0::2], many_there[1::2]), strict=True):
+        by_member = [sorted({p.subject.id for p in place.presences if p.subject.member == m}) for m in (few, many)]
+        assert by_member == [list(few_there), list(shown[:2])]
+        assert sum(p.subject.member == crowd for p in place.presences) <= 2
+
+
 def test_the_same_key_at_another_member_is_seen_elsewhere(reopen: Open) -> None:
     """A key that is presented at the wrong exchange moves its subject at the right one."""
     store = reopen()
@@ -358,12 +374,40 @@ def test_a_store_from_before_unusual_hours_were_counted_counts_what_it_has(tmp_p
     database = sqlite3.connect(path)
     counted = database.execute("SELECT hour, active FROM activity ORDER BY hour").fetchall()
     assert counted == [(1_000 + 24 * day, 90 if day == 3 else 60) for day in range(7)]
-    database.executescript("DROP TABLE activity; PRAGMA user_version=4;")
+    database.executescript(f"DROP TABLE activity; {BEFORE_MEMBERS}; PRAGMA user_version=4;")
     database.close()
     SqliteStore(path).close()
     database = sqlite3.connect(path)
     assert database.execute("SELECT hour, active FROM activity ORDER BY hour").fetchall() == counted
     database.close()
+
+
+BEFORE_MEMBERS = """
+    DROP INDEX presence_place;
+    ALTER TABLE presence DROP COLUMN member;
+    CREATE UNIQUE INDEX presence_place ON presence (address, device, subject, manner);
+    ALTER TABLE node ADD COLUMN addresses INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE node ADD COLUMN rejected INTEGER NOT NULL DEFAULT 0
+"""
+
+
+def test_a_store_from_before_presences_had_their_member_reads_a_hub_by_member(tmp_path: Path) -> None:
+    """The migration reads the members out of the subjects that are there."""
+    path = tmp_path / "registry.sqlite"
+    store = SqliteStore(path, hub_size=8)
+    with store.transaction():
+        for name, number in (("upbit", 10), ("bithumb", 2)):
+            store.absorb(store.member_id(name), [seen(f"{name}{n}", "a") for n in range(number)], fine)
+        before = next(store.neighbourhoods([1])).places
+    store.close()
+    database = sqlite3.connect(path)
+    database.executescript(f"{BEFORE_MEMBERS}; PRAGMA user_version=5;")
+    database.close()
+    store = SqliteStore(path, hub_size=8)
+    with store.transaction():
+        assert next(store.neighbourhoods([1])).places == before
+        assert next(iter(before.values())).by_member == ((1, 10), (2, 2))
+    store.close()
 
 
 def test_withdrawing_is_as_if_it_had_never_been_sent(reopen: Open) -> None:
@@ -503,7 +547,7 @@ def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.sqlite"
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version=99")
-    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 5, this one is 99"):
+    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 6, this one is 99"):
         SqliteStore(path)
 
 

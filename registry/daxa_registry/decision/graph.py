@@ -62,8 +62,9 @@ class Presence:
 class Place:
     """One address and who was seen there.
 
-    ``presences`` holds all of them while ``subjects`` is at most the store's hub size; beyond it (``crowded``) only
-    those that share a device with the subject asked for, up to the same size, so the work stays bounded whatever the degree.
+    ``presences`` holds all of them while ``subjects`` is at most the store's hub size. Beyond it (``crowded``) each member has a
+    quarter of that size: of a member with no more subjects there all, of one with more the first of those that share a device
+    with the subject asked for. So the work stays bounded whatever the degree, and no member's crowd hides another's subjects.
     ``infrastructure`` is true where an operator declared the address as a licensed service's.
     ``subjects`` counts distinct subjects that were ever seen there within retention, in any manner; ``by_member`` splits
     that count, so that one member's crowd can be taken out of it (empty where the store does not keep it; needed only

@@ -10,8 +10,8 @@ without holder adds a person only inside its own exchange. Two parties are surel
 of one exchange, or two known holders; at another exchange one of u parties without holder may be the subject itself, so
 they weigh (u - 1)/u.
 
-On a crowded address (more subjects than the store's hub size) a place holds only those that share a device with the subject
-asked for; then the facts are for that subject's devices, and must be cached with them.
+On a crowded address (more subjects than the store's hub size) a place holds, of a member with many subjects there, only those
+that share a device with the subject asked for; then the facts are for that subject's devices, and must be cached with them.
 """
 
 from __future__ import annotations

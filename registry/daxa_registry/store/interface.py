@@ -29,6 +29,11 @@ HUB_SIZE = 256
 """Distinct subjects on one address up to which a decision looks at all of them (DESIGN.md section 6)."""
 
 
+def of_each_member(hub_size: int) -> int:
+    """Distinct subjects of each member that a decision looks at on a larger address."""
+    return max(hub_size // 4, 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Absorbed:
     """What a batch changed.

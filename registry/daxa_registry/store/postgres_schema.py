@@ -33,7 +33,7 @@ MIGRATIONS = (
 
     CREATE TABLE node (
       id bigint NOT NULL, kind bigint NOT NULL, fingerprint bytea NOT NULL,
-      subjects bigint NOT NULL DEFAULT 0, addresses bigint NOT NULL DEFAULT 0, rejected bigint NOT NULL DEFAULT 0,
+      subjects bigint NOT NULL DEFAULT 0,
       infrastructure bigint NOT NULL DEFAULT 0, name text COLLATE "C", PRIMARY KEY (fingerprint, kind)
     ) PARTITION BY HASH (fingerprint);
     {_partitions("node")}
@@ -48,9 +48,9 @@ MIGRATIONS = (
     CREATE UNIQUE INDEX subject_key ON subject (key, member);
 
     CREATE TABLE presence (
-      id bigint NOT NULL, address bigint NOT NULL, device bigint NOT NULL, subject bigint NOT NULL,
+      id bigint NOT NULL, address bigint NOT NULL, member bigint NOT NULL, device bigint NOT NULL, subject bigint NOT NULL,
       manner bigint NOT NULL, network bigint NOT NULL, first bigint NOT NULL, hours bytea NOT NULL,
-      count bigint NOT NULL, PRIMARY KEY (address, device, subject, manner)
+      count bigint NOT NULL, PRIMARY KEY (address, member, device, subject, manner)
     ) PARTITION BY HASH (address);
     {_partitions("presence")}
     CREATE INDEX presence_id ON presence (id);

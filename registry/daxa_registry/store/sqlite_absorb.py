@@ -37,7 +37,7 @@ class Absorber:
         self._recall = Recall(connection, hub_size)
         self.activity = Activity(connection)
         self._new_nodes: dict[int, list[object]] = {}
-        self._node_counts: dict[int, list[int]] = {}
+        self._more_subjects: dict[int, int] = {}
         self._new_subjects: dict[int, Record] = {}
         self._new_by_key: dict[int, list[int]] = {}
         self._dirty: list[Record] = []
@@ -50,7 +50,6 @@ class Absorber:
         """Drops everything remembered and everything unwritten: what the file says is all that is so."""
         self._recall.forget()
         self.activity.forget()
-        self._seen: int | None = None
         self._clear_pending()
         self._next = {
             table: int(self._db.execute(f"SELECT coalesce(max(id), 0) + 1 FROM {table}").fetchone()[0])  # noqa: S608
@@ -60,7 +59,7 @@ class Absorber:
 
     def _clear_pending(self) -> None:
         self._new_nodes.clear()
-        self._node_counts.clear()
+        self._more_subjects.clear()
         self._new_subjects.clear()
         self._new_by_key.clear()
         self._dirty.clear()
@@ -83,13 +82,6 @@ class Absorber:
                 glance = glance_at(record, recall.ledgers, recall.key_refused(record.key))
                 if glance is not None:
                     yield glance
-
-    def seen(self) -> int:
-        """How many subjects were used or declared; counted once, then kept."""
-        if self._seen is None:
-            self.flush()
-            self._seen = int(self._db.execute("SELECT count(*) FROM subject WHERE seen > 0").fetchone()[0])
-        return self._seen
 
     # taking in
 
@@ -168,7 +160,7 @@ class Absorber:
         """The id of a new node."""
         number = self._recall.nodes[kind][fingerprint] = self._next["node"]
         self._next["node"] += 1
-        self._new_nodes[number] = [number, int(kind), fingerprint, 0, 0, 0]
+        self._new_nodes[number] = [number, int(kind), fingerprint, 0]
         self._recall.born(number, kind)
         return number
 
@@ -228,26 +220,21 @@ class Absorber:
 
     def _arrive(self, edge: Edge, ledger: Ledger | None, grown: set[int]) -> None:
         """Counters for an edge that is new."""
-        record, address, device = edge.record, edge.address, edge.device
+        record, address = edge.record, edge.address
         if address not in record.addresses:
             count = self._recall.on_address[address] = self._recall.subjects_on(address) + 1
-            self._count(address, 0)
+            fresh = self._new_nodes.get(address)
+            if fresh is not None:
+                fresh[3] = count
+            else:
+                self._more_subjects[address] = self._more_subjects.get(address, 0) + 1
             if count > self._hub_size:
                 self._recall.ledgers[address] = ledger = None
             if count in STEPS and (ledger is None or ledger.refused):
                 grown.add(address)
-        if device:
-            if edge.manner is _USED and device not in record.used:
-                self._count(device, 0)
-            if self._recall.new_pair(address, device):
-                self._count(device, 1)
-            if edge.manner is _REJECTED and device not in record.rejected:
-                self._count(device, 2)
         record.keep(edge)
-        if edge.manner is not _REJECTED and not record.seen:
+        if edge.manner is not _REJECTED:
             record.seen = 1
-            if self._seen is not None:
-                self._seen += 1
 
     @staticmethod
     def _on_another_device(edge: Edge, hour: int) -> bool:
@@ -273,24 +260,14 @@ class Absorber:
             record.dirty = True
             self._dirty.append(record)
 
-    def _count(self, node: int, which: int) -> None:
-        """Counters of a node: 0 its subjects, 1 its addresses, 2 its refused subjects."""
-        fresh = self._new_nodes.get(node)
-        if fresh is not None:
-            fresh[3 + which] += 1  # type: ignore[operator]
-        else:
-            self._node_counts.setdefault(node, [0, 0, 0])[which] += 1
-
     # writing
 
     def flush(self) -> None:
         """Writes everything pending."""
         db = self._db
         if self._new_nodes:
-            db.insert("node (id, kind, fingerprint, subjects, addresses, rejected)", list(self._new_nodes.values()))
-        if self._node_counts:
-            counters = ("subjects=subjects+", "addresses=addresses+", "rejected=rejected+")
-            db.update("node", counters, [(node, *counts) for node, counts in self._node_counts.items()])
+            db.insert("node (id, kind, fingerprint, subjects)", list(self._new_nodes.values()))
+        db.update("node", ("subjects=subjects+",), list(self._more_subjects.items()))
         if self._dirty:
             fresh, old = [], []
             for r in self._dirty:
@@ -307,11 +284,12 @@ class Absorber:
             for e in self._new_edges:
                 e.changed = False
                 hours = pack(e.bits)
+                r = e.record
                 rows.append(
-                    (e.row, e.address, e.device, e.record.id, int(e.manner), e.network, e.first, hours, e.pending)
+                    (e.row, e.address, r.member, e.device, r.id, int(e.manner), e.network, e.first, hours, e.pending)
                 )
                 e.pending = 0
-            columns = "(id, address, device, subject, manner, network, first, hours, count)"
+            columns = "(id, address, member, device, subject, manner, network, first, hours, count)"
             db.insert(f"presence {columns}", rows)
         if self._changed:
             changed = []

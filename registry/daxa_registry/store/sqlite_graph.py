@@ -9,6 +9,7 @@ from daxa_registry.decision.graph import Neighbourhood, Place, Population, Prese
 
 from .database import Database
 from .hours import unpack
+from .interface import of_each_member
 
 CHUNK = 400
 PLACES_CACHED = 20_000
@@ -143,17 +144,13 @@ class GraphReader:
         return crowds
 
     def _crowd(self, address: int, counted: tuple[int, int], devices: frozenset[int]) -> Place:
-        """A hub as one subject sees it: those with its devices, up to the hub size."""
+        """A hub as one subject sees it: of each member everybody, or those with the subject's devices where they are many."""
         seen_with = self._crowds.setdefault(address, {})
         known = seen_with.get(devices)
         if known is not None:
             return known
-        rows: list[Row] = []
-        for device in sorted(devices):
-            rows += self._db.execute(
-                f"SELECT {_COLUMNS} FROM presence WHERE address=? AND device=? LIMIT ?",  # noqa: S608 - fixed columns
-                (address, device, self._hub_size),
-            ).fetchall()
+        members = self._db.execute("SELECT id FROM member ORDER BY id").fetchall()
+        rows = [row for (member,) in members for row in self._of_member(address, member, devices)]
         self._load_subjects({row[2] for row in rows})
         presences = tuple(self._presence(row) for row in rows)
         network = presences[0].network if presences else 0
@@ -163,13 +160,28 @@ class GraphReader:
         )
         return place
 
+    def _of_member(self, address: int, member: int, devices: frozenset[int]) -> list[Row]:
+        """What a decision looks at of one member's part of a hub: each has its share, so that nobody crowds out another's."""
+        most = of_each_member(self._hub_size)
+        there = "FROM presence WHERE address=? AND member=?"
+        found = self._db.execute(f"SELECT DISTINCT subject {there} LIMIT ?", (address, member, most + 1)).fetchall()
+        if len(found) <= most:
+            return self._db.execute(f"SELECT {_COLUMNS} {there}", (address, member)).fetchall()
+        rows: list[Row] = []
+        for device in devices:
+            rows += self._db.execute(
+                f"SELECT {_COLUMNS} {there} AND device=? ORDER BY subject LIMIT ?",
+                (address, member, device, most * len(Manner)),
+            )
+        shown = set(sorted({row[2] for row in rows})[:most])
+        return [row for row in rows if row[2] in shown]
+
     def _members_on(self, address: int, subjects: int) -> tuple[tuple[int, int], ...]:
         """Subjects by member on a hub; counted anew when it has grown or shrunk by a tenth."""
         known = self._hub_members.get(address)
         if known is None or abs(known[0] - subjects) * 10 > known[0]:
             rows = self._db.execute(
-                "SELECT s.member, count(DISTINCT p.subject) FROM presence p JOIN subject s ON s.id=p.subject"
-                " WHERE p.address=? GROUP BY s.member ORDER BY s.member",
+                "SELECT member, count(DISTINCT subject) FROM presence WHERE address=? GROUP BY member ORDER BY member",
                 (address,),
             ).fetchall()
             known = self._hub_members[address] = (subjects, tuple(rows))

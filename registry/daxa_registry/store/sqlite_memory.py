@@ -40,7 +40,7 @@ class Record:
 
     __slots__ = (
         "account", "addresses", "devices", "dirty", "edges", "fingerprint", "holder", "holder_print", "hours", "id", "key",
-        "level", "member", "rejected", "seen", "sequence", "used",
+        "level", "member", "seen", "sequence",
     )  # fmt: skip
 
     def __init__(self, identifier: int, key: int, fingerprint: bytes, member: int) -> None:
@@ -53,8 +53,6 @@ class Record:
         self.edges: dict[tuple[int, int, int], Edge] = {}
         self.addresses: set[int] = set()
         self.devices: set[int] = set()
-        self.rejected: set[int] = set()
-        self.used: set[int] = set()
         self.dirty = False
 
     @property
@@ -66,25 +64,17 @@ class Record:
         self.edges[edge.address, edge.device, int(edge.manner)] = edge
         self.addresses.add(edge.address)
         self.devices.add(edge.device)
-        if edge.manner is Manner.REJECTED:
-            self.rejected.add(edge.device)
-        elif edge.manner is _USED:
-            self.used.add(edge.device)
 
 
 class Ledger:
-    """One address: the hour of use of each party there (``MORE``: several), how many have several, whether keys failed there.
+    """One address: the hour of use of each party there (``MORE``: several), how many have several, whether keys failed there."""
 
-    ``devices`` are all that were seen there, or None where the file may know more.
-    """
-
-    __slots__ = ("devices", "lasting", "parties", "refused")
+    __slots__ = ("lasting", "parties", "refused")
 
     def __init__(self) -> None:
         self.parties: dict[Identity, int] = {}
         self.lasting = 0
         self.refused = False
-        self.devices: set[int] | None = None
 
     def note(self, who: Identity, hour: int) -> bool:
         """A party's hour of use; whether it is the first that makes it last."""
@@ -102,7 +92,7 @@ def glance_at(record: Record, ledgers: dict[int, Ledger | None], key_refused: bo
     """What these tell of a subject, or None where they do not tell enough: an address whose ledger is not at hand, or many."""
     if len(record.edges) > MANY_EDGES:
         return None
-    company, refused = False, key_refused or bool(record.rejected)
+    company, refused = False, key_refused
     used: list[Edge] = []
     addresses: set[int] = set()
     networks: set[int] = set()

@@ -46,7 +46,6 @@ class Recall:
         self.on_address: dict[int, int] = {}
         self.ledgers: dict[int, Ledger | None] = {}
         self.refused_keys: dict[int, bool] = {}
-        self._pairs: set[tuple[int, int]] = set()
 
     def shrink(self) -> None:
         """Drops what has grown past its bound. Only after everything was written."""
@@ -61,7 +60,6 @@ class Recall:
         if len(self.ledgers) > ADDRESSES_KEPT:
             self.ledgers.clear()
             self.on_address.clear()
-            self._pairs.clear()
 
     def edges_of(self, member: int) -> tuple[EdgesByPrint, EdgesByPrint, EdgesByPrint]:
         """A member's edges by manner: used, rejected, declared."""
@@ -71,8 +69,7 @@ class Recall:
         """A node that was made just now: all that can be known of it is."""
         if kind is Kind.ADDRESS:
             self.on_address[node] = 0
-            ledger = self.ledgers[node] = Ledger()
-            ledger.devices = set()
+            self.ledgers[node] = Ledger()
         elif kind is Kind.KEY:
             self.refused_keys[node] = False
 
@@ -97,21 +94,6 @@ class Recall:
             ).fetchone()
             known = self.refused_keys[key] = row is not None
         return known
-
-    def new_pair(self, address: int, device: int) -> bool:
-        """Whether a device is on an address for the first time; from now on it is not."""
-        ledger = self.ledgers.get(address)
-        if ledger is not None and ledger.devices is not None:
-            if device in ledger.devices:
-                return False
-            ledger.devices.add(device)
-            return True
-        pair = (address, device)
-        if pair in self._pairs:
-            return False
-        self._pairs.add(pair)
-        row = self._db.execute("SELECT 1 FROM presence WHERE address=? AND device=? LIMIT 1", pair).fetchone()
-        return row is None
 
     # reading
 

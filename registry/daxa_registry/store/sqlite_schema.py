@@ -109,6 +109,16 @@ MIGRATIONS = (
       SELECT at + bit.i, count(*) FROM octet JOIN byte USING (digits) JOIN digit bit ON bit.i < 8
       WHERE byte.value >> bit.i & 1 GROUP BY 1;
     """,
+    """
+    -- An address is read by member, so that no member's crowd stands before another's rows. How common a device is, nobody asks.
+    ALTER TABLE presence ADD COLUMN member INTEGER NOT NULL DEFAULT 0;
+    UPDATE presence SET member=(SELECT s.member FROM subject s WHERE s.id=presence.subject);
+    DROP INDEX presence_place;
+    CREATE UNIQUE INDEX presence_place ON presence (address, member, device, subject, manner);
+    ALTER TABLE node DROP COLUMN addresses;
+    ALTER TABLE node DROP COLUMN rejected;
+    UPDATE node SET subjects=0 WHERE kind<>2;
+    """,
 )
 
 
