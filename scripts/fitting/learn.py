@@ -1,7 +1,7 @@
 """Fitting over many worlds: which rows are learnt from, which view of each subject decides, where the levels' thresholds lie.
 
 A model is fitted first on the evidence as a whole, then on the view that decides each subject under that model: what is
-learnt is what is used. Easy innocents are thinned out, and weigh the more.
+learnt is what is used. Easy innocents are thinned out, and weigh the more; an ordinary customer who is marked costs more than a look-alike.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import numpy.typing as npt
 from daxa_registry.decision.features import Hypothesis
 from fitting.additive import Array, Model, Penalty, Shape, fit
 from fitting.tables import OUTSIDE, Table
+from simulation.patterns import LOOKALIKES
 
 GUILTY_SHARE = 0.022
 EASY = -7.0
 KEPT_OF_EASY = 0.1
+ORDINARY_WEIGHT = 4.0
 ELSEWHERE_WEIGHT = 0.5  # of worlds that are not of the field's proportions
 
 Flags = npt.NDArray[np.bool_]
@@ -66,10 +68,12 @@ def learn(
                 hard |= np.maximum(every[rows], every[table.starts[:-1]]) > EASY
             kept = asked & (hard | (lottery < KEPT_OF_EASY))
             share = table.guilty[asked].mean()
+            ordinary = ~table.guilty & ~np.isin(table.pattern, LOOKALIKES)
             prior = np.where(table.guilty, GUILTY_SHARE / share, (1 - GUILTY_SHARE) / (1 - share))
             values.append(table.values[rows[kept]])
             guilty.append(table.guilty[kept])
-            weights.append((world.weight * prior * np.where(hard, 1.0, 1 / KEPT_OF_EASY))[kept])
+            cost = np.where(ordinary, ORDINARY_WEIGHT, 1.0) * np.where(hard, 1.0, 1 / KEPT_OF_EASY)
+            weights.append((world.weight * prior * cost)[kept])
         model = fit(
             shapes,
             np.concatenate(values).astype(np.float64),
@@ -83,11 +87,11 @@ def learn(
     return model
 
 
-def threshold(guilty: Flags, score: Array, precision: float) -> float:
-    """The lowest score from which on that share of the marked are guilty."""
+def threshold(guilty: Flags, score: Array, weight: Array, precision: float) -> float:
+    """The lowest score from which on that share of the marked, each by its weight, are guilty."""
     order = np.argsort(-score, kind="stable")
-    hits = np.cumsum(guilty[order])
-    precise = np.flatnonzero(hits / np.arange(1, len(order) + 1) >= precision)
+    hits, marked = np.cumsum((guilty * weight)[order]), np.cumsum(weight[order])
+    precise = np.flatnonzero(hits / marked >= precision)
     return float(score[order[precise[-1]]]) if len(precise) else float(score.max())
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from simulation.patterns import LOOKALIKES
+
 from .measures import Marks, average_precision, marks, shares_by
 from .sample import METHODS, OPERATOR_OWN, OURS, REFERENCE, Framed, Sample
 
 Row = dict[str, Any]
 
-LOOKALIKES = ("platform_small", "class_image", "team_image", "power_user", "household_one")
 ORDINARY_WARN, LOOKALIKE_WARN, LOOKALIKE_REAUTHENTICATE = 0.1, 5.0, 0.3
 
 

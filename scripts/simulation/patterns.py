@@ -100,4 +100,6 @@ PATTERNS: dict[str, Pattern] = {
 }
 GUILTY = tuple(name for name, pattern in PATTERNS.items() if pattern.guilty)
 INNOCENT = tuple(name for name, pattern in PATTERNS.items() if not pattern.guilty)
+# Innocents that the sternest figures are about: those that look most like the guilty.
+LOOKALIKES = ("platform_small", "class_image", "team_image", "power_user", "household_one")
 LEAKS = tuple(name for name in GUILTY if name.startswith("leak_"))

@@ -102,6 +102,8 @@ def refusals_of(neighbourhood: Neighbourhood, used: Sequence[Presence], facts: M
         if familiar and presence.subject.member == home:
             continue
         place = facts.get(address)
+        if place is not None and place.infrastructure:
+            continue  # a licensed service goes on with keys that expired, many from one address
         refused = place.refused.get(presence.device) if place is not None else None
         together = _together(presence, refused)
         attempts.append(Attempt(presence.subject.member, presence.network, together, accepted))
