@@ -27,7 +27,7 @@ FIRST_SEED = 9_001
 
 
 def run(
-    worlds: str = "wild,hard,random", seeds: int = 3, keys: int = 20_000, days: int = 14, extremes: int = 2
+    worlds: str = "field,wild,hard,random", seeds: int = 2, keys: int = 20_000, days: int = 14, extremes: int = 2
 ) -> list[Row]:
     """``seeds`` worlds of each kind, ``extremes`` of each with no holder known and with a member that invents holders.
 

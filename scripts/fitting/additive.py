@@ -146,6 +146,16 @@ class Model:
         return log_sum(self.log_odds(values))
 
 
+def restricted(model: Model, shapes: Mapping[Hypothesis, Sequence[Shape]]) -> Model:
+    """The model with the weights of these shapes alone, which must be shapes of it: where a fit without the others starts."""
+    designs = {h: Design.of(h, shapes[h]) for h in Hypothesis}
+    weights: dict[Hypothesis, Array] = {}
+    for h, design in designs.items():
+        known = {block.shape: model.weights[h][block.start : block.stop] for block in model.designs[h].blocks}
+        weights[h] = np.concatenate([model.weights[h][:1], *(known[block.shape] for block in design.blocks)])
+    return Model(designs, weights)
+
+
 def silent(values: Array, hypothesis: Hypothesis) -> npt.NDArray[np.bool_]:
     """Where a hypothesis does not speak at all, as in ``assess``."""
     name, least = {

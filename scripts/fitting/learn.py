@@ -50,12 +50,19 @@ def bounded_scores(model: Model, table: Table) -> Array:
 
 
 def learn(
-    worlds: Sequence[World], shapes: Mapping[Hypothesis, Sequence[Shape]], penalty: Penalty, seed: int = 1
+    worlds: Sequence[World],
+    shapes: Mapping[Hypothesis, Sequence[Shape]],
+    penalty: Penalty,
+    seed: int = 1,
+    start: Model | None = None,
 ) -> Model:
-    """The fitted model. Three fits: all rows thinned blindly, then the hard ones, then their decisive views."""
+    """The fitted model. Three fits: all rows thinned blindly, then the hard ones, then their decisive views.
+
+    From a model of these shapes (``start``) the last alone is done.
+    """
     rng = np.random.default_rng(seed)
-    model: Model | None = None
-    for rounds in (80, 150, 60):
+    model = start
+    for rounds in (80, 150, 60) if model is None else (60,):
         values, guilty, weights = [], [], []
         for world in worlds:
             table, asked = world.table, world.asked()

@@ -1,4 +1,5 @@
-"""Writes the tables of docs/quality.md between their marks, from the JSON that ``scripts/bench quality --json`` wrote.
+"""Writes the tables of docs/quality.md between their marks, from the JSON that ``scripts/bench quality --json`` and
+``scripts/fit --leave-one-out`` wrote.
 
 The prose around the marks is written by people, the figures never are.
 """
@@ -28,6 +29,14 @@ def sections(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
+def features_markdown(left_out: Mapping[str, Any]) -> str:
+    """What is lost without each feature, most first, by hypothesis."""
+    lines = [f"| without | hypothesis | area lost of {left_out['area']:.3f} |", "|---|---|---|"]
+    for row in sorted(left_out["features"], key=lambda row: -row["buys"]):
+        lines.append(f"| {row['feature']} | {row['hypothesis']} | {row['buys']:+.4f} |")
+    return "\n".join(lines)
+
+
 def targets_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """Each figure beside its target."""
     lines = ["| figure | reached | target | met |", "|---|---|---|---|"]
@@ -48,6 +57,9 @@ def filled(page: str, parts: Mapping[str, str]) -> str:
     return page
 
 
-def write_page(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Fills docs/quality.md."""
-    PAGE.write_text(filled(PAGE.read_text("utf-8"), sections(rows)), "utf-8")
+def write_page(rows: Sequence[Mapping[str, Any]], left_out: Mapping[str, Any] | None = None) -> None:
+    """Fills docs/quality.md; without ``left_out``, what the features buy stays as it is."""
+    parts = sections(rows)
+    if left_out is not None:
+        parts["features"] = features_markdown(left_out)
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), parts), "utf-8")
