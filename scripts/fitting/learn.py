@@ -1,7 +1,8 @@
 """Fitting over many worlds: which rows are learnt from, which view of each subject decides, where the levels' thresholds lie.
 
 A model is fitted first on the evidence as a whole, then on the view that decides each subject under that model: what is
-learnt is what is used. Easy innocents are thinned out, and weigh the more; an ordinary customer who is marked costs more than a look-alike.
+learnt is what is used. Easy innocents are thinned out, and weigh the more; an ordinary customer who is marked costs more
+than a look-alike.
 """
 
 from __future__ import annotations

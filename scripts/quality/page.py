@@ -32,8 +32,8 @@ def sections(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 def features_markdown(left_out: Mapping[str, Any]) -> str:
     """What is lost without each feature, most first, by hypothesis."""
     lines = [f"| without | hypothesis | area lost of {left_out['area']:.3f} |", "|---|---|---|"]
-    for row in sorted(left_out["features"], key=lambda row: -row["buys"]):
-        lines.append(f"| {row['feature']} | {row['hypothesis']} | {row['buys']:+.4f} |")
+    rows = sorted(left_out["features"], key=lambda row: -row["buys"])
+    lines += [f"| {row['feature']} | {row['hypothesis']} | {row['buys']:+.4f} |" for row in rows]
     return "\n".join(lines)
 
 
