@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daxa_registry.decision.graph import Population, Presence, Subject
 from daxa_registry.decision.places import HUB_PERSONS, NO_SUMS, PlaceFacts, Sums, Tenancy, persons, spread, unusual_span
@@ -59,12 +59,11 @@ class Company:
     last_hour: int
     hub_subjects: int
     infrastructure: int
+    whole: tuple[float, ...] = NOTHING  # the features with nobody left out
 
     def without(self, gone: frozenset[int]) -> tuple[float, ...]:
         """The features of one operator, in the order of ``FEATURES``."""
-        if not self.stops:
-            return NOTHING
-        return _pooled(self, gone)
+        return _pooled(self, gone) if gone else self.whole
 
 
 def company_of(
@@ -111,7 +110,12 @@ def company_of(
     met = [(stop.place, stop.tenancy) for stop in stops]
     heard = frozenset().union(*[stop.heard for stop in stops])
     travels = travels_of(met, subject.holder, subject.member, unusual_span(population))
-    return Company(subject, hours, alone, tuple(stops), travels, frozenset(members), heard, last, hub, infrastructure)
+    company = Company(subject, hours, alone, tuple(stops), travels, frozenset(members), heard, last, hub, infrastructure)
+    whole = _pooled(company, frozenset())
+    if whole is NOTHING:
+        # Nobody was there at the same time or moved along, so nobody is either when some members are left out.
+        return replace(company, stops=(), members=frozenset(), heard=frozenset())
+    return replace(company, whole=whole)
 
 
 def _is_hub(place: PlaceFacts) -> bool:
