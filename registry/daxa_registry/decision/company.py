@@ -110,7 +110,9 @@ def company_of(
     met = [(stop.place, stop.tenancy) for stop in stops]
     heard = frozenset().union(*[stop.heard for stop in stops])
     travels = travels_of(met, subject.holder, subject.member, unusual_span(population))
-    company = Company(subject, hours, alone, tuple(stops), travels, frozenset(members), heard, last, hub, infrastructure)
+    company = Company(
+        subject, hours, alone, tuple(stops), travels, frozenset(members), heard, last, hub, infrastructure
+    )
     whole = _pooled(company, frozenset())
     if whole is NOTHING:
         # Nobody was there at the same time or moved along, so nobody is either when some members are left out.
