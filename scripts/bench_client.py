@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.metadata
 import os
 import random
 import statistics
@@ -17,10 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from bench_client_memory import AGENTS
 from bench_registry import BATCH, IN_FLIGHT, raw, submit_all
@@ -99,16 +104,42 @@ print([int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmR
 """
 
 
+def installed(wanted: list[str]) -> dict[str, float]:
+    """MiB on the disk of each distribution that these requirements bring along, themselves included."""
+    sizes: dict[str, float] = {}
+    while wanted:
+        requirement = Requirement(wanted.pop())
+        name = canonicalize_name(requirement.name)
+        if name in sizes or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        found = importlib.metadata.distribution(name)
+        paths = [Path(str(found.locate_file(file))) for file in found.files or ()]
+        sizes[name] = sum(path.stat().st_size for path in paths if path.is_file()) / 2**20
+        wanted += found.requires or []
+    return sizes
+
+
 def start_up() -> list[Row]:
-    """Import time, installed size of the client's own code, memory."""
+    """Import time, installed size with what it needs and without, memory."""
     imports = [fresh_process(_IMPORT) for _ in range(5)]
     client = Path(__file__).resolve().parent.parent / "client"
     own = sum(f.stat().st_size for f in client.rglob("*") if f.is_file() and "__pycache__" not in f.parts) / 2**20
+    needs = installed(tomllib.loads((client / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"])
+    largest = ", ".join(f"{name} {size:.1f}" for name, size in sorted(needs.items(), key=lambda one: -one[1])[:4])
+    whole: Row = {
+        "name": "installed size of the client, all it needs included",
+        "value": own + sum(needs.values()),
+        "unit": "MiB",
+        "target": None,
+        "ok": True,
+        "detail": f"{len(needs)} distributions besides: {largest} …",
+    }
     with tempfile.TemporaryDirectory() as scratch:
         here = str(Path(__file__).resolve().parent)
         memory = fresh_process(_MEMORY.format(path=[here], folder=scratch))
     return [
         row("import daxa_client", statistics.median(imports), "ms", 250.0, "median of 5 fresh interpreters"),
+        whole,
         row(
             "memory with 100,000 active keys",
             memory,
@@ -240,4 +271,4 @@ def _ports() -> list[int]:
 
 if __name__ == "__main__":
     for one in run():
-        print(f"{one['name']:56} {one['value']:8.2f} {one['unit']} (wanted {one['target']})  {one['detail']}")
+        print(f"{one['name']:56} {one['value']:8.2f} {one['unit']} (wanted {one['target'] or 'nothing'})  {one['detail']}")

@@ -73,9 +73,12 @@ class World:
 
 
 @contextlib.contextmanager
-def world(folder: Path, members: Sequence[str] = ("upbit", "bithumb")) -> Iterator[World]:
+def world(
+    folder: Path, members: Sequence[str] = ("upbit", "bithumb"), policy: str = deployment.PLAIN
+) -> Iterator[World]:
     """A deployment with one evaluator, and a sweep that is always there."""
     made = World(deployment.deploy(folder / "deployment", members, threshold=1, evaluators=1))
+    deployment.decide_by(made.folder, policy)
     configuration = made.folder / "registry/registry.toml"
     configuration.write_text("sweep_seconds = 0.05\n" + configuration.read_text())
     with (

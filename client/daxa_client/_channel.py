@@ -1,14 +1,29 @@
-"""Mutual-TLS channels that stay alive, notice a dead peer, and reconnect by themselves. There is no insecure mode."""
+"""Mutual-TLS channels that stay alive, notice a dead peer, and reconnect by themselves. There is no insecure mode.
+
+A certificate that was renewed on the disk is taken up without a restart: the next call goes over a connection made with it, and
+what is under way on the old one ends there. A pair of files that do not belong together, as while they are being replaced, is
+looked at again later; what was good before is used meanwhile.
+"""
 
 from __future__ import annotations
 
 import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
 
 import grpc
 
-from ._config import Connection
+from daxa_core.errors import ConfigurationError
+
+from ._complaints import Complaints
+from ._config import Connection, TlsFiles
 
 MAX_RESPONSE_BYTES = 4 << 20
+LOOK_SECONDS = 10.0
+RETIRED_SECONDS = 1_000.0
+"""Longer than any call or stream lasts."""
 _OPTIONS = (
     # Where a name stands for several nodes, each client connects to one of them by lot, and past one that is gone.
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"pick_first": {"shuffleAddressList": True}}]})),
@@ -26,7 +41,129 @@ _OPTIONS = (
 )
 
 
-def open_channel(config: Connection, target: str) -> grpc.Channel:
-    """A channel to one target, ``host:port``; it connects with the first call."""
-    credentials = grpc.ssl_channel_credentials(config.ca, config.key, config.certificate)
-    return grpc.secure_channel(target, credentials, _OPTIONS)
+class Identity:
+    """Who this client is, as its files say now. Thread-safe; looks at the disk every few seconds at most."""
+
+    def __init__(self, config: Connection, clock: Callable[[], float] = time.monotonic) -> None:
+        self.ca, self.certificate, self.key = config.ca, config.certificate, config.key
+        self.number = 0
+        """Counts renewals."""
+        self._files: TlsFiles | None = config.tls_files
+        self._clock = clock
+        self._next_look = clock() + LOOK_SECONDS
+        self._stamp = self._files.stamp() if self._files else ()
+        self._lock = threading.Lock()
+        self._complaints = Complaints()
+
+    def look(self) -> int:
+        """The number of the identity that is good now."""
+        if self._files is not None and self._clock() >= self._next_look and self._lock.acquire(False):
+            try:
+                self._next_look = self._clock() + LOOK_SECONDS
+                stamp = self._files.stamp()
+                if stamp != self._stamp:
+                    self.ca, self.certificate, self.key = self._files.read()
+                    self._stamp = stamp
+                    self.number += 1
+            except ConfigurationError as error:
+                self._complaints.say("renewal", f"a changed certificate is not taken up: {error}")
+            finally:
+                self._lock.release()
+        return self.number
+
+
+class _Channel(grpc.Channel):
+    """The channel of the identity that is good now, to one target."""
+
+    def __init__(self, identity: Identity, target: str) -> None:
+        self._identity, self._target = identity, target
+        self._number = identity.look()
+        self._now = self._open()
+        self._retired: list[tuple[float, grpc.Channel]] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def _open(self) -> grpc.Channel:
+        own = self._identity
+        return grpc.secure_channel(
+            self._target, grpc.ssl_channel_credentials(own.ca, own.key, own.certificate), _OPTIONS
+        )
+
+    def now(self) -> grpc.Channel:
+        """To call over."""
+        number = self._identity.look()
+        if number != self._number or self._retired:
+            with self._lock:
+                if number != self._number and not self._closed:
+                    self._retired.append((time.monotonic(), self._now))
+                    self._now, self._number = self._open(), number
+                while self._retired and time.monotonic() - self._retired[0][0] > RETIRED_SECONDS:
+                    self._retired.pop(0)[1].close()
+        return self._now
+
+    def make(self, shape: str, method: tuple[Any, ...], more: dict[str, Any]) -> tuple[grpc.Channel, Any]:
+        """The channel to call over, and gRPC's callable of one method over it. Raises ValueError where it is closed."""
+        now = self.now()
+        with self._lock:
+            if self._closed:  # to make one over a channel that is closed ends the process
+                raise ValueError("the channel is closed")
+            return now, getattr(now, shape)(*method, **more)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            for _, channel in self._retired:
+                channel.close()
+            self._now.close()
+
+    def unary_unary(self, *method: Any, **more: Any) -> Any:
+        return _Calling(self, "unary_unary", method, more)
+
+    def unary_stream(self, *method: Any, **more: Any) -> Any:
+        return _Calling(self, "unary_stream", method, more)
+
+    def stream_unary(self, *method: Any, **more: Any) -> Any:
+        return _Calling(self, "stream_unary", method, more)
+
+    def stream_stream(self, *method: Any, **more: Any) -> Any:
+        return _Calling(self, "stream_stream", method, more)
+
+    def subscribe(self, callback: Any, try_to_connect: bool = False) -> None:
+        self._now.subscribe(callback, try_to_connect)
+
+    def unsubscribe(self, callback: Any) -> None:
+        self._now.unsubscribe(callback)
+
+    def __enter__(self) -> _Channel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Calling:
+    """One method, over whichever channel is the one to call over."""
+
+    def __init__(self, channel: _Channel, shape: str, method: tuple[Any, ...], more: dict[str, Any]) -> None:
+        self._channel, self._method = channel, (shape, method, more)
+        self._made = channel.make(*self._method)
+
+    def _callable(self) -> Any:
+        channel, made = self._made
+        if channel is not self._channel.now():
+            self._made = _, made = self._channel.make(*self._method)
+        return made
+
+    def __call__(self, *request: Any, **more: Any) -> Any:
+        return self._callable()(*request, **more)
+
+    def with_call(self, *request: Any, **more: Any) -> Any:
+        return self._callable().with_call(*request, **more)
+
+    def future(self, *request: Any, **more: Any) -> Any:
+        return self._callable().future(*request, **more)
+
+
+def open_channel(config: Connection, target: str, identity: Identity | None = None) -> grpc.Channel:
+    """A channel to one target, ``host:port``; it connects with the first call. Channels may share an ``identity``."""
+    return _Channel(identity or Identity(config), target)

@@ -12,8 +12,9 @@ import logging
 import re
 import ssl
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -32,6 +33,50 @@ def _refuse(name: str, expected: str) -> ConfigurationError:
     return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, name, expected)
 
 
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Where authority, certificate and key stand, so that renewed ones are found; ``name`` is the file that named them."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+    name: str
+
+    def stamp(self) -> tuple[object, ...]:
+        """What changes when one of the files does."""
+        found: list[object] = []
+        for path in (self.ca, self.certificate, self.key):
+            try:
+                status = path.stat()
+                found.append((status.st_ino, status.st_mtime_ns, status.st_size))
+            except OSError:
+                found.append(None)
+        return tuple(found)
+
+    def read(self) -> tuple[bytes, bytes, bytes]:
+        """Their content, if it belongs together: gRPC would only say that it could not connect. Raises ConfigurationError."""
+        paths = {"ca": self.ca, "certificate": self.certificate, "key": self.key}
+        found = {name: _read(partial(self._refuse, name), path, name == "key") for name, path in paths.items()}
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.load_verify_locations(cadata=found["ca"].decode("ascii", "replace"))
+        except (ssl.SSLError, ValueError):
+            raise self._refuse("ca", "one certificate or more in PEM") from None
+        try:
+            context.load_cert_chain(
+                self.certificate, self.key, password=""
+            )  # else an encrypted key would ask the terminal
+            same = (self.certificate.read_bytes(), self.key.read_bytes()) == (found["certificate"], found["key"])
+        except (ssl.SSLError, OSError, ValueError):
+            same = False
+        if not same:
+            raise self._refuse("key", "the unencrypted private key, in PEM, of the certificate in tls.certificate")
+        return found["ca"], found["certificate"], found["key"]
+
+    def _refuse(self, key: str, expected: str) -> ConfigurationError:
+        return _refuse(f"{self.name}: tls.{key}", expected)
+
+
 class Connection(Protocol):
     """What it takes to call the registry and to verify what it answers: a member's configuration, or an auditor's."""
 
@@ -43,6 +88,8 @@ class Connection(Protocol):
     def certificate(self) -> bytes: ...
     @property
     def key(self) -> bytes: ...
+    @property
+    def tls_files(self) -> TlsFiles | None: ...
     @property
     def deadline_seconds(self) -> float: ...
     @property
@@ -66,7 +113,8 @@ class ClientConfig:
     checkpoint of the log is kept, ``witness`` what this member cosigns checkpoints with.
     ``deadline_seconds`` is for each attempt of a call. ``state`` is the folder in which a :class:`Gateway` keeps what it has seen
     and the verdicts; ``spool_megabytes`` bounds the former. A combination is on the disk ``flush_seconds`` after it was first
-    seen, and how often it was seen again ``count_seconds`` after.
+    seen, and how often it was seen again ``count_seconds`` after. Where ``tls_files`` says in which files ``ca``,
+    ``certificate`` and ``key`` stand, renewed ones are taken up while the client runs.
     """
 
     member: str
@@ -88,6 +136,7 @@ class ClientConfig:
     spool_megabytes: int = 512
     flush_seconds: float = 2.0
     count_seconds: float = 60.0
+    tls_files: TlsFiles | None = None
 
     @property
     def verdicts_of(self) -> str:
@@ -127,15 +176,15 @@ class ClientConfig:
 
 
 def _bytes(table: Table, key: str, *, secret: bool = False) -> bytes:
-    return _read(table, key, table.path(key), secret)
+    return _read(lambda wanted: table.refuse(key, wanted), table.path(key), secret)
 
 
-def _read(table: Table, key: str, path: Path, secret: bool) -> bytes:
+def _read(refuse: Callable[[str], ConfigurationError], path: Path, secret: bool) -> bytes:
     try:
         data = path.read_bytes()
         others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     except OSError as error:
-        raise table.refuse(key, f"a readable file, got {type(error).__name__}") from None
+        raise refuse(f"a readable file, got {type(error).__name__}") from None
     if secret and others:
         LOG.warning("%s can be read by others than its owner: make it 0600", path.name)
     return data
@@ -189,26 +238,8 @@ def _witness(table: Table) -> Witness | None:
         raise table.refuse("witness", error.expected) from None
 
 
-def _tls(table: Table) -> tuple[bytes, bytes, bytes]:
-    """The authority, the certificate and its key: gRPC would only say that it could not connect."""
-    ca, certificate, key = (table.path(name) for name in ("ca", "certificate", "key"))
-    parts = (
-        _read(table, "ca", ca, False),
-        _read(table, "certificate", certificate, False),
-        _read(table, "key", key, True),
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(cadata=parts[0].decode("ascii", "replace"))
-    except (ssl.SSLError, ValueError):
-        raise table.refuse("ca", "one certificate or more in PEM") from None
-    try:
-        context.load_cert_chain(certificate, key, password="")  # else an encrypted key would ask the terminal
-    except (ssl.SSLError, OSError, ValueError):
-        raise table.refuse(
-            "key", "the unencrypted private key, in PEM, of the certificate in tls.certificate"
-        ) from None
-    return parts
+def _tls(table: Table, path: Path) -> TlsFiles:
+    return TlsFiles(table.path("ca"), table.path("certificate"), table.path("key"), path.name)
 
 
 def _evaluators(tables: list[Table]) -> dict[int, str]:
@@ -234,6 +265,7 @@ class AuditorConfig:
     key: bytes = field(repr=False)
     checkpoint: Path | None = None
     deadline_seconds: float = 10.0
+    tls_files: TlsFiles | None = None
 
     @property
     def witness(self) -> None:
@@ -257,7 +289,8 @@ def read_auditor_config(path: str | Path) -> AuditorConfig:
     """Reads auditor.toml and the files that it names. Raises ConfigurationError naming file and key."""
     table = _table(Path(path))
     registry, tls, verification = table.table("registry"), table.table("tls"), table.table("verification")
-    ca, certificate, key = _tls(tls)
+    files = _tls(tls, Path(path))
+    ca, certificate, key = files.read()
     targets = registry.texts("targets")
     if not all(_TARGET.fullmatch(target) for target in targets):
         raise registry.refuse("targets", "one host:port or more")
@@ -268,6 +301,7 @@ def read_auditor_config(path: str | Path) -> AuditorConfig:
         ca=ca,
         certificate=certificate,
         key=key,
+        tls_files=files,
         checkpoint=verification.path("checkpoint") if verification.has("checkpoint") else None,
         deadline_seconds=table.number("deadline_seconds", 10.0, 0.1, 600.0),
     )
@@ -288,7 +322,8 @@ def read_config(path: str | Path) -> ClientConfig:
     registry, tls, prints = table.table("registry"), table.table("tls"), table.table("fingerprints")
     gateway = table.table("gateway")
     verification = table.table("verification")
-    ca, certificate, key = _tls(tls)
+    files = _tls(tls, path)
+    ca, certificate, key = files.read()
     try:
         config = ClientConfig(
             member=table.text("member"),
@@ -302,6 +337,7 @@ def read_config(path: str | Path) -> ClientConfig:
             ca=ca,
             certificate=certificate,
             key=key,
+            tls_files=files,
             cache=prints.path("cache") if prints.has("cache") else None,
             cursor=table.path("cursor") if table.has("cursor") else None,
             allow_non_global_addresses=table.flag("allow_non_global_addresses", False),

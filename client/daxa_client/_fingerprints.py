@@ -22,7 +22,7 @@ from daxa_core.model import MAX_BLINDED_ELEMENTS, Kind
 from daxa_core.threshold import VerifiedPartial
 
 from ._cache import FingerprintCache
-from ._channel import open_channel
+from ._channel import Identity, open_channel
 from ._config import ClientConfig
 from ._errors import closed, from_rpc, make_error
 from ._standing import FIRST_REST_SECONDS, Standing, name_of
@@ -53,7 +53,8 @@ class Fingerprinter:
         self._parameters = config.parameters
         self._slow_seconds = config.deadline_seconds / 4
         indexes = sorted(config.evaluators)
-        self._channels = {index: open_channel(config, config.evaluators[index]) for index in indexes}
+        self._identity = Identity(config)
+        self._channels = {index: open_channel(config, config.evaluators[index], self._identity) for index in indexes}
         self._stubs = {i: evaluation_pb2_grpc.EvaluationServiceStub(c) for i, c in self._channels.items()}
         self.standing = Standing(indexes, first=sum(config.member.encode()))
         # libsodium is called outside the interpreter lock, so batches side by side use the cores there are.
@@ -216,7 +217,7 @@ class Fingerprinter:
         except grpc.RpcError as error:
             if self._closed:
                 raise closed() from None
-            typed = from_rpc(error, name_of(index), config.ca, config.certificate)
+            typed = from_rpc(error, name_of(index), self._identity.ca, self._identity.certificate)
             self.standing.failed(index, kind, typed)
             raise typed from None
         except ValueError:  # gRPC's word for a channel that was closed

@@ -18,7 +18,7 @@ import grpc
 from daxa_api.v1 import audit_pb2, audit_pb2_grpc, sighting_pb2, sighting_pb2_grpc, verdict_pb2, verdict_pb2_grpc
 from daxa_core.errors import DaxaError, ErrorCode
 
-from ._channel import open_channel
+from ._channel import Identity, open_channel
 from ._config import Connection
 from ._errors import ROLE, closed, from_rpc
 from ._retry import pause
@@ -41,9 +41,10 @@ class Registry:
 
     def __init__(self, config: Connection) -> None:
         self._config = config
+        self._identity = Identity(config)
         self._lines = []
         for target in config.targets:
-            channel = open_channel(config, target)
+            channel = open_channel(config, target, self._identity)
             sightings = sighting_pb2_grpc.SightingServiceStub(channel)
             verdicts, audit = verdict_pb2_grpc.VerdictServiceStub(channel), audit_pb2_grpc.AuditServiceStub(channel)
             self._lines.append(_Line(channel, sightings, verdicts, audit))
@@ -117,8 +118,8 @@ class Registry:
         """
         turn, line = self._line()
         call: Any = None
+        request_id = secrets.token_hex(8)
         try:
-            request_id = secrets.token_hex(8)
             call = line.verdicts.WatchVerdicts(
                 request, timeout=STREAM_SECONDS, metadata=(("x-request-id", request_id),)
             )
@@ -128,7 +129,9 @@ class Registry:
                 raise closed() from None
             if _is_over(error):
                 return
-            raise self._typed(turn, error) from None
+            typed = self._typed(turn, error)
+            LOG.info("a stream broke: %s, request id %s", typed.code, request_id)
+            raise typed from None
         except ValueError:  # gRPC's word for a channel that was closed
             raise closed() from None
         finally:
@@ -146,7 +149,7 @@ class Registry:
             return self._current, self._lines[self._current % len(self._lines)]
 
     def _typed(self, turn: int, error: grpc.RpcError) -> DaxaError:
-        typed = from_rpc(error, ROLE, self._config.ca, self._config.certificate)
+        typed = from_rpc(error, ROLE, self._identity.ca, self._identity.certificate)
         if typed.code in (ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED):
             with self._lock:
                 if self._current == turn:  # several calls that fail together move on once

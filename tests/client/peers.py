@@ -130,6 +130,8 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
     def __init__(self) -> None:
         self.batches: list[sighting_pb2.SubmitSightingsRequest] = []
         self.cursors: list[int] = []
+        self.request_ids: list[str] = []
+        """Those of the streams."""
         self.errors: list[Exception | str | None] = []
         """One for each call to come: raised, "late" for no answer in time, "lost" for an answer that is lost, None for none."""
         self.answer: Callable[[sighting_pb2.SubmitSightingsRequest], sighting_pb2.SubmitSightingsResponse] = _all_taken
@@ -182,6 +184,7 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
         self, request: verdict_pb2.WatchVerdictsRequest, context: grpc.ServicerContext
     ) -> Iterator[verdict_pb2.WatchVerdictsResponse]:
         self.cursors.append(request.after_sequence)
+        self.request_ids.append(str(dict(context.invocation_metadata()).get("x-request-id", "")))
         over = self.over = threading.Event()
         if not context.add_callback(over.set):
             over.set()

@@ -39,6 +39,18 @@ def test_a_broken_stream_goes_on_where_it_was(
     assert caplog.messages[0] == "watching is interrupted and goes on by itself: UNAVAILABLE: registry: to be reachable"
 
 
+def test_a_stream_that_broke_is_found_in_both_logs_by_its_id(
+    client: RegistryClient, registry: peers.Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The id that the registry was sent with a stream stands in the client's log beside what it broke of; each has its own."""
+    registry.streams = [[verdicts(1, 1)], [], [verdicts(2, 2)]]
+    with caplog.at_level(logging.INFO, "daxa_client"):
+        assert len(list(itertools.islice(client.watch(), 2))) == 2
+    assert len(set(registry.request_ids)) == 3
+    told = [message for message in caplog.messages if message.startswith("a stream broke")]
+    assert told == [f"a stream broke: UNAVAILABLE, request id {one}" for one in registry.request_ids[:2]]
+
+
 def test_what_comes_twice_is_told_once(client: RegistryClient, registry: peers.Registry) -> None:
     """The wire is at least once; what is not after the cursor is passed over."""
     registry.streams = [[verdicts(1, 3), verdicts(2, 4), [], verdicts(5, 5)]]

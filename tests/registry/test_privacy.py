@@ -122,7 +122,7 @@ def test_nothing_raw_leaves_the_client(
     for module in ("_registry", "_fingerprints"):
         monkeypatch.setattr(
             f"daxa_client.{module}.open_channel",
-            lambda config, target: grpc.intercept_channel(opened(config, target), recorder),
+            lambda *arguments: grpc.intercept_channel(opened(*arguments), recorder),
         )
     caplog.set_level(logging.DEBUG, "daxa_client")
     caplog.set_level(logging.DEBUG, "daxa_registry")
