@@ -271,4 +271,6 @@ def _ports() -> list[int]:
 
 if __name__ == "__main__":
     for one in run():
-        print(f"{one['name']:56} {one['value']:8.2f} {one['unit']} (wanted {one['target'] or 'nothing'})  {one['detail']}")
+        print(
+            f"{one['name']:56} {one['value']:8.2f} {one['unit']} (wanted {one['target'] or 'nothing'})  {one['detail']}"
+        )

@@ -119,13 +119,14 @@ class RequestObserver:
         self._looks_closer = self.exchange.refuses_with_success
         self._key, self._account = settings.get("key"), settings.get("account")
         self._holder, self._outcome = settings.get("holder"), settings.get("outcome")
+        self._by_account = self._account is not None and self._outcome is None and not self._looks_closer
         for name in ("key", "account", "holder", "outcome"):
             if settings.get(name) is not None and not callable(settings.get(name)):
                 raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, name, "something to call")
         self.complaints = Complaints()
         self.without_address = 0
         self.troubles = 0
-        self._observe = gateway.observe
+        self._gateway = gateway
         self._clients: dict[tuple[Any, ...], tuple[str | None, Device | None]] = {}
 
     def trouble(self, error: Exception) -> None:
@@ -153,7 +154,13 @@ class RequestObserver:
         the key. What the request itself says is read now and not before: most of it is needed only where the answer counts.
         """
         try:
-            manner, account = self._manner(context, request, answer)
+            manner: Manner | None
+            if answer[0] < 400 and self._by_account and BLOCKED not in context:  # what nearly all are
+                assert self._account is not None
+                account = self._account(context)
+                manner = None if account is None else Manner.USED
+            else:
+                manner, account = self._manner(context, request, answer)
             if manner is None:
                 return
             used = manner is Manner.USED
@@ -167,7 +174,7 @@ class RequestObserver:
                 self.without_address += 1
                 return
             holder = self._holder(context) if self._holder is not None and used else None
-            self._observe(key, address, manner=manner, device=device, account=account, holder=holder)
+            self._gateway.observe(key, address, manner=manner, device=device, account=account, holder=holder)
         except Exception as error:  # noqa: BLE001 - callbacks are the exchange's own; its trades must not fail on them
             self.trouble(error)
 

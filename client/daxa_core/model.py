@@ -50,11 +50,11 @@ class Level(IntEnum):
     REVOKE = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(NamedTuple):
     """The parts of a client's stack that a gateway can see; at least one is not empty.
 
-    ``headers`` are the names of library-specific request headers with their values, in any order.
+    ``headers`` are the names of library-specific request headers with their values, in any order. A tuple, because it is
+    looked up for each request of a gateway, and a frozen dataclass is hashed and compared in Python.
     """
 
     user_agent: str | None = None

@@ -134,6 +134,8 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
         """Those of the streams."""
         self.errors: list[Exception | str | None] = []
         """One for each call to come: raised, "late" for no answer in time, "lost" for an answer that is lost, None for none."""
+        self.submit_errors: list[Exception | str | None] = []
+        """The same for submissions alone: a watch that is opened meanwhile takes none of them."""
         self.answer: Callable[[sighting_pb2.SubmitSightingsRequest], sighting_pb2.SubmitSightingsResponse] = _all_taken
         self.streams: list[list[list[types_pb2.Envelope]]] = []
         """One for each stream to come: its messages. A stream ends after them; the last one stays open."""
@@ -146,8 +148,9 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
         self.told: list[types_pb2.Envelope] = []
         """What was streamed, in order; the digest is over it, and a stream that nobody wrote begins with it."""
 
-    def _stumble(self, context: grpc.ServicerContext) -> None:
-        error = self.errors.pop(0) if self.errors else None
+    def _stumble(self, context: grpc.ServicerContext, errors: list[Exception | str | None] | None = None) -> None:
+        errors = errors or self.errors
+        error = errors.pop(0) if errors else None
         if error == "late":
             time.sleep(1.5)
         elif error == "lost":
@@ -161,7 +164,7 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
         self, request: sighting_pb2.SubmitSightingsRequest, context: grpc.ServicerContext
     ) -> sighting_pb2.SubmitSightingsResponse:
         self.batches.append(request)
-        self._stumble(context)
+        self._stumble(context, self.submit_errors)
         return self.answer(request)
 
     def BatchGetVerdicts(

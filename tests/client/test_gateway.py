@@ -88,7 +88,7 @@ def test_a_registry_that_was_away_gets_it_all_once(
     with gateway_of(settings) as gateway:
         for turn in range(50):
             gateway.observe(f"key-{turn}", "8.8.8.8")
-    registry.errors = ["lost", Refused(ErrorCode.OVERLOADED, "", "", retry_after=0.1), None]
+    registry.submit_errors = ["lost", Refused(ErrorCode.OVERLOADED, "", "", retry_after=0.1), None]
     with gateway_of(settings) as gateway:
         gateway.observe("key-0", "8.8.8.8")
         with peers.registry(deployed, registry, port):
