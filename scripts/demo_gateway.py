@@ -40,7 +40,7 @@ from daxa_core.model import Act, Manner, Verdict
 
 PROXY = "127.0.0.0/8"
 HOUR = contextvars.ContextVar("HOUR", default="")
-DRAIN_SECONDS = 30
+DRAIN_SECONDS = 60
 
 
 def signed(exchange: str, secret: str, request: dict[str, Any]) -> bool:

@@ -40,7 +40,7 @@ def faults(everyone: list[Customer], known: Known) -> list[str]:
         # MONITOR restricts nothing and nobody is told; who shares his server with himself alone has to be CLEAR.
         if one.group != RING and now["level"] >= (Level.MONITOR if one.group == OWN else Level.WARN):
             found.append(f"{one.person}'s key at {one.exchange}, who is honest, is {level}")
-        if now["last order"] != (not now["restricted"]):
+        if now["restricted"] is not None and now["last order"] != (not now["restricted"]):
             found.append(
                 f"{one.person}'s last order at {one.exchange} went {'through' if now['last order'] else 'nowhere'}"
             )

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 DEMO = Path(__file__).resolve().parents[2] / "scripts/demo"
-WAIT_SECONDS = 120
+WAIT_SECONDS = 300
 
 
 def start(folder: Path) -> subprocess.Popen[str]:

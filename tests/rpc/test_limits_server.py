@@ -112,7 +112,8 @@ def test_watchers_are_bounded_and_one_that_does_not_read_costs_bounded_memory(
             next(watch(verdict_pb2.WatchVerdictsRequest(), timeout=60))
         assert deployment.told(caught.value).code == "OVERLOADED"
         until, earlier = time.monotonic() + 30, -1
-        while len(taken) != earlier and time.monotonic() < until:  # until nothing more is taken for a while
+        # until each has its first page and nothing more is taken for a while
+        while (len(taken) != earlier or len(taken) < len(streams)) and time.monotonic() < until:
             earlier = len(taken)
             time.sleep(1)
         assert len(taken) == earlier, "news go on being taken for watchers who do not read"
