@@ -23,13 +23,17 @@ from daxa_core.note import Witness
 from ._client import RegistryClient
 from ._config import is_auditors, read_config, read_verification_keys
 from ._host_commands import COMMANDS, add_to, run
+from ._leak_commands import add_to as add_leak
 from ._log import Auditor, LogEntry
 
 
 def _line(verdict: Verdict, key: str | None, *, envelope: bool = False) -> str:
     if envelope:
         return verdict.envelope.to_json() if verdict.envelope is not None else ""
-    reasons = [{"code": r.code, "contribution": r.contribution, "count": r.count.name} for r in verdict.reasons]
+    reasons = [
+        {"code": r.code, "contribution": r.contribution, "count": r.count.name} | ({"hour": r.hour} if r.hour else {})
+        for r in verdict.reasons
+    ]
     return json.dumps(
         {
             "key": key,
@@ -68,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
             "--envelope", action="store_true", help="print each as it was signed; a key that has none, nothing"
         )
     add_to(commands)
+    add_leak(commands)
     verify = commands.add_parser(
         "verify", help="verify signed verdicts, offline: a DSSE envelope a line, as --envelope prints"
     )
@@ -206,6 +211,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         if arguments.command in COMMANDS:
             sys.exit(run(arguments))
+        if arguments.command == "leak":
+            sys.exit(arguments.run(arguments))
         if arguments.command in _ON_THEIR_OWN:
             _ON_THEIR_OWN[arguments.command](arguments)
             sys.stdout.flush()

@@ -32,8 +32,9 @@ CLASSES: dict[ErrorCode, type[DaxaError]] = {
     **dict.fromkeys((_C.INVALID_PROOF, _C.INVALID_SHARE), CryptoError),
     **dict.fromkeys((_C.INVALID_ENVELOPE, _C.UNSIGNED_ENVELOPE, _C.FOREIGN_ENVELOPE), CryptoError),
     **dict.fromkeys((_C.REPLAYED_ENVELOPE, _C.INVALID_SIGNATURE, _C.INVALID_CHECKPOINT), CryptoError),
-    **dict.fromkeys((_C.INVALID_INCLUSION, _C.FORKED_LOG, _C.SHRUNK_LOG), CryptoError),
+    **dict.fromkeys((_C.INVALID_INCLUSION, _C.FORKED_LOG, _C.SHRUNK_LOG, _C.INVALID_CHUNK), CryptoError),
     **dict.fromkeys((_C.STALE_KEY_VERSION, _C.STALE_CANONICAL_VERSION), Refused),
+    **dict.fromkeys((_C.LEAK_CLOSED, _C.LEAK_KNOWN), Refused),
     **dict.fromkeys((_C.CERTIFICATE_MISSING, _C.CERTIFICATE_EXPIRED, _C.CERTIFICATE_FOREIGN), Refused),
     **dict.fromkeys(
         (_C.CERTIFICATE_REVOKED, _C.CERTIFICATE_IDENTITY, _C.MEMBER_MISMATCH, _C.PERMISSION_DENIED), Refused

@@ -15,7 +15,15 @@ from typing import Any
 
 import grpc
 
-from daxa_api.v1 import audit_pb2, audit_pb2_grpc, sighting_pb2, sighting_pb2_grpc, verdict_pb2, verdict_pb2_grpc
+from daxa_api.v1 import (
+    audit_pb2,
+    audit_pb2_grpc,
+    leak_pb2_grpc,
+    sighting_pb2,
+    sighting_pb2_grpc,
+    verdict_pb2,
+    verdict_pb2_grpc,
+)
 from daxa_core.errors import DaxaError, ErrorCode
 
 from ._channel import Identity, open_channel
@@ -34,6 +42,7 @@ class _Line:
     sightings: sighting_pb2_grpc.SightingServiceStub
     verdicts: verdict_pb2_grpc.VerdictServiceStub
     audit: audit_pb2_grpc.AuditServiceStub
+    leaks: leak_pb2_grpc.LeakServiceStub
 
 
 class Registry:
@@ -47,7 +56,8 @@ class Registry:
             channel = open_channel(config, target, self._identity)
             sightings = sighting_pb2_grpc.SightingServiceStub(channel)
             verdicts, audit = verdict_pb2_grpc.VerdictServiceStub(channel), audit_pb2_grpc.AuditServiceStub(channel)
-            self._lines.append(_Line(channel, sightings, verdicts, audit))
+            leaks = leak_pb2_grpc.LeakServiceStub(channel)
+            self._lines.append(_Line(channel, sightings, verdicts, audit, leaks))
         # Members begin at different nodes, and go on at the next where one is gone.
         self._current = secrets.randbelow(len(self._lines))
         self._lock = threading.Lock()
@@ -108,6 +118,10 @@ class Registry:
     def verdict_digest(self, request: verdict_pb2.GetVerdictDigestRequest) -> verdict_pb2.GetVerdictDigestResponse:
         """What a table that was built by watching should hold."""
         return self._call(lambda line: line.verdicts.GetVerdictDigest, request)  # type: ignore[no-any-return]
+
+    def about_leaks(self, call: str, request: Any) -> Any:
+        """A call of LeakService by its name. Each may be made twice: what it did, it does once."""
+        return self._call(lambda line: getattr(line.leaks, call), request)
 
     def stream(
         self, request: verdict_pb2.WatchVerdictsRequest

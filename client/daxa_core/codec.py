@@ -98,7 +98,7 @@ def read_verdict(message: types_pb2.Verdict) -> Verdict:
         level=Level(message.level - 1),
         score=message.score,
         reasons=tuple(
-            Reason(r.code, r.contribution, CountBucket(r.count) if r.count < buckets else CountBucket.NONE)
+            Reason(r.code, r.contribution, CountBucket(r.count) if r.count < buckets else CountBucket.NONE, r.hour)
             for r in message.reasons
         ),
         sequence=message.sequence,
@@ -121,7 +121,7 @@ def write_verdict(verdict: Verdict) -> types_pb2.Verdict:
         level=int(verdict.level) + 1,  # type: ignore[arg-type]
         score=verdict.score,
         reasons=[
-            types_pb2.Reason(code=r.code, contribution=r.contribution, count=int(r.count))  # type: ignore[arg-type]
+            types_pb2.Reason(code=r.code, contribution=r.contribution, count=int(r.count), hour=r.hour)  # type: ignore[arg-type]
             for r in verdict.reasons
         ],
         sequence=verdict.sequence,

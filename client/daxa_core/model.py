@@ -168,11 +168,12 @@ class CountBucket(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One named term of a decision: what it added, in nats, and how many it speaks of, bucketed."""
+    """One named term of a decision: what it added, in nats; how many it speaks of, bucketed; the hour of the last, or 0."""
 
     code: str
     contribution: float
     count: CountBucket = CountBucket.NONE
+    hour: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,10 @@ from daxa_api.v1 import (
     audit_pb2_grpc,
     evaluation_pb2,
     evaluation_pb2_grpc,
+    incident_pb2,
+    incident_pb2_grpc,
+    leak_pb2,
+    leak_pb2_grpc,
     sighting_pb2,
     sighting_pb2_grpc,
     verdict_pb2,
@@ -42,11 +46,16 @@ from .keys.signing import Signer, read_verification_keys
 from .rpc.admin import AdminService
 from .rpc.audit import AuditService
 from .rpc.evaluation import EvaluationService
+from .rpc.incidents import IncidentService
+from .rpc.leaks import LeakService
 from .rpc.server import Service, build_server, is_serving
 from .rpc.sightings import SightingService
 from .rpc.verdicts import VerdictService
 from .service.audit import Report, audit
+from .service.incidents import Incidents
 from .service.intake import Intake
+from .service.leak_sets import LeakSets
+from .service.leaks import Leaks
 from .service.limits import Limits
 from .service.log import Log, append_state
 from .service.matching import Matcher
@@ -217,7 +226,15 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
         loop.call_soon_threadsafe(_spent_elsewhere, limits, notice)
 
     store.share(lambda: follow(store, matcher), news.tell, on_notice)
-    sweep = Sweep(store, matcher, clock=lambda: int(clock()), on_verdicts=news.tell,
+    leaks = Leaks(
+        store,
+        matcher,
+        news.tell,
+        lambda: int(clock()),
+        check_elements=group.refused_elements,
+        on_notice=metrics.noticed,
+    )
+    sweep = Sweep(store, matcher, clock=lambda: int(clock()), on_verdicts=news.tell, also=leaks.sweep,
                   retention_hours=config.retention_hours, batch_hours=config.batch_hours)  # fmt: skip
     sweeping = threading.Thread(target=sweep.every, args=(config.sweep_seconds,), name="sweep", daemon=True)
     intake = Intake(
@@ -230,6 +247,7 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
         clock=lambda: int(clock()),
     )
     domain = config.trust_domain
+    leak_service = LeakService(leaks, LeakSets(store), store, parameters, domain)
     services = [
         Service(
             sighting_pb2_grpc.add_SightingServiceServicer_to_server,
@@ -245,6 +263,16 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
             admin_pb2_grpc.add_AdminServiceServicer_to_server,
             AdminService(Office(store, matcher, news.tell, lambda: int(clock())), parameters, domain),
             admin_pb2.DESCRIPTOR.services_by_name["AdminService"],
+        ),
+        Service(
+            leak_pb2_grpc.add_LeakServiceServicer_to_server,
+            leak_service,
+            leak_pb2.DESCRIPTOR.services_by_name["LeakService"],
+        ),
+        Service(
+            incident_pb2_grpc.add_IncidentServiceServicer_to_server,
+            IncidentService(Incidents(store, matcher, lambda: int(clock())), leak_service.entry, domain),
+            incident_pb2.DESCRIPTOR.services_by_name["IncidentService"],
         ),
         Service(
             audit_pb2_grpc.add_AuditServiceServicer_to_server,
@@ -266,6 +294,7 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
             telling.cancel()
         if server is not None:
             await server.stop(GRACE_SECONDS)
+        leaks.stop()
         sweep.stop()
         if sweeping.is_alive():
             await asyncio.to_thread(sweeping.join)

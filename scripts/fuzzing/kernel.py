@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +11,11 @@ from google.protobuf.message import DecodeError
 
 from daxa_api.v1 import sighting_pb2, types_pb2
 from daxa_core import canonical, codec, group, merkle, oprf, suite, threshold
+from daxa_core.dump import candidates
 from daxa_core.envelope import VERDICT_TYPE, Envelope, SigningKey, verify
 from daxa_core.errors import ErrorCode, InvalidInput
+from daxa_core.leak_set import Shape, decode, encode
+from daxa_core.leaks import Progress
 from daxa_core.model import Device, Kind, Level, Manner, Sighting, Verdict
 from daxa_core.note import (
     Checkpoint,
@@ -65,7 +70,7 @@ def decoders() -> dict[str, Decoder]:
         "holder": Decoder(canonical.canonical_holder, (b"holder",)),
         "parameters": Decoder(text(Parameters.from_json), (parameters.to_json().encode(),), 5),
         "settings": Decoder(lambda data: Table.parse(Path("x.toml"), data).done(), (b'listen = "127.0.0.1:1"',)),
-    } | _proofs(parameters, shares) | _signed(element)  # fmt: skip
+    } | _proofs(parameters, shares) | _signed(element) | _leaks()  # fmt: skip
 
 
 def _proofs(parameters: Parameters, shares: object) -> dict[str, Decoder]:
@@ -137,4 +142,19 @@ def _signed(element: bytes) -> dict[str, Decoder]:
         "verifier key": Decoder(text(NoteVerifier.parse), (log.verifier.vkey().encode(),)),
         "witness's secret": Decoder(text(Witness.from_text), (cosigner.to_text().encode(),)),
         "verification keys": Decoder(text(VerificationKeys.from_json), (keys.to_json().encode(),)),
+    }  # fmt: skip
+
+
+def _leaks() -> dict[str, Decoder]:
+    shape = Shape.of(300)
+    values = sorted(random.Random(1).getrandbits(shape.bits) for _ in range(300))
+    progress = Progress("identity", bytes(16), 7, 1, 1).to_json().encode()
+    paste = b"id;api_key\n1;kbt_0123456789\nuser x " + b"k" * 40 + b" api_key: 550e8400-e29b-41d4-a716-446655440000\n"
+    return {
+        "dump": Decoder(
+            lambda data: [canonical.canonical_key(key.decode()) for _, keys in candidates(io.BytesIO(data)) for key in keys],
+            (paste, paste.decode().encode("utf-16")), 50,
+        ),
+        "leak set chunk": Decoder(lambda data: decode(shape, 0, data), (encode(shape, values),), 20),
+        "leak progress": Decoder(text(Progress.from_json), (progress,)),
     }  # fmt: skip

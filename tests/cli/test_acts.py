@@ -11,7 +11,7 @@ from daxa_registry.cli import cli
 READS = {
     "audit verify", "backtest", "backup", "pki list", "signing-key show", "replay", "status",
     "appeal list", "appeal show", "case list", "case show", "infrastructure list",
-    "policy list", "policy show", "policy test",
+    "incident list", "incident show", "incident export", "leak list", "leak testers", "policy list", "policy show", "policy test",
 }  # fmt: skip
 """Only look, and write what they were told to write where they were told to."""
 MAKES = {"init", "ceremony", "restore"}

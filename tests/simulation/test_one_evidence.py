@@ -9,6 +9,7 @@ import pytest
 from daxa_core.model import SECONDS_PER_HOUR
 from daxa_registry.bootstrap import make_backtest
 from daxa_registry.decision import assess, default_policy, evidence_of
+from daxa_registry.decision.leaked import beside, with_beside
 from fitting.graph import Graph, Names
 from simulation import WorldSpec, generate
 
@@ -35,4 +36,7 @@ def test_the_fitting_and_the_back_test_see_the_same_evidence(world: str) -> None
         evidence, assessment = by_subject[number]
         assert evidence == fitted
         assert evidence.to_bytes() == fitted.to_bytes()
-        assert assessment.score == pytest.approx(assess(fitted, default_policy(), run.last_ts).score, abs=1e-6)
+        said = with_beside(
+            assess(fitted, default_policy(), run.last_ts), beside(neighbourhood), default_policy(), run.last_ts
+        )
+        assert assessment.score == pytest.approx(said.score, abs=1e-6)

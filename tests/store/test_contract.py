@@ -384,6 +384,8 @@ def test_a_store_from_before_unusual_hours_were_counted_counts_what_it_has(tmp_p
 
 
 BEFORE_MEMBERS = """
+    DROP TABLE leak;
+    DROP TABLE leaked;
     DROP INDEX presence_place;
     ALTER TABLE presence DROP COLUMN member;
     CREATE UNIQUE INDEX presence_place ON presence (address, device, subject, manner);
@@ -546,7 +548,7 @@ def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.sqlite"
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version=99")
-    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 6, this one is 99"):
+    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 7, this one is 99"):
         SqliteStore(path)
 
 

@@ -102,14 +102,16 @@ COUNT_BUCKET_10_TO_49: CountBucket
 COUNT_BUCKET_50_OR_MORE: CountBucket
 
 class Reason(_message.Message):
-    __slots__ = ("code", "contribution", "count")
+    __slots__ = ("code", "contribution", "count", "hour")
     CODE_FIELD_NUMBER: _ClassVar[int]
     CONTRIBUTION_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
+    HOUR_FIELD_NUMBER: _ClassVar[int]
     code: str
     contribution: float
     count: CountBucket
-    def __init__(self, code: _Optional[str] = ..., contribution: _Optional[float] = ..., count: _Optional[_Union[CountBucket, str]] = ...) -> None: ...
+    hour: int
+    def __init__(self, code: _Optional[str] = ..., contribution: _Optional[float] = ..., count: _Optional[_Union[CountBucket, str]] = ..., hour: _Optional[int] = ...) -> None: ...
 
 class Verdict(_message.Message):
     __slots__ = ("key", "level", "score", "reasons", "sequence", "decided_at", "valid_until", "policy_digest", "evidence_digest", "scope", "deadline", "cause", "member", "log_index")

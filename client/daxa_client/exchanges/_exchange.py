@@ -17,15 +17,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from daxa_core.key_shapes import PUBLISHED
+
 from ._actions import Routes, parameters, sells_at_market
 from ._reading import HeaderName
 
-# 40 letters and digits (Upbit, Bithumb 2), 48 or 32 hexadecimal digits (Bithumb 2 and 1.2), UUID (Coinone, Gopax)
-ALPHANUMERIC_40 = "[A-Za-z0-9]{40}"
-HEX_48 = "[0-9A-Fa-f]{48}"
-HEX_32 = "[0-9A-Fa-f]{32}"
-UUID = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
-ANY_PUBLISHED = re.compile(f"{ALPHANUMERIC_40}|{HEX_48}|{HEX_32}|{UUID}")
+ANY_PUBLISHED = re.compile(PUBLISHED)
 
 
 class Exchange(ABC):

@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from daxa_core.key_shapes import ALPHANUMERIC_40, HEX_32, HEX_48
+
 from ._actions import Action, Routes
-from ._exchange import ALPHANUMERIC_40, HEX_32, HEX_48, Exchange
+from ._exchange import Exchange
 from ._reading import HeaderName, bearer_claim, header_values, split_target
 from .upbit import AUTHORIZATION, named_error
 

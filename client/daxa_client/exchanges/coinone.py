@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from daxa_core.key_shapes import UUID
+
 from ._actions import Action, Routes, parameters, sells_at_market
-from ._exchange import UUID, Exchange
+from ._exchange import Exchange
 from ._reading import HeaderName, decoded, header_values, json_object
 
 PAYLOAD = HeaderName("x-coinone-payload")

@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from daxa_core.key_shapes import UUID
+
 from ._actions import Action, Routes
-from ._exchange import UUID, Exchange
+from ._exchange import Exchange
 from ._reading import as_text, form_values, header_values, split_target
 from .bithumb import API_KEY
 

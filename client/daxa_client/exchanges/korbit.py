@@ -10,13 +10,15 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from daxa_core.key_shapes import UNPUBLISHED
+
 from ._actions import Action, Routes
 from ._exchange import Exchange
 from ._reading import HeaderName, as_text, form_values, header_values, split_target
 
 KAPI_KEY = HeaderName("x-kapi-key")
 TOKEN_PATH = "/v1/oauth2/access_token"  # noqa: S105 - a path
-_V2 = re.compile("[A-Za-z0-9_-]{8,64}")
+_V2 = re.compile(UNPUBLISHED)
 
 
 class Korbit(Exchange):

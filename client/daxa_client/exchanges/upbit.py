@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from daxa_core.key_shapes import ALPHANUMERIC_40
+
 from ._actions import Action, Routes
-from ._exchange import ALPHANUMERIC_40, Exchange
+from ._exchange import Exchange
 from ._reading import HeaderName, bearer_claim, header_values
 
 AUTHORIZATION = HeaderName("authorization")

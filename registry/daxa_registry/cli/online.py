@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from daxa_core.errors import ErrorCode, InvalidInput
-from daxa_core.model import Verdict
+from daxa_core.model import SECONDS_PER_HOUR, Verdict
 from daxa_registry.config import read_operator
 from daxa_registry.rpc.operator import Operator
 
@@ -51,4 +51,5 @@ def show_verdict(verdict: Verdict) -> None:
     click.echo(f"  decided   {when(verdict.decided_at)}, holds until {when(verdict.valid_until)}")
     click.echo(f"  policy    {verdict.policy_digest.hex()[:16]}  evidence {verdict.evidence_digest.hex()[:16]}")
     for reason in verdict.reasons:
-        click.echo(f"  {reason.contribution:+8.2f}  {reason.code}  {reason.count.name}")
+        last = f"  last {when(reason.hour * SECONDS_PER_HOUR)}" if reason.hour else ""
+        click.echo(f"  {reason.contribution:+8.2f}  {reason.code}  {reason.count.name}{last}")

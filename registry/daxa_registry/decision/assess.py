@@ -37,11 +37,13 @@ _COUNTED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One named part of a score, in nats; ``count`` is how many it speaks of, None where that means nothing."""
+    """One named part of a score, in nats; ``count`` is how many it speaks of, None where that means nothing, and ``hour`` when
+    last, 0 where that does."""
 
     code: str
     contribution: float
     count: int | None = None
+    hour: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,10 @@ class Evidence:
         return blake3(self.to_bytes(), derive_key_context=DIGEST_CONTEXT).digest()
 
 
+NOT_LOOKED_AT = Evidence(0, 0, 0, 0, 0, (View((), (0.0,) * len(FEATURES)),))
+"""What a verdict rests on that was given without a look at the graph: nothing."""
+
+
 def evidence_of(
     neighbourhood: Neighbourhood, facts: Mapping[int, PlaceFacts], population: Population, now_hour: int
 ) -> Evidence:

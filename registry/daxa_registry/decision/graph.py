@@ -100,14 +100,23 @@ class Population:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaks:
+    """The leaks in force that a key stands in: whether one is verified, and who reported them (0: operators)."""
+
+    verified: bool
+    reporters: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Neighbourhood:
     """All that one decision may look at.
 
     ``own`` are the subject's presences in every manner; ``elsewhere`` those of the same key at other members;
-    ``places`` has one entry per address in either.
+    ``places`` has one entry per address in either; ``leaks`` is what leaks in force say of the key.
     """
 
     subject: Subject
     own: tuple[Presence, ...]
     elsewhere: tuple[Presence, ...]
     places: Mapping[int, Place]
+    leaks: Leaks | None = None

@@ -39,7 +39,10 @@ WAITING_TO_BE_REFUSED = 256
 WARNED_DAYS = 30
 """With fewer days left, the trailing metadata of each call tells the caller how many its certificate has."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_CARRIES = {"SubmitSightings": "sightings", "BatchGetVerdicts": "keys", "Evaluate": "blinded_elements"}
+_CARRIES = {
+    "SubmitSightings": "sightings", "BatchGetVerdicts": "keys", "Evaluate": "blinded_elements",
+    "AddLeakedKeys": "fingerprints", "ConfirmLeakedKeys": "keys",
+}  # fmt: skip
 """The field that a call is measured by; others are measured by the call."""
 _TOO_MUCH = frozenset({ErrorCode.OVERLOADED, ErrorCode.QUOTA_EXHAUSTED})
 

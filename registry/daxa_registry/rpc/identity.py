@@ -48,6 +48,7 @@ EVERYBODY = frozenset(Role)
 MEMBERS = frozenset({Role.MEMBER})
 OPERATORS = frozenset({Role.OPERATOR})
 READERS = frozenset({Role.MEMBER, Role.AUDITOR})
+LOADERS = frozenset({Role.MEMBER, Role.OPERATOR})
 _NAMED_ROLES = EVERYBODY - {Role.REGISTRY}
 
 # Operators evaluate too: declared infrastructure and leaked sets reach the registry as fingerprints like everything else.
@@ -65,6 +66,20 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "/daxa_api.v1.AdminService/TestPolicy": OPERATORS,
     "/daxa_api.v1.EvaluationService/GetParameters": frozenset({Role.MEMBER, Role.OPERATOR, Role.AUDITOR}),
     "/daxa_api.v1.EvaluationService/Evaluate": frozenset({Role.MEMBER, Role.OPERATOR}),
+    "/daxa_api.v1.IncidentService/CloseIncident": OPERATORS,
+    "/daxa_api.v1.IncidentService/GetIncident": OPERATORS,
+    "/daxa_api.v1.IncidentService/LinkIncident": OPERATORS,
+    "/daxa_api.v1.IncidentService/ListIncidents": OPERATORS,
+    "/daxa_api.v1.IncidentService/OpenIncident": OPERATORS,
+    "/daxa_api.v1.LeakService/AddLeakedKeys": LOADERS,
+    "/daxa_api.v1.LeakService/CommitLeak": LOADERS,
+    "/daxa_api.v1.LeakService/ConfirmLeakedKeys": MEMBERS,
+    "/daxa_api.v1.LeakService/GetLeakSetChunk": MEMBERS,
+    "/daxa_api.v1.LeakService/JudgeLeak": LOADERS,
+    "/daxa_api.v1.LeakService/ListLeakSets": MEMBERS,
+    "/daxa_api.v1.LeakService/ListLeaks": LOADERS,
+    "/daxa_api.v1.LeakService/ListTesters": OPERATORS,
+    "/daxa_api.v1.LeakService/OpenLeak": LOADERS,
     "/daxa_api.v1.SightingService/SubmitSightings": MEMBERS,
     "/daxa_api.v1.SightingService/WithdrawSightings": MEMBERS,
     "/daxa_api.v1.VerdictService/Appeal": MEMBERS,

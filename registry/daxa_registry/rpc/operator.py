@@ -10,11 +10,12 @@ answer, or answers wrongly, is passed over. What is raised is a DaxaError, alway
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 
-from daxa_api.v1 import admin_pb2, admin_pb2_grpc, evaluation_pb2, evaluation_pb2_grpc
+from daxa_api.v1 import admin_pb2, admin_pb2_grpc, evaluation_pb2, evaluation_pb2_grpc, incident_pb2_grpc, leak_pb2_grpc
 from daxa_core import oprf, threshold
 from daxa_core.canonical import canonical_address
 from daxa_core.codec import read_verdict
@@ -32,11 +33,14 @@ from daxa_registry.store.interface import Declared
 
 from . import admin_codec as wire
 from .errors import from_rpc
+from .incidents import OperatorIncidents
+from .operator_leaks import OperatorLeaks
 
 DEADLINE_SECONDS = 60.0
 LONG_SECONDS = 1_800.0
 """For what looks at every subject."""
 _MAX_RESPONSE_BYTES = 4 << 20
+_BATCH = 256
 
 
 class Operator:
@@ -51,8 +55,14 @@ class Operator:
         self._credentials = grpc.ssl_channel_credentials(
             tls.ca.read_bytes(), tls.key.read_bytes(), tls.certificate.read_bytes()
         )
-        self._channel = self._open(config.target)
-        self._office = admin_pb2_grpc.AdminServiceStub(self._channel)
+        self._channels = {index: self._open(target) for index, target in config.evaluators.items()}
+        self._channels[0] = self._open(config.target)
+        self._evaluators = {
+            index: evaluation_pb2_grpc.EvaluationServiceStub(self._channels[index]) for index in config.evaluators
+        }
+        self._office = admin_pb2_grpc.AdminServiceStub(self._channels[0])
+        self.incidents = OperatorIncidents(incident_pb2_grpc.IncidentServiceStub(self._channels[0]), self._call, by)
+        self.leaks = OperatorLeaks(leak_pb2_grpc.LeakServiceStub(self._channels[0]), self._call, self._parameters, by)
 
     def _open(self, target: str) -> grpc.Channel:
         options = (("grpc.max_receive_message_length", _MAX_RESPONSE_BYTES), ("grpc.enable_retries", 0))
@@ -62,42 +72,54 @@ class Operator:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._channel.close()
+        for channel in self._channels.values():
+            channel.close()
 
     # fingerprints
 
     def fingerprints(self, addresses: Sequence[str]) -> list[bytes]:
         """The fingerprint of each address. Raises InvalidInput naming the place of one that is none; never tells the address."""
-        canonical = []
+        canonical: list[bytes] = []
         for index, address in enumerate(addresses):
             try:
                 canonical.append(canonical_address(address, allow_non_global=self._config.allow_non_global_addresses))
             except DaxaError as error:
                 raise type(error)(error.code, f"addresses[{index}]", error.expected) from None
+        return self.evaluated(Kind.ADDRESS, canonical)
+
+    def evaluated(self, kind: Kind, canonical: Sequence[bytes]) -> list[bytes]:
+        """The fingerprint of each canonical value, by any t evaluators; in batches, two at a time. Raises Unavailable."""
+        batches = [canonical[start : start + _BATCH] for start in range(0, len(canonical), _BATCH)]
+        if len(batches) <= 1:
+            return [one for batch in batches for one in self._batch(kind, batch)]
+        with ThreadPoolExecutor(2, thread_name_prefix="daxa-evaluate") as pool:
+            return [one for answer in pool.map(lambda batch: self._batch(kind, batch), batches) for one in answer]
+
+    def _batch(self, kind: Kind, canonical: Sequence[bytes]) -> list[bytes]:
         blinded = oprf.blind_batch(canonical)
         elements = [one.element for one in blinded]
         partials: list[VerifiedPartial] = []
         problems: list[str] = []
-        for index, target in self._config.evaluators.items():
+        for index in self._config.evaluators:
             try:
-                partials.append(self._partial(index, target, elements))
+                partials.append(self._partial(kind, index, elements))
             except DaxaError as error:
+                if error.code is ErrorCode.QUOTA_EXHAUSTED:
+                    raise
                 problems.append(f"evaluator {index}: {error}")
             if len(partials) == self._parameters.threshold:
                 return threshold.combine_verified([one.blind for one in blinded], partials)
         wanted = f"{self._parameters.threshold} that answer rightly ({'; '.join(problems)})"
         raise Unavailable(ErrorCode.NOT_ENOUGH_EVALUATORS, "evaluators", wanted)
 
-    def _partial(self, index: int, target: str, elements: list[bytes]) -> VerifiedPartial:
+    def _partial(self, kind: Kind, index: int, elements: list[bytes]) -> VerifiedPartial:
         request = evaluation_pb2.EvaluateRequest(
-            kind=int(Kind.ADDRESS),  # type: ignore[arg-type]
+            kind=int(kind),  # type: ignore[arg-type]
             key_version=self._parameters.key_version,
             blinded_elements=elements,
         )
-        with self._open(target) as channel:
-            stub = evaluation_pb2_grpc.EvaluationServiceStub(channel)
-            answer = _call(stub.Evaluate, request, f"evaluator {index}")
-        commitments = self._parameters.commitments(Kind.ADDRESS)
+        answer = _call(self._evaluators[index].Evaluate, request, f"evaluator {index}")
+        commitments = self._parameters.commitments(kind)
         return threshold.verify_partial(index, commitments, elements, answer.evaluated_elements, answer.proof)
 
     # the office

@@ -25,6 +25,13 @@ class ActKind(StrEnum):
     APPEAL_ANSWERED = "appeal_answered"
     INFRASTRUCTURE_DECLARED = "infrastructure_declared"
     INFRASTRUCTURE_REMOVED = "infrastructure_removed"
+    INCIDENT_CLOSED = "incident_closed"
+    INCIDENT_LINKED = "incident_linked"
+    INCIDENT_OPENED = "incident_opened"
+    LEAK_LOADED = "leak_loaded"
+    LEAK_VERIFIED = "leak_verified"
+    LEAK_DOUBTED = "leak_doubted"
+    LEAK_WITHDRAWN = "leak_withdrawn"
     POLICY_ACTIVATED = "policy_activated"
 
 

@@ -27,6 +27,8 @@ PER_MINUTE = {
     "SubmitSightings": 3_000_000,
     "BatchGetVerdicts": 6_000_000,
     "Evaluate": 3_000_000,
+    "AddLeakedKeys": 3_000_000,
+    "ConfirmLeakedKeys": 60_000,
 }
 """Sightings, keys, elements; the names are those of the calls."""
 OTHERS_PER_MINUTE = 60_000

@@ -7,13 +7,15 @@ one step of the ladder, and stores each change as one event. It refuses nothing:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from daxa_core.codec import encode_verdict
 from daxa_core.model import SECONDS_PER_HOUR, Act, Cause, CountBucket, Manner, Reason, Verdict
 from daxa_registry.decision.assess import Assessment, assess
-from daxa_registry.decision.evidence import Evidence, evidence_of
+from daxa_registry.decision.evidence import NOT_LOOKED_AT, Evidence, evidence_of
 from daxa_registry.decision.graph import Neighbourhood, Place
 from daxa_registry.decision.ladder import START, State, change, due, step
+from daxa_registry.decision.leaked import Beside, attach, beside, claim_of, with_beside
 from daxa_registry.decision.places import PlaceFacts, facts_of
 from daxa_registry.decision.policy import Policy
 from daxa_registry.decision.quiet import Quiet
@@ -47,18 +49,25 @@ class Matcher:
         everybody on a place whose evidence class changed."""
         surely_clear = self._quiet.surely_clear
         calm = {glance.subject for glance in self._store.glances(absorbed.moved) if surely_clear(glance)}
+        calm -= self._store.of_leaked_keys(calm)
         again = absorbed.moved - calm
         return again | self._store.subjects_on(absorbed.grown) if absorbed.grown else again
 
     def decide(
-        self, subjects: Iterable[int], now: int, act: Act | None = None, judged: Mapping[int, float] = NOTHING_JUDGED
+        self,
+        subjects: Iterable[int],
+        now: int,
+        act: Act | None = None,
+        judged: Mapping[int, float] = NOTHING_JUDGED,
+        heads: dict[int, int] | None = None,
     ) -> dict[int, int]:
         """Moves each by one step at ``now`` (seconds), or by what an exchange did, and stores what changed.
 
         ``judged`` has the nats that were judged false, for subjects where that was not the whole score.
-        Answers the members that have news, with their new head. Call it once a transaction.
+        Answers the members that have news, with their new head; ``heads`` are those of this transaction so far. Call it once a
+        transaction.
         """
-        heads: dict[int, int] = {}
+        heads = {} if heads is None else heads
         wanted = sorted(subjects)
         for start in range(0, len(wanted), CHUNK):
             part = wanted[start : start + CHUNK]
@@ -74,31 +83,78 @@ class Matcher:
                 if after == before and (now < was_due <= again or was_due == again):
                     continue
                 self._store.save_ladder(subject, after, again)
-                cause = change(before, after)
-                if cause is Cause.NONE:
-                    continue
-                standing = standings[subject]
-                sequence = heads.get(standing.member)
-                sequence = (self._store.head(standing.member) if sequence is None else sequence) + 1
-                verdict = verdict_of(standing, sequence, evidence, assessment, after, cause, self.policy, now)
-                rested_on = evidence.to_bytes()
-                body = (
-                    self._log.append_verdict(verdict, standing.member, rested_on)
-                    if self._log is not None
-                    else encode_verdict(verdict)
+                said = beside(neighbourhood)
+                self._tell(
+                    standings[subject], before, after, evidence, assessment, said, now, heads, act, judged.get(subject)
                 )
-                self._store.append_verdict(
-                    StoredVerdict(
-                        subject, standing.member, sequence, after.level, now, body, rested_on, before.to_json(), act,
-                        judged.get(subject),
-                    )
-                )  # fmt: skip
-                heads[standing.member] = sequence
         return heads
+
+    def notice(self, subjects: Iterable[int], now: int) -> dict[int, int]:
+        """Tells at once of leaks that have come into force, as :meth:`decide` answers.
+
+        Whoever is at the start, or whose key stands in a verified leak, is moved by what leaks say alone, with no look at
+        anything else, and is due for a whole look at once: the claim moves it as far either way, and a look takes longer than all
+        the rest. The others are decided. ``subjects`` are those that their member knows. Call it once a transaction.
+        """
+        wanted = sorted(subjects)
+        kept, leaks = self._store.ladder(wanted), self._store.leaks_of(wanted)
+        standings = self._store.standings(wanted)
+        silent = assess(NOT_LOOKED_AT, self.policy, now)
+        looked_at: set[int] = set()
+        heads: dict[int, int] = {}
+        for subject in wanted:
+            before, _ = kept.get(subject, (START, 0))
+            found = leaks.get(subject)
+            if found is None or not (before == START or found.verified):
+                looked_at.add(subject)
+                continue
+            said = Beside(claim_of(standings[subject].member, found))
+            assessment = with_beside(silent, said, self.policy, now)
+            after = step(before, assessment, None, self.policy, now)
+            self._store.save_ladder(subject, after, now)
+            self._tell(standings[subject], before, after, NOT_LOOKED_AT, assessment, said, now, heads)
+        return self.decide(looked_at, now, heads=heads)
+
+    def _tell(
+        self,
+        standing: Standing,
+        before: State,
+        after: State,
+        evidence: Evidence,
+        assessment: Assessment,
+        said: Beside,
+        now: int,
+        heads: dict[int, int],
+        act: Act | None = None,
+        judged: float | None = None,
+    ) -> None:
+        """Stores, signs and logs a change, if it is one that the member has to be told."""
+        cause = change(before, after)
+        if cause is Cause.NONE:
+            return
+        sequence = heads.get(standing.member)
+        sequence = (self._store.head(standing.member) if sequence is None else sequence) + 1
+        verdict = verdict_of(standing, sequence, evidence, assessment, after, cause, self.policy, now)
+        rested_on = attach(said, evidence.to_bytes())
+        body = (
+            self._log.append_verdict(verdict, standing.member, rested_on)
+            if self._log is not None
+            else encode_verdict(verdict)
+        )
+        self._store.append_verdict(
+            StoredVerdict(
+                standing.subject, standing.member, sequence, after.level, now, body, rested_on, before.to_json(), act, judged
+            )
+        )  # fmt: skip
+        heads[standing.member] = sequence
 
     def assessments(self, subjects: list[int], now: int) -> Iterator[tuple[Neighbourhood, Evidence, Assessment]]:
         """What the policy says of each subject at ``now``; nothing is stored."""
+        leaks = self._store.leaks_of(subjects)
         for neighbourhood in self._store.neighbourhoods(subjects):
+            found = leaks.get(neighbourhood.subject.id)
+            if found is not None:
+                neighbourhood = replace(neighbourhood, leaks=found)
             yield neighbourhood, *self.assess(neighbourhood, now)
 
     def assess(self, neighbourhood: Neighbourhood, now: int) -> tuple[Evidence, Assessment]:
@@ -106,7 +162,7 @@ class Matcher:
         evidence = evidence_of(
             neighbourhood, self.facts(neighbourhood), self._store.population(), now // SECONDS_PER_HOUR
         )
-        return evidence, assess(evidence, self.policy, now)
+        return evidence, with_beside(assess(evidence, self.policy, now), beside(neighbourhood), self.policy, now)
 
     def facts(self, neighbourhood: Neighbourhood) -> dict[int, PlaceFacts]:
         """The facts of every place of a neighbourhood."""
@@ -167,4 +223,6 @@ def verdict_of(
 def reasons_of(assessment: Assessment) -> tuple[Reason, ...]:
     """The terms as a member may see them: the weightiest first, counts bucketed."""
     terms = sorted(assessment.terms, key=lambda term: -abs(term.contribution))[:MAX_REASONS]
-    return tuple(Reason(term.code, round(term.contribution, 3), CountBucket.of(term.count)) for term in terms)
+    return tuple(
+        Reason(term.code, round(term.contribution, 3), CountBucket.of(term.count), term.hour) for term in terms
+    )

@@ -64,6 +64,13 @@ class Metrics:
             "daxa_matching_seconds", "To take, match, decide and commit one group.", (), registry=self.registry,
             buckets=_SECONDS,
         )  # fmt: skip
+        self._notice = Histogram(
+            "daxa_leak_notice_seconds",
+            "From a leak's commit to its issuers' verdicts, stored, signed and handed to whoever watches.",
+            (),
+            registry=self.registry,
+            buckets=(*_SECONDS, 30.0, 60.0, 300.0),
+        )
         self.registry.register(self)
 
     def called(self, call: str, role: str, code: str, seconds: float) -> None:
@@ -78,6 +85,11 @@ class Metrics:
     def matched(self, seconds: float) -> None:
         """A group was committed."""
         self._matching.observe(seconds)
+
+    def noticed(self, seconds: float, verdicts: int) -> None:
+        """Keys of a leak were decided so long after it came into force."""
+        for _ in range(verdicts):
+            self._notice.observe(seconds)
 
     def add(self, gauge: Gauge) -> None:
         """Asked for whenever somebody looks, at most once in ASKED_AGAIN_SECONDS."""

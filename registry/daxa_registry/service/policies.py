@@ -17,6 +17,7 @@ from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused
 from daxa_core.model import Level
 from daxa_registry.decision.assess import assess
 from daxa_registry.decision.ladder import START, supported
+from daxa_registry.decision.leaked import beside, with_beside
 from daxa_registry.decision.policy import Policy, load_policy
 from daxa_registry.store.interface import Store
 
@@ -147,7 +148,7 @@ def try_policy(store: Store, matcher: Matcher, text: str, now: int) -> tuple[Pol
             kept = store.ladder(part)
             for neighbourhood, evidence, said in matcher.assessments(part, now):
                 state, _ = kept.get(neighbourhood.subject.id, (START, 0))
-                would = assess(evidence, policy, now)
+                would = with_beside(assess(evidence, policy, now), beside(neighbourhood), policy, now)
                 before = supported(state, said, against, now)
                 after = supported(state, would, policy, now)
                 if before is after:

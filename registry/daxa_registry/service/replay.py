@@ -13,6 +13,7 @@ from daxa_core.model import Act, Verdict
 from daxa_registry.decision.assess import assess
 from daxa_registry.decision.evidence import Evidence
 from daxa_registry.decision.ladder import State, change, step
+from daxa_registry.decision.leaked import detach, with_beside
 from daxa_registry.decision.policy import load_policy
 from daxa_registry.store.interface import Standing, Store, StoredVerdict
 
@@ -66,13 +67,14 @@ def replay(store: Store, member: int, sequence: int) -> Replay:
         raise Refused(ErrorCode.NOT_FOUND, "policy", "a verdict whose policy the registry keeps")
     try:
         policy = load_policy(text)
-        evidence = Evidence.from_bytes(stored.evidence)
+        said, rested_on = detach(stored.evidence)
+        evidence = Evidence.from_bytes(rested_on)
     except DaxaError as error:
         raise Refused(
             error.code, error.field, f"{error.expected}; another version of this program decided it"
         ) from None
     now = told.decided_at
-    assessment = assess(evidence, policy, now)
+    assessment = with_beside(assess(evidence, policy, now), said, policy, now)
     before = State.from_json(stored.before)
     after = step(before, assessment, stored.act, policy, now, stored.judged)
     standing = Standing(stored.subject, member, told.key, stored.level, sequence)

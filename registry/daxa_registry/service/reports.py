@@ -14,7 +14,12 @@ from daxa_core.errors import ErrorCode, InvalidInput, Refused
 from daxa_core.model import Act
 from daxa_registry.store.interface import Standing, Store
 
+from .log import append_event
 from .matching import Matcher
+
+RECEIPT = "enforcement"
+"""What a report is kept and logged as: its member is told its own leaves."""
+MAX_RECEIPTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +60,27 @@ def report_enforcement(
         once = f"{report.member}/{report.sequence}/{int(report.act)}"
         if store.document("acted", once) is None:
             store.write_document("acted", once, str(now))
+            receipt = f"{standing.subject:012d}/{report.sequence:012d}/{int(report.act)}"
+            store.write_document(RECEIPT, receipt, str(now))
+            append_event(store, RECEIPT, {"sequence": report.sequence, "act": report.act.name}, now, report.member)
             heads = matcher.decide([standing.subject], now, report.act)
         sequence = store.standings([standing.subject])[standing.subject].sequence
         changed = sequence != report.sequence
         kept = {"content": content, "at": now, "changed": changed, "sequence": sequence}
         store.write_document("report", name, json.dumps(kept, separators=(",", ":")))
         return _receipt(store, report.member, now, changed, sequence), heads
+
+
+def receipts(store: Store, subject: int) -> list[tuple[int, Act, int]]:
+    """What its exchange reported about a subject's verdicts, in the order of the verdicts: (sequence, act, when)."""
+    prefix = f"{subject:012d}/"
+    found = []
+    for name, text in store.documents(RECEIPT, prefix, MAX_RECEIPTS):
+        if not name.startswith(prefix):
+            break
+        _, sequence, act = name.split("/")
+        found.append((int(sequence), Act(int(act)), int(text)))
+    return found
 
 
 def current(store: Store, member: int, key: bytes, sequence: int) -> Standing:

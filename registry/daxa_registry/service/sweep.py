@@ -42,11 +42,14 @@ class Sweep:
         part: int = PART,
         retention_hours: int | None = None,
         batch_hours: int | None = None,
+        also: Callable[[], None] = lambda: None,
     ) -> None:
         """``on_verdicts`` is called after each commit that brought news; ``part`` is how many verdicts one may hold.
 
-        Sightings and batch ids older than so many hours are let go of; None keeps them.
+        Sightings and batch ids older than so many hours are let go of; None keeps them. ``also`` is what else is looked after
+        each time, after all that.
         """
+        self._also = also
         self._store = store
         self._matcher = matcher
         self._clock = clock
@@ -78,6 +81,7 @@ class Sweep:
             self._told(heads)
             looked += len(found) + len(part)
         self._let_go()
+        self._also()
         return looked
 
     def _let_go(self) -> None:

@@ -25,6 +25,8 @@ from daxa_registry.decision.graph import Neighbourhood, Population
 from daxa_registry.decision.ladder import State
 from daxa_registry.decision.quiet import Glance
 
+from .leak_interface import LeakStore
+
 HUB_SIZE = 256
 """Distinct subjects on one address up to which a decision looks at all of them (DESIGN.md section 6)."""
 
@@ -142,7 +144,7 @@ CheckElements = Callable[[Sequence[bytes]], Mapping[bytes, DaxaError]]
 """Which of many fingerprints are no elements, each with why."""
 
 
-class Store(Protocol):
+class Store(LeakStore, Protocol):
     """One registry's database."""
 
     def transaction(self) -> AbstractContextManager[None]:

@@ -92,6 +92,16 @@ MIGRATIONS = (
     CREATE TABLE turn (one boolean PRIMARY KEY DEFAULT true CHECK (one), node text NOT NULL DEFAULT '');
     INSERT INTO turn DEFAULT VALUES;
     """,
+    """
+    CREATE TABLE leak (
+      number bigint PRIMARY KEY, leak_id bytea NOT NULL UNIQUE, reporter bigint NOT NULL, name text NOT NULL,
+      source text NOT NULL, found_at bigint NOT NULL, tlp bigint NOT NULL, opened_at bigint NOT NULL,
+      confidence bigint NOT NULL, state bigint NOT NULL, keys bigint NOT NULL, loaded_at bigint NOT NULL,
+      digest bytea NOT NULL, applied bigint, lowering bigint NOT NULL
+    );
+    CREATE TABLE leaked (fingerprint bytea NOT NULL, leak bigint NOT NULL, PRIMARY KEY (fingerprint, leak));
+    CREATE INDEX leaked_leak ON leaked (leak, fingerprint);
+    """,
 )
 
 

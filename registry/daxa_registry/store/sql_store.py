@@ -19,10 +19,11 @@ from .interface import Absorbed, CheckElements, Expired, Standing, StoredBatch, 
 from .sqlite_absorb import Absorber
 from .sqlite_graph import GraphReader
 from .sqlite_ladder import LadderTables
+from .sqlite_leaks import LeakTables
 from .sqlite_log import LogTables
 
 
-class SqlStore(LadderTables, LogTables):
+class SqlStore(LadderTables, LogTables, LeakTables):
     """What :class:`~daxa_registry.store.interface.Store` asks for, but for opening, transactions and closing."""
 
     def _remember(self, writer: Database, hub_size: int) -> None:
@@ -241,7 +242,7 @@ class SqlStore(LadderTables, LogTables):
         with self._reading() as reader:
             out = {
                 name: int(reader.execute(f"SELECT count(*) FROM {name}").fetchone()[0])  # noqa: S608 - fixed names
-                for name in ("member", "subject", "presence", "verdict", "batch", "leaf")
+                for name in ("member", "subject", "presence", "verdict", "batch", "leaf", "leak", "leaked")
             }
             kinds = dict(reader.execute("SELECT kind, count(*) FROM node GROUP BY kind"))
         return out | {f"node_{kind.name}": kinds.get(int(kind), 0) for kind in Kind}

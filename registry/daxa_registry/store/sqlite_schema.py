@@ -14,7 +14,7 @@ from daxa_core.errors import ConfigurationError, ErrorCode
 
 TABLES = (
     "member", "node", "subject", "presence", "batch", "verdict", "ladder", "document", "leaf", "tree_hash", "cosignature",
-    "activity",
+    "activity", "leak", "leaked",
 )  # fmt: skip
 """All that a registry holds, on every store."""
 MOVED = 1_000_000
@@ -118,6 +118,17 @@ MIGRATIONS = (
     ALTER TABLE node DROP COLUMN addresses;
     ALTER TABLE node DROP COLUMN rejected;
     UPDATE node SET subjects=0 WHERE kind<>2;
+    """,
+    """
+    -- Leaks, and their keys as fingerprints. reporter: a member, 0 operators. applied: see store/leak_interface.py.
+    CREATE TABLE leak (
+      number INTEGER PRIMARY KEY, leak_id BLOB NOT NULL UNIQUE, reporter INTEGER NOT NULL, name TEXT NOT NULL,
+      source TEXT NOT NULL, found_at INTEGER NOT NULL, tlp INTEGER NOT NULL, opened_at INTEGER NOT NULL,
+      confidence INTEGER NOT NULL, state INTEGER NOT NULL, keys INTEGER NOT NULL, loaded_at INTEGER NOT NULL,
+      digest BLOB NOT NULL, applied INTEGER, lowering INTEGER NOT NULL
+    );
+    CREATE TABLE leaked (fingerprint BLOB NOT NULL, leak INTEGER NOT NULL, PRIMARY KEY (fingerprint, leak)) WITHOUT ROWID;
+    CREATE INDEX leaked_leak ON leaked (leak, fingerprint);
     """,
 )
 

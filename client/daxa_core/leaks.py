@@ -1,0 +1,169 @@
+"""What a leak is said to be, and its blind loading: candidates are fingerprinted where the dump is, fingerprints alone go on.
+
+The operator's and the member's loaders are this one loop with their own evaluators and their own connection. Refused, naming the
+field: a name or source that is no short printable text, a time to come, a licence that is none of TLP's.
+
+    >>> check(Leak("3commas-2022", "a paste site", 1_671_000_000, Tlp.AMBER), now=1_790_000_000)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import BinaryIO
+
+from .canonical import canonical_key
+from .dump import candidates, holds_key
+from .errors import ConfigurationError, ErrorCode, InvalidInput
+from .pseudonym import digest
+
+LEAK_ID_BYTES = 16
+MAX_LEAKED_PER_CALL = 10_000
+MAX_LEAKED = 20_000_000
+"""Keys of one leak."""
+MAX_TEXT = 100
+_IDENTITY_BYTES = 1 << 20
+_REMEMBERED = 200_000
+_IDENTITY_CONTEXT = "daxa 2026-11 dump identity v1"
+
+
+class Confidence(IntEnum):
+    """How sure it is that the leak is one. The numbers are those of the wire."""
+
+    UNVERIFIED = 1
+    VERIFIED = 2
+
+
+class LeakState(IntEnum):
+    """Where a leak is. The numbers are those of the wire."""
+
+    LOADING = 1
+    IN_FORCE = 2
+    WITHDRAWN = 3
+
+
+class Tlp(IntEnum):
+    """The licence to share, by the Traffic Light Protocol 2.0. The numbers are those of the wire.
+
+    What is ``RED`` is told to the issuers of its keys alone; no set of it is published.
+    """
+
+    CLEAR = 1
+    GREEN = 2
+    AMBER = 3
+    AMBER_STRICT = 4
+    RED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """What whoever found it says of a leak; ``found_at`` in seconds since the epoch."""
+
+    name: str
+    source: str
+    found_at: int
+    tlp: Tlp = Tlp.AMBER
+
+
+def check(leak: Leak, now: int) -> None:
+    """Raises InvalidInput naming the field that is wrong."""
+    for field, text in (("name", leak.name), ("source", leak.source)):
+        if (
+            not isinstance(text, str)
+            or not 1 <= len(text) <= MAX_TEXT
+            or not text.isprintable()
+            or text != text.strip()
+        ):
+            raise InvalidInput(ErrorCode.INVALID_VALUE, field, f"1 to {MAX_TEXT} printable characters")
+        if holds_key(text):  # it stands in the log, and is told to others
+            raise InvalidInput(ErrorCode.INVALID_VALUE, field, "a text without a key in it")
+    if not 0 < leak.found_at <= now + 86_400:
+        raise InvalidInput(ErrorCode.INVALID_VALUE, "found_at", "seconds since the epoch, not to come")
+    if leak.tlp not in Tlp:
+        raise InvalidInput(ErrorCode.INVALID_VALUE, "tlp", "CLEAR, GREEN, AMBER, AMBER_STRICT or RED")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a file was loaded: its identity, the leak's id, the offset up to which all was sent, what was found and sent."""
+
+    identity: str
+    leak_id: bytes
+    offset: int = 0
+    found: int = 0
+    sent: int = 0
+
+    def to_json(self) -> str:
+        """The progress file's text. It holds nothing of the dump."""
+        table = {"identity": self.identity, "leak_id": self.leak_id.hex(), "offset": self.offset}
+        return json.dumps(table | {"found": self.found, "sent": self.sent}) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Progress:
+        """What ``to_json`` wrote. Raises ConfigurationError INVALID_FILE."""
+        try:
+            table = json.loads(text)
+            numbers = [table[name] for name in ("offset", "found", "sent")]
+            found = cls(str(table["identity"]), bytes.fromhex(table["leak_id"]), *numbers)
+        except (ValueError, TypeError, LookupError, RecursionError):
+            found = None
+        if (
+            found is None
+            or len(found.leak_id) != LEAK_ID_BYTES
+            or not all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 2**62 for n in numbers)
+        ):
+            raise ConfigurationError(ErrorCode.INVALID_FILE, "progress", "a file that the loading of a leak wrote")
+        return found
+
+
+def identity_of(file: BinaryIO, size: int) -> str:
+    """What tells one file from another: its size and its beginning, digested. It leaves the file at its beginning."""
+    file.seek(0)
+    head = file.read(_IDENTITY_BYTES)
+    file.seek(0)
+    return digest(_IDENTITY_CONTEXT, size.to_bytes(8, "big") + head).hex()
+
+
+def load(
+    file: BinaryIO,
+    progress: Progress,
+    fingerprint: Callable[[Sequence[bytes]], Sequence[bytes]],
+    send: Callable[[Sequence[bytes]], None],
+    save: Callable[[Progress], None],
+    batch: int = MAX_LEAKED_PER_CALL,
+) -> Progress:
+    """Reads the file from where ``progress`` is and sends the fingerprints of all candidates; answers the progress at its end.
+
+    ``fingerprint`` takes canonical bytes, ``send`` fingerprints of at most ``batch`` keys; ``save`` is called when what was read
+    up to there has been sent. A stop anywhere loses nothing: what was sent twice is one.
+    """
+    waiting: dict[bytes, None] = {}
+    remembered: dict[bytes, None] = {}
+
+    def flush(progress: Progress) -> Progress:
+        while waiting:
+            part = list(waiting)[:batch]
+            send(fingerprint(part))
+            for one in part:
+                del waiting[one]
+            progress = replace(progress, sent=progress.sent + len(part))
+        return progress
+
+    last = progress.offset
+    for offset, keys in candidates(file, progress.offset):
+        for key in keys:
+            canonical = canonical_key(key.decode("ascii"))
+            if canonical not in remembered:
+                if len(remembered) >= _REMEMBERED:
+                    remembered.clear()
+                remembered[canonical] = waiting[canonical] = None
+                progress = replace(progress, found=progress.found + 1)
+        last = offset
+        if len(waiting) >= batch:
+            progress = replace(flush(progress), offset=offset)
+            save(progress)
+    progress = replace(flush(progress), offset=last)
+    save(progress)
+    return progress

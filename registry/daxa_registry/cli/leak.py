@@ -1,0 +1,204 @@
+"""``daxa-registry leak``: loads a dump blind, lists leaks, verifies, doubts and withdraws them. A dry run without ``--yes``."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from daxa_core import leaks
+from daxa_core.dump import candidates
+from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode
+from daxa_core.leaks import LEAK_ID_BYTES, Confidence, Leak, LeakState, Progress, Tlp
+from daxa_core.model import SECONDS_PER_HOUR, Kind
+from daxa_registry.keys.files import replace_file
+from daxa_registry.rpc.operator import Operator
+from daxa_registry.rpc.operator_leaks import LeakView
+from daxa_registry.service.leaks import Match
+
+from .acts import Act, act
+from .online import FILE, connect, operator_option, when
+
+INVENTORY = 0.5
+"""From this share of a member's keys on, a leak looks like its inventory."""
+_number = click.argument("number", metavar="L-NUMBER")
+_reason = click.option("--reason", required=True, help="Why, for the record; nothing about a person belongs in it.")
+
+
+@click.group()
+def leak() -> None:
+    """Loads, lists and judges leaks of API keys. The registry is sent fingerprints alone."""
+
+
+@leak.command()
+@click.argument("file", type=FILE)
+@click.option("--name", required=True, help="What it is called; no key or address.")
+@click.option("--source", required=True, help="Where it was found.")
+@click.option(
+    "--found",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
+    help="When, in UTC. Default: when FILE was last changed.",
+)
+@click.option("--tlp", type=click.Choice([one.name for one in Tlp]), default="AMBER", show_default=True)
+@click.option(
+    "--progress", "kept", type=FILE, help="Where progress is kept. Default: FILE with .leak-progress after it."
+)
+@operator_option
+@act
+def load(
+    file: Path,
+    name: str,
+    source: str,
+    found: datetime.datetime | None,
+    tlp: str,
+    kept: Path | None,
+    configuration: Path,
+    act: Act,
+) -> None:
+    """Loads FILE: CSV, JSON, or any text or junk with keys among it, of any size. What was interrupted goes on where it was.
+
+    Every candidate is fingerprinted here; nothing else of FILE leaves this machine. The leak is UNVERIFIED: see verify.
+    """
+    day = int(found.replace(tzinfo=datetime.UTC).timestamp() if found else file.stat().st_mtime)
+    said = Leak(name, source, day, Tlp[tlp])
+    kept = kept or file.with_name(file.name + ".leak-progress")
+    with file.open("rb") as dump, connect(configuration, act.by) as operator:
+        if not act.agreed:
+            leaks.check(said, int(time.time()))
+            act.says(
+                f"{_counted(dump)} candidates of {file.name} are fingerprinted and loaded as {name!r}, by {act.by}"
+            )
+            return
+        _load(operator, dump, file.stat().st_size, said, kept)
+
+
+def _counted(dump: BinaryIO) -> str:
+    """How many candidates there are, without keeping them: an upper bound, for those that come again count again."""
+    return f"up to {sum(len(keys) for _, keys in candidates(dump)):,}"
+
+
+def _load(operator: Operator, dump: BinaryIO, size: int, said: Leak, kept: Path) -> None:
+    progress = _begun(kept, leaks.identity_of(dump, size))
+    number, keys, state = operator.leaks.open(progress.leak_id, said)
+    if state is LeakState.LOADING:
+        if progress.offset:
+            click.echo(f"goes on with L{number}, {keys:,} keys, at {progress.offset / max(size, 1):.0%}", err=True)
+
+        def save(now: Progress) -> None:
+            replace_file(kept, now.to_json().encode(), 0o600)
+            share = now.offset / max(size, 1)
+            click.echo(f"{share:>4.0%}  {now.found:,} candidates, {now.sent:,} sent", err=True)
+
+        def send(fingerprints: Sequence[bytes]) -> None:
+            operator.leaks.add(progress.leak_id, fingerprints)
+
+        save(progress)
+        leaks.load(dump, progress, lambda canonical: operator.evaluated(Kind.KEY, canonical), send, save)
+    try:
+        view, matches = operator.leaks.commit(progress.leak_id)
+    except DaxaError as error:
+        if error.code in (ErrorCode.LEAK_KNOWN, ErrorCode.EMPTY_BATCH):
+            kept.unlink(missing_ok=True)  # there is nothing to go on with
+        raise
+    kept.unlink(missing_ok=True)
+    click.echo(_line(view))
+    _tell(matches)
+
+
+def _begun(kept: Path, identity: str) -> Progress:
+    """The progress of an interrupted loading of the same file, or a fresh one."""
+    try:
+        progress = Progress.from_json(kept.read_text("utf-8", "replace"))
+    except FileNotFoundError:
+        return Progress(identity, secrets.token_bytes(LEAK_ID_BYTES))
+    if progress.identity != identity:
+        wanted = "the progress of this very file; remove it to begin anew"
+        raise ConfigurationError(ErrorCode.INVALID_FILE, kept.name, wanted)
+    return progress
+
+
+def _tell(matches: Sequence[Match]) -> None:
+    for one in matches:
+        share = one.leaked / max(one.keys, 1)
+        click.echo(f"  {one.member:<12} {one.leaked:>9,} of its {one.keys:,} keys")
+        if share >= INVENTORY and one.keys >= 10:
+            click.echo(
+                f"  {one.member}: {share:.0%} of all its keys. It looks like its inventory: ask it before verifying"
+            )
+
+
+def _line(one: LeakView) -> str:
+    by = one.reporter or "operators"
+    return (
+        f"L{one.number:<6} {one.state.name:<9} {one.confidence.name:<10} {one.keys:>10,} keys  TLP:{one.leak.tlp.name:<12}"
+        f" found {when(one.leak.found_at)[:10]}  by {by:<10} {one.leak.name} ({one.leak.source})"
+    )
+
+
+@leak.command("list")
+@operator_option
+def list_(configuration: Path) -> None:
+    """Every leak, the newest first."""
+    with connect(configuration) as operator:
+        for one in operator.leaks.listed():
+            click.echo(_line(one))
+
+
+@leak.command()
+@click.option("--least", type=click.IntRange(2), default=5, show_default=True, help="From how many keys on.")
+@operator_option
+def testers(least: int, configuration: Path) -> None:
+    """Addresses from which keys were tried that are not used there: whoever is there goes through a list."""
+    with connect(configuration) as operator:
+        for one in operator.leaks.testers(least):
+            since = when(one.hour * SECONDS_PER_HOUR)
+            click.echo(
+                f"A{one.address:<10} {one.keys:>7} keys tried at {one.members} exchanges, the last new one {since}"
+            )
+
+
+def _judge(number: str, confidence: Confidence | None, reason: str, configuration: Path, act: Act, what: str) -> None:
+    digits = number.removeprefix("L")
+    if not (digits.isascii() and digits.isdecimal()) or len(digits) > 18:
+        raise click.BadParameter("a pseudonym of the list, such as L7", param_hint="L-NUMBER")
+    with connect(configuration, act.by) as operator:
+        view, matches = operator.leaks.judge(int(digits), confidence, reason, dry_run=not act.agreed)
+    act.says(f"L{view.number} {view.leak.name!r}, {view.keys:,} keys, {what}, by {act.by}")
+    _tell(matches)
+
+
+@leak.command()
+@_number
+@_reason
+@operator_option
+@act
+def verify(number: str, reason: str, configuration: Path, act: Act) -> None:
+    """Its keys go to REVOKE at once, without grace. Look at the counts first: a dump may be somebody's inventory."""
+    _judge(number, Confidence.VERIFIED, reason, configuration, act, "is verified: its keys go to REVOKE")
+
+
+@leak.command()
+@_number
+@_reason
+@operator_option
+@act
+def doubt(number: str, reason: str, configuration: Path, act: Act) -> None:
+    """Takes a verification back: verdicts fall to what an unverified leak supports."""
+    _judge(
+        number, Confidence.UNVERIFIED, reason, configuration, act, "is no longer verified: its verdicts are corrected"
+    )
+
+
+@leak.command()
+@_number
+@_reason
+@operator_option
+@act
+def withdraw(number: str, reason: str, configuration: Path, act: Act) -> None:
+    """It never was one: every verdict that rested on it is corrected, and its keys are forgotten."""
+    _judge(number, None, reason, configuration, act, "is withdrawn: what rested on it is corrected")

@@ -1,0 +1,219 @@
+"""Incidents: a leak or a case with its verdicts, what exchanges did about them and how long after, classed as what it was.
+
+An incident names what it is made of; what was told and done is read anew each time, so that it stays true while it goes on.
+Refused: an incident, leak, case or verdict that there is not (NOT_FOUND), a change of one that is closed (ALREADY_ANSWERED), a
+title or an outcome that is no short printable text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from enum import IntEnum
+
+from daxa_core.dump import holds_key
+from daxa_core.errors import ErrorCode, InvalidInput, Refused
+from daxa_core.model import Act, Cause, Level
+from daxa_registry.store.interface import Store
+from daxa_registry.store.leak_interface import StoredLeak
+
+from .acts import ActKind, record_act
+from .cases import cases
+from .matching import Matcher
+from .replay import member_of, told_verdict
+from .reports import receipts
+
+_KIND = "incident"
+MAX_TITLE, MAX_OUTCOME = 100, 200
+MAX_VERDICTS = 20_000
+_PART = 500
+
+
+class IncidentClass(IntEnum):
+    """What it was. The numbers are those of the wire."""
+
+    CREDENTIAL_COMPROMISE = 1
+    LENT_CREDENTIALS = 2
+    MANIPULATION = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """``leaks`` are numbers, ``verdicts`` (member's name, sequence); times in seconds, 0 and empty while it is open."""
+
+    number: int
+    title: str
+    kind: IncidentClass
+    opened_at: int
+    opened_by: str
+    leaks: tuple[int, ...] = ()
+    verdicts: tuple[tuple[str, int], ...] = ()
+    closed_at: int = 0
+    closed_by: str = ""
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentVerdict:
+    """A verdict of an incident, and what the exchange reported since: (act, when)."""
+
+    member: str
+    sequence: int
+    level: Level
+    cause: Cause
+    decided_at: int
+    reasons: tuple[str, ...]
+    acts: tuple[tuple[Act, int], ...]
+
+
+class Incidents:
+    """One registry's incidents."""
+
+    def __init__(self, store: Store, matcher: Matcher, clock: Callable[[], int]) -> None:
+        self._store = store
+        self._matcher = matcher
+        self._clock = clock
+
+    def open(self, operator: str, title: str, kind: IncidentClass, dry_run: bool) -> Incident:
+        """A new one."""
+        _check("title", title, MAX_TITLE)
+        with self._store.transaction():
+            number = int(self._store.document("counter", _KIND) or 0) + 1
+            made = Incident(number, title, kind, self._clock(), operator)
+            if not dry_run:
+                self._store.write_document("counter", _KIND, str(number), replace=True)
+                self._keep(made)
+                detail = {"incident": number, "title": title, "class": kind.name}
+                record_act(self._store, operator, ActKind.INCIDENT_OPENED, detail, self._clock())
+        return made
+
+    def link(
+        self,
+        operator: str,
+        number: int,
+        dry_run: bool,
+        *,
+        leak: int = 0,
+        case: int = 0,
+        verdict: tuple[str, int] | None = None,
+    ) -> Incident:
+        """With a leak, with the verdicts of a case as they stand now, or with one verdict."""
+        if bool(leak) + bool(case) + bool(verdict) != 1:
+            raise InvalidInput(ErrorCode.INVALID_VALUE, "link", "a leak, a case or a verdict")
+        found = self._open(number)
+        if leak:
+            if leak not in {one.number for one in self._store.leaks()}:
+                raise Refused(ErrorCode.NOT_FOUND, "leak", "the number of a leak")
+            linked = replace(found, leaks=tuple(sorted({*found.leaks, leak})))
+            what: dict[str, object] = {"leak": leak}
+        else:
+            if verdict is not None:
+                member, sequence = verdict
+                if self._store.verdict(member_of(self._store, member), sequence) is None:
+                    raise Refused(ErrorCode.NOT_FOUND, "sequence", "one that the member's verdicts have")
+                more = [verdict]
+                what = {"verdict": f"{member}:{sequence}"}
+            else:
+                [view] = cases(self._store, self._matcher, self._clock(), case)
+                more = [(part.member, part.sequence) for part in view.parts if part.sequence]
+                what = {"case": case, "verdicts": [f"{member}:{sequence}" for member, sequence in more]}
+            linked = replace(found, verdicts=tuple(sorted({*found.verdicts, *more})))
+            if len(linked.verdicts) > MAX_VERDICTS:
+                raise InvalidInput(ErrorCode.TOO_MANY_ITEMS, "link", f"at most {MAX_VERDICTS} verdicts")
+        if not dry_run and linked != found:
+            with self._store.transaction():
+                self._keep(linked)
+                record_act(self._store, operator, ActKind.INCIDENT_LINKED, {"incident": number} | what, self._clock())
+        return linked
+
+    def close(self, operator: str, number: int, outcome: str, dry_run: bool) -> Incident:
+        """Says what came of it; nothing is linked to it any more."""
+        found = self._open(number)
+        if dry_run:
+            return found
+        _check("outcome", outcome, MAX_OUTCOME)
+        closed = replace(found, closed_at=self._clock(), closed_by=operator, outcome=outcome)
+        with self._store.transaction():
+            self._keep(closed)
+            detail = {"incident": number, "outcome": outcome}
+            record_act(self._store, operator, ActKind.INCIDENT_CLOSED, detail, self._clock())
+        return closed
+
+    def listed(self) -> list[Incident]:
+        """Every incident, the newest first."""
+        out: list[Incident] = []
+        while page := self._store.documents(_KIND, _name(out[-1].number) if out else "", 1_000):
+            out += [_read(text) for _, text in page]
+        return out[::-1]
+
+    def whole(self, number: int) -> tuple[Incident, list[StoredLeak], list[IncidentVerdict]]:
+        """One, with its leaks and with what was told and done."""
+        found = self._find(number)
+        names = self._store.members()
+        numbers = {name: member for member, name in names.items()}
+        wanted = dict.fromkeys((numbers[name], sequence) for name, sequence in found.verdicts)
+        subjects = {subject for leak in found.leaks for subject in self._store.leaked_subjects(leak, 0)}
+        for part in _parts(sorted(subjects)):
+            with self._store.transaction():
+                standings = self._store.standings(part).values()
+            wanted |= dict.fromkeys((one.member, one.sequence) for one in standings if one.sequence)
+        verdicts = [self._verdict(names[member], member, sequence) for member, sequence in list(wanted)[:MAX_VERDICTS]]
+        verdicts.sort(key=lambda one: (one.decided_at, one.member, one.sequence))
+        return found, [leak for leak in self._store.leaks() if leak.number in found.leaks], verdicts
+
+    def _verdict(self, name: str, member: int, sequence: int) -> IncidentVerdict:
+        stored = self._store.verdict(member, sequence)
+        assert stored is not None, "what is linked is kept"
+        told = told_verdict(stored)
+        acts = receipts(self._store, stored.subject)
+        return IncidentVerdict(
+            name,
+            sequence,
+            told.level,
+            told.cause,
+            told.decided_at,
+            tuple(reason.code for reason in told.reasons),
+            tuple((act, at) for _, act, at in acts if at >= told.decided_at or told.cause is Cause.ENFORCED),
+        )
+
+    def _find(self, number: int) -> Incident:
+        text = self._store.document(_KIND, _name(number))
+        if text is None:
+            raise Refused(ErrorCode.NOT_FOUND, "number", "the number of an incident")
+        return _read(text)
+
+    def _open(self, number: int) -> Incident:
+        found = self._find(number)
+        if found.closed_at:
+            raise Refused(ErrorCode.ALREADY_ANSWERED, "number", "an incident that is open")
+        return found
+
+    def _keep(self, one: Incident) -> None:
+        text = json.dumps(asdict(one), separators=(",", ":"))
+        self._store.write_document(_KIND, _name(one.number), text, replace=True)
+
+
+def _parts(values: list[int]) -> Iterator[list[int]]:
+    for start in range(0, len(values), _PART):
+        yield values[start : start + _PART]
+
+
+def _name(number: int) -> str:
+    return f"{number:012d}"
+
+
+def _read(text: str) -> Incident:
+    table = json.loads(text)
+    pairs: Iterable[list[object]] = table.pop("verdicts")
+    verdicts = tuple((str(member), int(str(sequence))) for member, sequence in pairs)
+    return Incident(
+        **table | {"kind": IncidentClass(table["kind"]), "leaks": tuple(table["leaks"]), "verdicts": verdicts}
+    )
+
+
+def _check(field: str, text: str, most: int) -> None:
+    if not 1 <= len(text) <= most or not text.isprintable():
+        raise InvalidInput(ErrorCode.INVALID_VALUE, field, f"1 to {most} printable characters")
+    if holds_key(text):
+        raise InvalidInput(ErrorCode.INVALID_VALUE, field, "a text without a key in it")

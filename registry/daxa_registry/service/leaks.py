@@ -1,0 +1,303 @@
+"""Leaks: opened, filled and committed by whoever loads them, judged by operators; and what that changes, decided at once.
+
+A leak counts from its commit on, whole; until then nothing of it does. What a commit, a judgement or a withdrawal changes is
+decided in parts, so that intake waits for none of it long; how far it has come stands in the store, and the sweep goes on with
+what a restart interrupted. Refused: another's leak and one that there is not (NOT_FOUND), keys for one that is committed
+(LEAK_CLOSED), the same keys by the same reporter again (LEAK_KNOWN), a judgement that changes nothing (ALREADY_ANSWERED).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from blake3 import blake3
+
+from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused
+from daxa_core.leaks import LEAK_ID_BYTES, MAX_LEAKED, MAX_LEAKED_PER_CALL, Confidence, Leak, LeakState, check
+from daxa_core.model import FINGERPRINT_BYTES, Act
+from daxa_registry.decision.leaked import OPERATORS
+from daxa_registry.store.interface import CheckElements, Store
+from daxa_registry.store.leak_interface import StoredLeak
+
+from .acts import ActKind, record_act
+from .appeals import check_reason
+from .log import append_event
+from .matching import Matcher
+
+LOG = logging.getLogger("daxa_registry.service")
+PART = 400
+MAX_LOADING = 8
+"""How many leaks of one reporter may be loading at once."""
+ABANDONED_SECONDS = 7 * 86_400
+_PAGE = 20_000
+_DIGEST_CONTEXT = "daxa 2026-11 leak keys v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How many keys of a leak a member issued, and how many keys it has."""
+
+    member: str
+    leaked: int
+    keys: int
+
+
+class Leaks:
+    """One registry's leaks. Thread-safe: what changes something waits for the store's transaction."""
+
+    def __init__(
+        self,
+        store: Store,
+        matcher: Matcher,
+        on_verdicts: Callable[[dict[int, int]], None],
+        clock: Callable[[], int],
+        *,
+        check_elements: CheckElements,
+        on_notice: Callable[[float, int], None] = lambda seconds, verdicts: None,
+        part: int = PART,
+    ) -> None:
+        """``on_notice`` is told, after each part of a commit's verdicts, how long after the commit it was, and how many."""
+        self._store = store
+        self._matcher = matcher
+        self._on_verdicts = on_verdicts
+        self._clock = clock
+        self._check_elements = check_elements
+        self._on_notice = on_notice
+        self._part = part
+        self._applying = threading.Lock()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """What is under way goes on after a restart."""
+        self._stopped = True
+
+    # loading
+
+    def open(self, reporter: int, leak_id: bytes, leak: Leak) -> StoredLeak:
+        """Begins a leak, or answers the one of that id as far as it has come."""
+        now = self._clock()
+        if len(leak_id) != LEAK_ID_BYTES:
+            raise InvalidInput(ErrorCode.INVALID_LENGTH, "leak_id", f"{LEAK_ID_BYTES} bytes, got {len(leak_id)}")
+        check(leak, now)
+        with self._store.transaction():
+            known = self._store.leak(leak_id)
+            if known is not None:
+                if (known.reporter, Leak(known.name, known.source, known.found_at, known.tlp)) != (reporter, leak):
+                    raise InvalidInput(ErrorCode.ID_REUSED, "leak_id", "an id that was not used for another leak")
+                return known
+            loading = [
+                one for one in self._store.leaks() if one.reporter == reporter and one.state is LeakState.LOADING
+            ]
+            if len(loading) >= MAX_LOADING:
+                raise Refused(ErrorCode.OVERLOADED, "leak_id", f"at most {MAX_LOADING} leaks that are loading")
+            return self._store.open_leak(
+                StoredLeak(0, leak_id, reporter, leak.name, leak.source, leak.found_at, leak.tlp, now)
+            )
+
+    def add(self, reporter: int, leak_id: bytes, fingerprints: Sequence[bytes]) -> int:
+        """Adds keys; how many the leak has then. All of them or, where one is wrong, none."""
+        if not 1 <= len(fingerprints) <= MAX_LEAKED_PER_CALL:
+            code = ErrorCode.TOO_MANY_ITEMS if fingerprints else ErrorCode.EMPTY_BATCH
+            raise InvalidInput(code, "fingerprints", f"1 to {MAX_LEAKED_PER_CALL}, got {len(fingerprints)}")
+        for index, fingerprint in enumerate(fingerprints):
+            if len(fingerprint) != FINGERPRINT_BYTES:
+                wanted = f"{FINGERPRINT_BYTES} bytes, got {len(fingerprint)}"
+                raise InvalidInput(ErrorCode.INVALID_LENGTH, f"fingerprints[{index}]", wanted)
+        bad = self._check_elements(fingerprints)
+        for index, fingerprint in enumerate(fingerprints):
+            if (error := bad.get(fingerprint)) is not None:
+                raise type(error)(error.code, f"fingerprints[{index}]", error.expected)
+        with self._store.transaction():
+            leak = self._loading(reporter, leak_id)
+            if leak.keys + len(fingerprints) > MAX_LEAKED:
+                raise InvalidInput(ErrorCode.TOO_MANY_ITEMS, "fingerprints", f"at most {MAX_LEAKED} keys in a leak")
+            leak = replace(leak, keys=leak.keys + self._store.add_leaked(leak.number, fingerprints))
+            self._store.save_leak(leak)
+        return leak.keys
+
+    def commit(self, reporter: int, leak_id: bytes, operator: str = "") -> tuple[StoredLeak, tuple[Match, ...]]:
+        """Brings a leak into force and tells the issuers of its keys. ``operator``: who acts, where it is one."""
+        known = self._find(reporter, leak_id)
+        if known.state is LeakState.LOADING:
+            digest = self._digest(known.number)
+            with self._store.transaction():
+                leak = self._loading(reporter, leak_id)
+                if not leak.keys:
+                    raise InvalidInput(ErrorCode.EMPTY_BATCH, "leak", "one key or more")
+                if leak.keys != known.keys:
+                    raise Refused(
+                        ErrorCode.UNAVAILABLE, "leak", "no keys that come in beside its commit", retry_after=1.0
+                    )
+                twin = next((one for one in self._store.leaks() if self._same(one, leak, digest)), None)
+                if twin is None:
+                    known = replace(
+                        leak,
+                        state=LeakState.IN_FORCE,
+                        digest=digest,
+                        loaded_at=self._clock(),
+                        applied=0,
+                        lowering=False,
+                    )
+                    self._store.save_leak(known)
+                    self._note(operator, ActKind.LEAK_LOADED, known)
+                else:
+                    self._store.save_leak(replace(leak, state=LeakState.WITHDRAWN, digest=digest, keys=0))
+            if twin is not None:
+                self._drop(known.number)
+                raise Refused(ErrorCode.LEAK_KNOWN, "leak", f"keys that are not exactly those of L{twin.number}")
+            self.apply()
+        elif known.state is LeakState.WITHDRAWN:
+            raise Refused(ErrorCode.LEAK_CLOSED, "leak", "one that was not withdrawn")
+        return known, self.matches(known.number, reporter)
+
+    # judging
+
+    def listed(self, reporter: int | None = None) -> list[StoredLeak]:
+        """Every leak, or one reporter's, the newest first."""
+        return [one for one in reversed(self._store.leaks()) if reporter is None or one.reporter == reporter]
+
+    def judge(
+        self,
+        number: int,
+        confidence: Confidence | None,
+        operator: str,
+        reason: str,
+        dry_run: bool,
+        member: int | None = None,
+    ) -> tuple[StoredLeak, tuple[Match, ...]]:
+        """Gives a leak that confidence, or (None) withdraws it. ``member``: whose report it has to be, where a member asks."""
+        leak = next((one for one in self._store.leaks() if one.number == number), None)
+        if leak is None or (member is not None and leak.reporter != member):
+            raise Refused(ErrorCode.NOT_FOUND, "number", "the number of a leak")
+        if member is not None and confidence is not None:
+            raise Refused(ErrorCode.PERMISSION_DENIED, "judgement", "WITHDRAWN: operators verify")
+        matches = self.matches(number, OPERATORS if member is None else member)
+        if leak.state is LeakState.WITHDRAWN or (leak.state is LeakState.LOADING and confidence is not None):
+            raise Refused(ErrorCode.LEAK_CLOSED, "number", "a leak in force, or one to withdraw")
+        if confidence is leak.confidence:
+            raise Refused(ErrorCode.ALREADY_ANSWERED, "judgement", f"another than {leak.confidence.name}")
+        if dry_run:
+            return leak, matches
+        if member is None:
+            check_reason(reason)
+        with self._store.transaction():
+            loading = leak.state is LeakState.LOADING
+            if confidence is None:
+                leak = replace(leak, state=LeakState.WITHDRAWN, applied=None if loading else 0, lowering=True)
+                kind = ActKind.LEAK_WITHDRAWN
+            else:
+                leak = replace(leak, confidence=confidence, applied=0, lowering=confidence is Confidence.UNVERIFIED)
+                kind = ActKind.LEAK_VERIFIED if confidence is Confidence.VERIFIED else ActKind.LEAK_DOUBTED
+            self._store.save_leak(leak)
+            self._note("" if member is not None else operator, kind, leak, reason)
+        self.apply()
+        return leak, matches
+
+    def matches(self, number: int, reader: int) -> tuple[Match, ...]:
+        """By member: how many of the leak's keys it issued. A member is told its own number alone."""
+        names = self._store.members()
+        found = self._store.leak_matches(number)
+        return tuple(
+            Match(names[member], leaked, keys)
+            for member, (leaked, keys) in sorted(found.items())
+            if reader in (OPERATORS, member)
+        )
+
+    # deciding what that changes
+
+    def apply(self) -> int:
+        """Decides everything that leaks have changed and that was not decided yet; how many subjects were looked at."""
+        looked = 0
+        with self._applying:
+            for leak in self._store.leaks():
+                if leak.applied is not None:
+                    looked += self._apply(leak)
+        return looked
+
+    def _apply(self, leak: StoredLeak) -> int:
+        assert leak.applied is not None
+        began = time.monotonic()
+        subjects = self._store.leaked_subjects(leak.number, leak.applied)
+        for start in range(0, len(subjects), self._part):
+            if self._stopped:
+                return start
+            part = subjects[start : start + self._part]
+            with self._store.transaction():
+                now = self._clock()
+                if leak.lowering:
+                    # Nothing that was seen of the key was judged: what the leak held up alone falls, and no pardon stays.
+                    nothing = dict.fromkeys(part, -self._matcher.policy.ladder.judged_margin)
+                    heads = self._matcher.decide(part, now, Act.JUDGED_FALSE, nothing)
+                else:
+                    heads = self._matcher.notice(part, now)
+                leak = replace(leak, applied=part[-1])
+                self._store.save_leak(leak)
+            if heads:
+                self._on_verdicts(heads)
+            if leak.state is LeakState.IN_FORCE and not leak.lowering:
+                self._on_notice(time.monotonic() - began, len(part))
+        with self._store.transaction():
+            self._store.save_leak(replace(leak, applied=None, lowering=False))
+        if leak.state is LeakState.WITHDRAWN:
+            self._drop(leak.number)
+        return len(subjects)
+
+    def sweep(self) -> None:
+        """Goes on with what was interrupted, and forgets leaks that nobody has finished loading. Told once a failure."""
+        try:
+            self.apply()
+            now = self._clock()
+            for leak in self._store.leaks():
+                if leak.state is LeakState.LOADING and now - leak.opened_at > ABANDONED_SECONDS:
+                    with self._store.transaction():
+                        self._store.save_leak(replace(leak, state=LeakState.WITHDRAWN, keys=0))
+                    self._drop(leak.number)
+        except DaxaError as error:
+            LOG.error("what leaks changed could not be decided and is tried again: %s", error)
+
+    # within
+
+    def _find(self, reporter: int, leak_id: bytes) -> StoredLeak:
+        leak = self._store.leak(leak_id)
+        if leak is None or leak.reporter != reporter:
+            raise Refused(ErrorCode.NOT_FOUND, "leak_id", "the id of a leak that the caller has opened")
+        return leak
+
+    def _loading(self, reporter: int, leak_id: bytes) -> StoredLeak:
+        leak = self._find(reporter, leak_id)
+        if leak.state is not LeakState.LOADING:
+            raise Refused(ErrorCode.LEAK_CLOSED, "leak_id", "the id of a leak that is loading")
+        return leak
+
+    @staticmethod
+    def _same(one: StoredLeak, leak: StoredLeak, digest: bytes) -> bool:
+        return (one.reporter, one.digest) == (leak.reporter, digest) and one.state is LeakState.IN_FORCE
+
+    def _digest(self, number: int) -> bytes:
+        hasher = blake3(derive_key_context=_DIGEST_CONTEXT)
+        after = b""
+        while page := self._store.leaked(number, after, _PAGE):
+            hasher.update(b"".join(page))
+            after = page[-1]
+        return hasher.digest()
+
+    def _drop(self, number: int) -> None:
+        """In parts: a withdrawn leak's keys are forgotten, not kept."""
+        while True:
+            with self._store.transaction():
+                if not self._store.drop_leaked(number, _PAGE):
+                    return
+
+    def _note(self, operator: str, kind: ActKind, leak: StoredLeak, reason: str = "") -> None:
+        detail = {
+            "leak": leak.number, "name": leak.name, "source": leak.source, "keys": leak.keys, "tlp": leak.tlp.name,
+            "digest": leak.digest.hex(), "reporter": leak.reporter,
+        }  # fmt: skip
+        if operator:
+            record_act(self._store, operator, kind, detail | ({"reason": reason} if reason else {}), self._clock())
+        else:
+            append_event(self._store, f"member-{kind}", detail, self._clock())

@@ -1,0 +1,191 @@
+"""Leaks: one row for each, and their keys as a table of fingerprints that is joined to the graph when it is asked.
+
+The upper eight bytes of every key of a leak in force are remembered, sorted: first sight of a key costs no query of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+import numpy as np
+
+from daxa_core.leaks import Confidence, LeakState, Tlp
+from daxa_registry.decision.graph import Leaks
+
+from .database import Database
+from .leak_interface import StoredLeak, Tester
+from .sqlite_absorb import Absorber
+
+_COLUMNS = (
+    "number, leak_id, reporter, name, source, found_at, tlp, opened_at, confidence, state, keys, loaded_at, digest,"
+    " applied, lowering"
+)
+_PREFIX = ">u8"
+_IN_FORCE = int(LeakState.IN_FORCE)
+
+
+def _read(row: tuple) -> StoredLeak:  # type: ignore[type-arg]
+    number, leak_id, reporter, name, source, found_at, tlp, opened_at, confidence, state, *rest = row
+    keys, loaded_at, digest, applied, lowering = rest
+    return StoredLeak(
+        number, leak_id, reporter, name, source, found_at, Tlp(tlp), opened_at, Confidence(confidence), LeakState(state),
+        keys, loaded_at, digest, applied, bool(lowering),
+    )  # fmt: skip
+
+
+class LeakTables:
+    """The part of :class:`~daxa_registry.store.sql_store.SqlStore` that keeps leaks."""
+
+    _writer: Database
+    _absorber: Absorber
+    _writing: int | None
+    _prefixes: tuple[list[int], np.ndarray] | None = None
+
+    def _reading(self) -> AbstractContextManager[Database]:
+        raise NotImplementedError
+
+    # writing
+
+    def open_leak(self, leak: StoredLeak) -> StoredLeak:
+        marks = ",".join("?" * len(self._fields(leak)))
+        self._writer.execute(
+            f"INSERT INTO leak ({_COLUMNS}) VALUES ((SELECT coalesce(max(number), 0) + 1 FROM leak),{marks})",  # noqa: S608
+            self._values(leak),
+        )
+        row = self._writer.execute(f"SELECT {_COLUMNS} FROM leak WHERE leak_id=?", (leak.leak_id,)).fetchone()  # noqa: S608
+        return _read(row)
+
+    @staticmethod
+    def _fields(leak: StoredLeak) -> tuple:  # type: ignore[type-arg]
+        return (
+            leak.leak_id, leak.reporter, leak.name, leak.source, leak.found_at, leak.tlp, leak.opened_at, leak.confidence,
+            leak.state, leak.keys, leak.loaded_at, leak.digest, leak.applied, leak.lowering,
+        )  # fmt: skip
+
+    def _values(self, leak: StoredLeak) -> tuple:  # type: ignore[type-arg]
+        return tuple(int(value) if isinstance(value, int) else value for value in self._fields(leak))
+
+    def save_leak(self, leak: StoredLeak) -> None:
+        _, *names = _COLUMNS.split(", ")
+        setting = ", ".join(f"{name}=?" for name in names)
+        self._writer.execute(f"UPDATE leak SET {setting} WHERE number=?", (*self._values(leak), leak.number))  # noqa: S608
+
+    def add_leaked(self, leak: int, fingerprints: Sequence[bytes]) -> int:
+        query = "SELECT fingerprint FROM leaked WHERE leak=? AND fingerprint IN ({})"
+        known = {row[0] for row in self._writer.select(query, fingerprints, leak)}
+        fresh = [one for one in dict.fromkeys(fingerprints) if one not in known]
+        self._writer.insert("leaked (fingerprint, leak)", [(one, leak) for one in fresh])
+        return len(fresh)
+
+    def drop_leaked(self, leak: int, limit: int) -> int:
+        return self._writer.execute(
+            "DELETE FROM leaked WHERE leak=?1 AND fingerprint IN"
+            " (SELECT fingerprint FROM leaked WHERE leak=?1 ORDER BY fingerprint LIMIT ?2)",
+            (leak, limit),
+        ).rowcount
+
+    # reading
+
+    def leak(self, leak_id: bytes) -> StoredLeak | None:
+        with self._reading() as reader:
+            row = reader.execute(f"SELECT {_COLUMNS} FROM leak WHERE leak_id=?", (leak_id,)).fetchone()  # noqa: S608
+        return _read(row) if row else None
+
+    def leaks(self) -> list[StoredLeak]:
+        with self._reading() as reader:
+            return [_read(row) for row in reader.execute(f"SELECT {_COLUMNS} FROM leak ORDER BY number")]  # noqa: S608
+
+    def leaked(self, leak: int, after: bytes, limit: int) -> list[bytes]:
+        query = "SELECT fingerprint FROM leaked WHERE leak=? AND fingerprint>? ORDER BY fingerprint LIMIT ?"
+        with self._reading() as reader:
+            return [row[0] for row in reader.execute(query, (leak, after, limit))]
+
+    def leaked_subjects(self, leak: int, after: int) -> list[int]:
+        query = (
+            "SELECT s.id FROM leaked l JOIN node n ON n.fingerprint=l.fingerprint AND n.kind=1 JOIN subject s ON s.key=n.id"
+            " WHERE l.leak=? AND s.id>? AND (s.seen>0 OR s.account IS NOT NULL) ORDER BY s.id"
+        )
+        self._write_pending()
+        with self._reading() as reader:
+            return [row[0] for row in reader.execute(query, (leak, after))]
+
+    def leaks_of(self, subjects: Sequence[int]) -> Mapping[int, Leaks]:
+        found: dict[int, tuple[bool, set[int]]] = {}
+        if not len(self._known_prefixes()):
+            return {}
+        self._write_pending()
+        query = (
+            "SELECT s.id, l.confidence, l.reporter FROM subject s JOIN node n ON n.id=s.key"
+            " JOIN leaked d ON d.fingerprint=n.fingerprint JOIN leak l ON l.number=d.leak"
+            " WHERE l.state=? AND n.kind=1 AND s.id IN ({})"
+        )
+        with self._reading() as reader:
+            for subject, confidence, reporter in reader.select(query, subjects, _IN_FORCE):
+                verified, reporters = found.get(subject, (False, set()))
+                reporters.add(reporter)
+                found[subject] = (verified or confidence == Confidence.VERIFIED, reporters)
+        return {subject: Leaks(verified, frozenset(who)) for subject, (verified, who) in found.items()}
+
+    def of_leaked_keys(self, subjects: Iterable[int]) -> frozenset[int]:
+        prefixes = self._known_prefixes()
+        if not len(prefixes):
+            return frozenset()
+        known = [record for subject in subjects if (record := self._absorber.record(subject)) is not None]
+        if not known:
+            return frozenset()
+        asked = np.frombuffer(b"".join(record.fingerprint[:8] for record in known), _PREFIX)
+        places = np.minimum(np.searchsorted(prefixes, asked), len(prefixes) - 1)
+        return frozenset(known[place].id for place in np.flatnonzero(prefixes[places] == asked))
+
+    def leaks_with(self, keys: Sequence[bytes]) -> Mapping[bytes, list[int]]:
+        query = (
+            "SELECT d.fingerprint, l.number FROM leaked d JOIN leak l ON l.number=d.leak"
+            " WHERE l.state=? AND d.fingerprint IN ({})"
+        )
+        found: dict[bytes, list[int]] = {}
+        with self._reading() as reader:
+            for key, number in reader.select(query, keys, _IN_FORCE):
+                found.setdefault(key, []).append(number)
+        return {key: sorted(numbers) for key, numbers in found.items()}
+
+    def leak_matches(self, leak: int) -> Mapping[int, tuple[int, int]]:
+        query = (
+            "SELECT s.member, count(*) FROM leaked l JOIN node n ON n.fingerprint=l.fingerprint AND n.kind=1"
+            " JOIN subject s ON s.key=n.id AND s.seen>0 WHERE l.leak=? GROUP BY s.member"
+        )
+        with self._reading() as reader:
+            leaked = dict(reader.execute(query, (leak,)))
+            if not leaked:
+                return {}
+            keys = dict(reader.execute("SELECT member, count(*) FROM subject WHERE seen>0 GROUP BY member"))
+        return {member: (number, keys.get(member, 0)) for member, number in leaked.items()}
+
+    def testers(self, least: int, limit: int) -> list[Tester]:
+        query = (
+            "SELECT p.address, count(DISTINCT s.key), count(DISTINCT s.member), max(p.first)"
+            " FROM presence p JOIN subject s ON s.id=p.subject WHERE p.manner=2 AND NOT EXISTS"
+            " (SELECT 1 FROM presence q JOIN subject t ON t.id=q.subject"
+            " WHERE q.address=p.address AND q.manner=1 AND t.key=s.key)"
+            " GROUP BY p.address HAVING count(DISTINCT s.key) >= ? ORDER BY 2 DESC, 1 LIMIT ?"
+        )
+        with self._reading() as reader:
+            return [Tester(*row) for row in reader.execute(query, (least, limit))]
+
+    def _known_prefixes(self) -> np.ndarray:
+        """Read anew where another leak is in force than before: another node may have brought it, or a failure taken it back."""
+        with self._reading() as reader:
+            numbers = [
+                row[0] for row in reader.execute("SELECT number FROM leak WHERE state=? ORDER BY number", (_IN_FORCE,))
+            ]
+            if self._prefixes is None or self._prefixes[0] != numbers:
+                query = "SELECT substr(fingerprint, 1, 8) FROM leaked WHERE leak IN ({})"
+                found = b"".join(row[0] for row in reader.select(query, numbers))
+                self._prefixes = numbers, np.unique(np.frombuffer(found, _PREFIX))
+            return self._prefixes[1]
+
+    def _write_pending(self) -> None:
+        """What the writer has not written yet, inside its own transaction: a join sees what is in the file."""
+        if self._writing == threading.get_ident():
+            self._absorber.flush()

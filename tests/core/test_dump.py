@@ -1,0 +1,132 @@
+"""Reading a dump: every key among whatever else there is, in bounded memory, from wherever reading stopped."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import tracemalloc
+from string import ascii_letters, digits
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daxa_core import dump
+from daxa_core.canonical import canonical_key
+from daxa_core.dump import candidates
+
+UUID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
+HEX_48, HEX_32 = "0123456789abcdef" * 3, "0123456789abcdef" * 2
+RNG = random.Random(7)
+KEYS = ["".join(RNG.choices(ascii_letters + digits, k=40)) for _ in range(400)]
+
+
+def found(data: bytes, offset: int = 0) -> set[str]:
+    return {key.decode() for _, keys in candidates(io.BytesIO(data), offset) for key in keys}
+
+
+@pytest.mark.parametrize("key", [KEYS[0], HEX_48, HEX_32, UUID, UUID.upper()])
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "x {} y", "a={}&b=1", '"{}"', "user:{}:pass", "{}\n", "https://h/?apiKey={}&x", "\u00e9\u4e2d{}\u00e9"],
+)
+def test_a_published_shape_is_found_wherever_it_stands(key: str, text: str) -> None:
+    """Between any characters that cannot belong to a key."""
+    assert found(text.format(key).encode()) == {key}
+
+
+@pytest.mark.parametrize("text", ["{}A", "A{}", "{}-", "_{}", "{}{}"])
+def test_what_only_contains_a_shape_is_no_key(text: str) -> None:
+    """A longer word is another word."""
+    assert found(text.format(KEYS[0], KEYS[1]).encode()) == set()
+
+
+def test_an_unpublished_shape_counts_beside_its_label_alone() -> None:
+    """Nearly any word has Korbit's shape; the value of a secret is none of ours."""
+    text = (
+        'X-KAPI-KEY: kbt_0123456789\napi_key = "aa11bb22"\n{"clientId":"cc33dd44", "secret_key":"ee55ff66"}\n'
+        "monkey: gg77hh88 secretKey=ii99jj00 password: kk11ll22 key,mm33nn44"
+    )
+    assert found(text.encode()) == {"kbt_0123456789", "aa11bb22", "cc33dd44", "mm33nn44"}
+
+
+def test_a_csv_whose_header_names_the_column_is_read_by_column() -> None:
+    """Quoted or not, in any place, with any of three delimiters; other columns are searched like text."""
+    for delimiter in ",;\t":
+        rows = [["id", "Access Key", "note"], ["1", "kbt-000001", "plain-word-1"], ["2", '"kbt-000002"', UUID]]
+        text = "\r\n".join(delimiter.join(row) for row in rows)
+        assert found(text.encode()) == {"kbt-000001", "kbt-000002", UUID}
+
+
+def test_json_is_read() -> None:
+    """Whatever its nesting, on one line or many."""
+    for indent in (None, 1):
+        text = json.dumps([{"user": {"api_key": f"kbt_{n:08d}", "x": KEYS[n]}} for n in range(50)], indent=indent)
+        assert found(text.encode()) == {f"kbt_{n:08d}" for n in range(50)} | set(KEYS[:50])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "latin-1", "cp949"])
+def test_encodings_read_alike(encoding: str) -> None:
+    """And several in one file."""
+    text = " \n".join(f"n {n} {key} ok" for n, key in enumerate(KEYS[:60]))
+    assert found(text.encode(encoding)) == set(KEYS[:60])
+    mixed = text.encode(encoding) + b"\n" + KEYS[70].encode() + b"\xff\xfe" + KEYS[71].encode("utf-16-le") + b"\n\0"
+    assert found(mixed) == {*KEYS[:60], KEYS[70], KEYS[71]}
+
+
+@given(st.integers(1, 400), st.integers(0, 200))
+def test_where_a_block_ends_changes_nothing(size: int, junk: int) -> None:
+    """A key, its label or a row may lie across any border."""
+    text = "id,key\n" + "".join(f"{n},kbt-{n:05d}\n" for n in range(20)) + "x" * junk + " " + " ".join(KEYS[:20])
+    whole = {f"kbt-{n:05d}" for n in range(20)} | set(KEYS[:20])
+    before = dump.BLOCK_BYTES
+    try:
+        dump.BLOCK_BYTES = size
+        assert found(text.encode()) == whole
+    finally:
+        dump.BLOCK_BYTES = before
+
+
+def test_reading_goes_on_from_any_offset_that_was_yielded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is lost between the two, and nothing is made up of half a key."""
+    monkeypatch.setattr(dump, "BLOCK_BYTES", 1_500)
+    data = " ".join(KEYS).encode()
+    for stop in [offset for offset, _ in candidates(io.BytesIO(data))]:
+        first = {key.decode() for offset, keys in candidates(io.BytesIO(data)) for key in keys if offset <= stop}
+        assert first | found(data, stop) == set(KEYS)
+
+
+def test_one_line_of_megabytes_and_junk_cost_no_more_memory_than_a_block() -> None:
+    """A run without an end, a line without an end, and random bytes: bounded, and the keys in them are found."""
+
+    class Endless(io.RawIOBase):
+        def __init__(self) -> None:
+            self.left = 24
+            self.parts = [b"A" * (1 << 20), (KEYS[3] + ",").encode() * 25_000, RNG.randbytes(1 << 20)]
+
+        def readable(self) -> bool:
+            return True
+
+        def seekable(self) -> bool:
+            return False
+
+        def read(self, size: int = -1) -> bytes:
+            self.left -= 1
+            return self.parts[self.left % 3] if self.left >= 0 else b""
+
+    tracemalloc.start()
+    keys = set()
+    for _, some in candidates(Endless()):  # type: ignore[arg-type]
+        keys.update(some)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert keys == {KEYS[3].encode()}
+    assert most < 48 << 20
+
+
+@given(st.binary(max_size=600))
+def test_any_bytes_are_read_and_what_is_found_can_be_canonicalised(data: bytes) -> None:
+    """No exception, and no candidate that the canonical form refuses."""
+    for key in found(data + b" key: a1b2c3d4 " + data):
+        assert canonical_key(key)

@@ -1,0 +1,159 @@
+"""Incidents end to end: opened, linked, acted upon, closed, shown; exported without a member's name or an identifier."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pymisp
+import pytest
+import stix2
+from click.testing import CliRunner
+
+import life
+from daxa_client import Act, DaxaError, ErrorCode, Level, RawSighting
+from daxa_registry.cli import cli
+
+Run = Callable[..., str]
+MEMBERS = ("upbit", "bithumb")
+
+
+def key(name: str) -> str:
+    return f"{name}X".ljust(40, "0")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[life.World]:
+    with life.world(tmp_path, MEMBERS) as made:
+        for number, member in enumerate(MEMBERS):
+            made.client(member).submit(
+                [
+                    RawSighting(key(f"{member}{n}"), f"211.234.{number}.{n + 1}", made.hour(), account=f"{member} {n}")
+                    for n in range(3)
+                ]
+            )
+        yield made
+
+
+@pytest.fixture
+def run(world: life.World) -> Run:
+    def call(*words: str | Path) -> str:
+        listed = [*map(str, words), "--operator", str(world.operator())]
+        by = ["--by", "kim"] if "--yes" in listed else []
+        result = CliRunner().invoke(cli, [*listed, *by], standalone_mode=False)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.output
+
+    return call
+
+
+@pytest.fixture
+def leaked(world: life.World, run: Run, tmp_path: Path) -> life.World:
+    """A verified leak of a key of each member; upbit has revoked its own two minutes later."""
+    dump = tmp_path / "dump.txt"
+    dump.write_text("\n".join(key(f"{member}{n}") for member in MEMBERS for n in range(2)))
+    run("leak", "load", dump, "--name", "a paste", "--source", "a paste site", "--found", "2022-12-28", "--yes")
+    run("leak", "verify", "L1", "--reason", "looked", "--yes")
+    world.pass_hours(1 / 30)
+    upbit = world.client("upbit")
+    for verdict in upbit.verdicts([key("upbit0"), key("upbit1")]).values():
+        assert verdict.level is Level.REVOKE
+        upbit.report_enforcement(verdict, Act.REVOKED)
+    return world
+
+
+def refused(code: ErrorCode, call: Callable[[], object]) -> None:
+    with pytest.raises(DaxaError) as caught:
+        call()
+    assert caught.value.code is code
+
+
+def test_an_incident_tells_what_was_told_and_done_and_after_how_long(leaked: life.World, run: Run) -> None:
+    """By member, for operators; each change is an act in the log; a closed one stays as it is."""
+    assert "would do" in run("incident", "open", "Keys on a paste site", "--class", "credential-compromise")
+    assert run("incident", "list") == ""
+    run("incident", "open", "Keys on a paste site", "--class", "credential-compromise", "--yes")
+    run("incident", "link", "1", "--leak", "L1", "--yes")
+    run("incident", "link", "1", "--verdict", "bithumb:1", "--yes")
+    shown = run("incident", "show", "1")
+    [upbit] = [line for line in shown.splitlines() if "upbit, told" in line]
+    assert "REVOKED 2-4; first after " in upbit
+    [bithumb] = [line for line in shown.splitlines() if "bithumb, told" in line]
+    assert "nothing reported" in bithumb
+    run("incident", "close", "1", "--outcome", "all keys are dead", "--yes")
+    refused(ErrorCode.ALREADY_ANSWERED, lambda: run("incident", "link", "1", "--leak", "L1", "--yes"))
+    refused(ErrorCode.NOT_FOUND, lambda: run("incident", "show", "2"))
+    with sqlite3.connect(leaked.folder / "registry/data/registry.sqlite") as database:
+        rows = database.execute("SELECT body FROM leaf WHERE event='operator-act' ORDER BY idx").fetchall()
+        receipts = database.execute("SELECT audience, body FROM leaf WHERE event='enforcement'").fetchall()
+    kinds = [json.loads(row[0])["detail"]["kind"] for row in rows]
+    assert kinds[-4:] == ["incident_opened", "incident_linked", "incident_linked", "incident_closed"]
+    # Enforcement receipts are in the log, for the member that reported them.
+    assert [(audience, json.loads(body)["detail"]["act"]) for audience, body in receipts] == [(1, "REVOKED")] * 2
+
+
+@pytest.mark.parametrize("form", ["stix", "misp"])
+def test_an_export_is_valid_and_names_nobody(leaked: life.World, run: Run, form: str, tmp_path: Path) -> None:
+    """The published libraries read it; no member, fingerprint, key or address is in it; the licence is the leak's."""
+    run("incident", "open", "Keys on a paste site", "--class", "credential-compromise", "--yes")
+    run("incident", "link", "1", "--leak", "L1", "--yes")
+    out = tmp_path / "out.json"
+    run("incident", "export", "1", "--format", form, "--out", out)
+    text = out.read_text()
+    assert run("incident", "export", "1", "--format", form) == text, "the same ids each time"
+    for member in MEMBERS:
+        assert member not in text.lower()
+        for name in (f"{member}0", f"{member}1"):
+            fingerprint = leaked.client(member).fingerprints([key(name)])[key(name)]
+            assert key(name) not in text
+            assert fingerprint.hex() not in text
+    assert not re.search(r"\d{1,3}(\.\d{1,3}){3}", text)
+    assert "exchange A" in text
+    assert "REVOKED 2-4" in text
+    if form == "stix":
+        bundle = stix2.parse(text, allow_custom=False)
+        kinds = {one.type for one in bundle.objects}
+        assert {"incident", "note", "identity", "marking-definition"} <= kinds
+        [incident] = [one for one in bundle.objects if one.type == "incident"]
+        assert incident.labels == ["credential-compromise"]
+        assert incident.spec_version == "2.1"
+        assert stix2.TLP_AMBER.id in incident.object_marking_refs
+    else:
+        event = pymisp.MISPEvent()
+        event.from_json(text)
+        assert event.info == "Keys on a paste site"
+        assert {tag.name for tag in event.tags} == {"tlp:amber", "incident-class:credential-compromise"}
+        assert event.distribution == 0
+        assert not any(attribute.to_ids for attribute in event.attributes)
+
+
+def test_what_may_not_be_passed_on_is_not_exported(world: life.World, run: Run, tmp_path: Path) -> None:
+    """A leak under TLP:RED; and what an incident cannot be made of is refused naming it."""
+    dump = tmp_path / "dump.txt"
+    dump.write_text(key("upbit0"))
+    run("leak", "load", dump, "--name", "told in trust", "--source", "a friend", "--tlp", "RED", "--yes")
+    run("incident", "open", "A list", "--class", "lent-credentials", "--yes")
+    run("incident", "link", "1", "--leak", "L1", "--yes")
+    refused(ErrorCode.PERMISSION_DENIED, lambda: run("incident", "export", "1"))
+    refused(ErrorCode.NOT_FOUND, lambda: run("incident", "link", "1", "--leak", "L7", "--yes"))
+    refused(ErrorCode.NOT_FOUND, lambda: run("incident", "link", "1", "--verdict", "upbit:99", "--yes"))
+    refused(ErrorCode.INVALID_VALUE, lambda: run("incident", "link", "1", "--yes"))
+    refused(ErrorCode.INVALID_VALUE, lambda: run("incident", "open", "x" * 101, "--class", "manipulation", "--yes"))
+
+
+def test_a_case_is_linked_with_its_verdicts(world: life.World, run: Run) -> None:
+    """Those that stand when it is linked."""
+    for member in MEMBERS:
+        world.client(member).submit(world.ring(member))
+    number = re.search(r"case (\d+)", run("case", "list"))
+    assert number is not None
+    run("incident", "open", "One server", "--class", "manipulation", "--yes")
+    linked = run("incident", "link", "1", "--case", number[1], "--yes")
+    assert "8 verdicts" in linked
+    text = run("incident", "export", "1")
+    assert "market-manipulation" in text
+    assert "2-4 keys at MONITOR" in text, "four keys at each exchange"

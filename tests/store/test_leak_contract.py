@@ -1,0 +1,144 @@
+"""The store's contract for leaks, run on every store."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from test_contract import Open, reopen  # noqa: F401 - a fixture is used by its name
+
+from daxa_core.leaks import Confidence, LeakState, Tlp
+from daxa_core.model import Kind, Manner
+from daxa_registry.decision.graph import Leaks
+from daxa_registry.store.interface import Store
+from daxa_registry.store.leak_interface import StoredLeak
+from sightings import fine, fp, seen
+
+
+def opened(store: Store, name: str = "one", reporter: int = 0) -> StoredLeak:
+    """A leak that is loading; its number is the store's."""
+    leak = StoredLeak(0, name.encode().ljust(16, b"."), reporter, name, "a paste", 1_000, Tlp.AMBER, 2_000)
+    return store.open_leak(leak)
+
+
+def in_force(store: Store, leak: StoredLeak, **changes: object) -> StoredLeak:
+    leak = dataclasses.replace(leak, **{"state": LeakState.IN_FORCE, **changes})  # type: ignore[arg-type]
+    store.save_leak(leak)
+    return leak
+
+
+def test_a_leak_comes_back_as_it_was_kept(reopen: Open) -> None:  # noqa: F811
+    """Every field, by its id and in the list, after reopening; an id is there once."""
+    store = reopen()
+    with store.transaction():
+        first = opened(store)
+        second = opened(store, "two", reporter=3)
+        kept = in_force(
+            store, first, confidence=Confidence.VERIFIED, keys=7, loaded_at=9, digest=b"d", applied=4, lowering=True
+        )
+    store = reopen()
+    assert store.leaks() == [kept, second]
+    assert (store.leak(kept.leak_id), store.leak(b"?" * 16)) == (kept, None)
+    with pytest.raises(Exception), store.transaction():  # noqa: B017
+        opened(store)
+    assert len(store.leaks()) == 2
+
+
+def test_keys_of_a_leak_are_a_set_in_order_and_can_be_forgotten(reopen: Open) -> None:  # noqa: F811
+    """In pages, in ascending order, each once, whatever was sent twice."""
+    store = reopen()
+    with store.transaction():
+        leak, other = opened(store), opened(store, "two")
+        assert store.add_leaked(leak.number, [fp("b"), fp("a"), fp("b")]) == 2
+        assert store.add_leaked(leak.number, [fp("a"), fp("c")]) == 1
+        store.add_leaked(other.number, [fp("a")])
+    store = reopen()
+    assert store.leaked(leak.number, b"", 2) == [fp("a"), fp("b")]
+    assert store.leaked(leak.number, fp("b"), 2) == [fp("c")]
+    with store.transaction():
+        assert store.drop_leaked(leak.number, 2) == 2
+        assert store.drop_leaked(leak.number, 2) == 1
+        assert store.drop_leaked(leak.number, 2) == 0
+    assert store.leaked(other.number, b"", 9) == [fp("a")]
+
+
+def test_what_is_in_force_speaks_of_its_keys_and_nothing_else_does(reopen: Open) -> None:  # noqa: F811
+    """Loading and withdrawn leaks are silent; reporters are told apart; a key that comes later is found."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        store.absorb(member, [seen("k", "a"), seen("l", "b")], fine)
+    with store.transaction():
+        k, others = list(store.all_subjects())
+        leak, second = opened(store), opened(store, "two", reporter=member)
+        store.add_leaked(leak.number, [fp("k"), fp("late")])
+        store.add_leaked(second.number, [fp("k")])
+        assert store.leaks_of([k, others]) == {}
+        assert store.of_leaked_keys([k, others]) == frozenset()
+        leak = in_force(store, leak)
+        assert store.leaks_of([k, others]) == {k: Leaks(False, frozenset({0}))}
+        assert store.of_leaked_keys([k, others]) == {k}
+        in_force(store, second, confidence=Confidence.VERIFIED)
+        assert store.leaks_of([k, others]) == {k: Leaks(True, frozenset({0, member}))}
+        moved = store.absorb(store.member_id("bithumb"), [seen("late", "c")], fine).moved
+        assert store.of_leaked_keys(moved) == moved
+        assert set(store.leaks_of(sorted(moved))) == set(moved)
+    assert store.leaks_with([fp("k"), fp("late"), fp("l")]) == {
+        fp("k"): [leak.number, second.number],
+        fp("late"): [leak.number],
+    }
+    with store.transaction():
+        in_force(store, leak, state=LeakState.WITHDRAWN)
+        assert store.leaks_of([k]) == {k: Leaks(True, frozenset({member}))}
+        assert store.of_leaked_keys(moved) == frozenset()
+
+
+def test_a_transaction_that_fails_brings_no_leak_into_force(reopen: Open) -> None:  # noqa: F811
+    """Not in the file, and not in what is remembered of it."""
+    store = reopen()
+    with store.transaction():
+        store.absorb(store.member_id("upbit"), [seen("k", "a")], fine)
+        leak = opened(store)
+        store.add_leaked(leak.number, [fp("k")])
+    [subject] = store.all_subjects()
+    with pytest.raises(RuntimeError), store.transaction():  # noqa: PT012
+        in_force(store, leak)
+        assert store.of_leaked_keys([subject]) == {subject}
+        raise RuntimeError
+    with store.transaction():
+        assert store.leaks_of([subject]) == {}
+        assert store.of_leaked_keys([subject]) == frozenset()
+
+
+def test_matches_are_counted_by_issuer(reopen: Open) -> None:  # noqa: F811
+    """A key that was only refused somewhere is not that member's."""
+    store = reopen()
+    with store.transaction():
+        upbit, bithumb = store.member_id("upbit"), store.member_id("bithumb")
+        store.absorb(upbit, [seen("k", "a"), seen("l", "a"), seen("m", "a")], fine)
+        store.absorb(bithumb, [seen("k", "a", manner=Manner.REJECTED), seen("n", "a")], fine)
+        leak = opened(store)
+        store.add_leaked(leak.number, [fp("k"), fp("l"), fp("nobody's")])
+    assert store.leak_matches(leak.number) == {upbit: (2, 3)}
+    with store.transaction():
+        subjects = store.leaked_subjects(leak.number, 0)
+    assert len(subjects) == 2, "not the one at the wrong door"
+    assert store.leaked_subjects(leak.number, subjects[0]) == subjects[1:]
+
+
+def test_an_address_that_goes_through_a_list_is_told_from_a_holders_mistakes(reopen: Open) -> None:  # noqa: F811
+    """Keys that are used there are not counted, though they fail there too."""
+    store = reopen()
+    with store.transaction():
+        upbit, bithumb = store.member_id("upbit"), store.member_id("bithumb")
+        tried = [seen(f"k{n}", "thief", 1_000 + n, manner=Manner.REJECTED) for n in range(6)]
+        store.absorb(upbit, tried[:4], fine)
+        store.absorb(bithumb, tried[3:], fine)
+        platform = [
+            seen(f"p{n}", "platform", manner=manner) for n in range(6) for manner in (Manner.USED, Manner.REJECTED)
+        ]
+        store.absorb(upbit, platform, fine)
+        store.absorb(upbit, [seen("m", "home", manner=Manner.REJECTED)], fine)
+    [found] = store.testers(2, 9)
+    assert found == (store.node(Kind.ADDRESS, fp("thief")), 6, 2, 1_005)
+    assert store.testers(7, 9) == []
