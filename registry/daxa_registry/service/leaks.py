@@ -170,7 +170,7 @@ class Leaks:
         member: int | None = None,
     ) -> tuple[StoredLeak, tuple[Match, ...]]:
         """Gives a leak that confidence, or (None) withdraws it. ``member``: whose report it has to be, where a member asks."""
-        leak = next((one for one in self._store.leaks() if one.number == number), None)
+        leak = self._numbered(number)
         if leak is None or (member is not None and leak.reporter != member):
             raise Refused(ErrorCode.NOT_FOUND, "number", "the number of a leak")
         if member is not None and confidence is not None:
@@ -185,7 +185,10 @@ class Leaks:
         if member is None:
             check_reason(reason)
         with self._store.transaction():
-            loading = leak.state is LeakState.LOADING
+            found = self._numbered(number)
+            if found is None or (found.state, found.confidence) != (leak.state, leak.confidence):
+                raise Refused(ErrorCode.ALREADY_ANSWERED, "number", "a leak that nobody else judges just now")
+            leak, loading = found, found.state is LeakState.LOADING
             if confidence is None:
                 leak = replace(leak, state=LeakState.WITHDRAWN, applied=None if loading else 0, lowering=True)
                 kind = ActKind.LEAK_WITHDRAWN
@@ -227,6 +230,8 @@ class Leaks:
                 return start
             part = subjects[start : start + self._part]
             with self._store.transaction():
+                if not self._goes_on(leak):
+                    return start  # judged anew meanwhile: whoever did decides it all again
                 now = self._clock()
                 if leak.lowering:
                     # Nothing that was seen of the key was judged: what the leak held up alone falls, and no pardon stays.
@@ -234,13 +239,14 @@ class Leaks:
                     heads = self._matcher.decide(part, now, Act.JUDGED_FALSE, nothing)
                 else:
                     heads = self._matcher.notice(part, now)
-                leak = replace(leak, applied=part[-1])
-                self._store.save_leak(leak)
+                self._store.save_leak(replace(leak, applied=part[-1]))
             if heads:
                 self._on_verdicts(heads)
             if leak.state is LeakState.IN_FORCE and not leak.lowering:
                 self._on_notice(time.monotonic() - began, len(part))
         with self._store.transaction():
+            if not self._goes_on(leak):
+                return len(subjects)
             self._store.save_leak(replace(leak, applied=None, lowering=False))
         if leak.state is LeakState.WITHDRAWN:
             self._drop(leak.number)
@@ -260,6 +266,14 @@ class Leaks:
             LOG.error("what leaks changed could not be decided and is tried again: %s", error)
 
     # within
+
+    def _numbered(self, number: int) -> StoredLeak | None:
+        return next((one for one in self._store.leaks() if one.number == number), None)
+
+    def _goes_on(self, leak: StoredLeak) -> bool:
+        """Whether the leak is as it was when it was begun to be applied, but for how far that is."""
+        found = self._numbered(leak.number)
+        return found is not None and found.applied is not None and replace(found, applied=leak.applied) == leak
 
     def _find(self, reporter: int, leak_id: bytes) -> StoredLeak:
         leak = self._store.leak(leak_id)
