@@ -50,49 +50,55 @@ def bounded_scores(model: Model, table: Table) -> Array:
     return every[table.decisive(every)]
 
 
-def learn(
-    worlds: Sequence[World],
-    shapes: Mapping[Hypothesis, Sequence[Shape]],
-    penalty: Penalty,
-    seed: int = 1,
-    start: Model | None = None,
-) -> Model:
-    """The fitted model. Three fits: all rows thinned blindly, then the hard ones, then their decisive views.
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """The rows that one fit learns from."""
 
-    From a model of these shapes (``start``) the last alone is done.
-    """
+    values: Array
+    guilty: Flags
+    weight: Array
+
+    def fitted(
+        self, shapes: Mapping[Hypothesis, Sequence[Shape]], penalty: Penalty, start: Model | None, rounds: int
+    ) -> Model:
+        """The model of these shapes that says most of these rows; ``start`` is a model of the same shapes."""
+        return fit(shapes, self.values, self.guilty, self.weight, penalty, start, rounds)
+
+
+def lesson(worlds: Sequence[World], model: Model | None, rng: np.random.Generator) -> Lesson:
+    """The view of each subject that decides under the model, all of them where there is none yet; easy ones thinned out."""
+    values, guilty, weights = [], [], []
+    for world in worlds:
+        table, asked = world.table, world.asked()
+        rows = table.starts[:-1]
+        lottery = rng.random(len(rows))
+        hard = np.array(table.guilty)
+        if model is not None:
+            every = scores(model, table)
+            rows = table.decisive(every)
+            hard |= np.maximum(every[rows], every[table.starts[:-1]]) > EASY
+        kept = asked & (hard | (lottery < KEPT_OF_EASY))
+        share = table.guilty[asked].mean()
+        ordinary = ~table.guilty & ~np.isin(table.pattern, LOOKALIKES)
+        prior = np.where(table.guilty, GUILTY_SHARE / share, (1 - GUILTY_SHARE) / (1 - share))
+        values.append(table.values[rows[kept]])
+        guilty.append(table.guilty[kept])
+        cost = np.where(ordinary, ORDINARY_WEIGHT, 1.0) * np.where(hard, 1.0, 1 / KEPT_OF_EASY)
+        weights.append((world.weight * prior * cost)[kept])
+    return Lesson(np.concatenate(values).astype(np.float64), np.concatenate(guilty), np.concatenate(weights))
+
+
+def learn(
+    worlds: Sequence[World], shapes: Mapping[Hypothesis, Sequence[Shape]], penalty: Penalty, seed: int = 1
+) -> tuple[Model, Lesson]:
+    """The fitted model, and what it learnt last. Three fits: all rows thinned blindly, the hard ones, their decisive views."""
     rng = np.random.default_rng(seed)
-    model = start
-    for rounds in (80, 150, 60) if model is None else (60,):
-        values, guilty, weights = [], [], []
-        for world in worlds:
-            table, asked = world.table, world.asked()
-            rows = table.starts[:-1]
-            lottery = rng.random(len(rows))
-            hard = np.array(table.guilty)
-            if model is not None:
-                every = scores(model, table)
-                rows = table.decisive(every)
-                hard |= np.maximum(every[rows], every[table.starts[:-1]]) > EASY
-            kept = asked & (hard | (lottery < KEPT_OF_EASY))
-            share = table.guilty[asked].mean()
-            ordinary = ~table.guilty & ~np.isin(table.pattern, LOOKALIKES)
-            prior = np.where(table.guilty, GUILTY_SHARE / share, (1 - GUILTY_SHARE) / (1 - share))
-            values.append(table.values[rows[kept]])
-            guilty.append(table.guilty[kept])
-            cost = np.where(ordinary, ORDINARY_WEIGHT, 1.0) * np.where(hard, 1.0, 1 / KEPT_OF_EASY)
-            weights.append((world.weight * prior * cost)[kept])
-        model = fit(
-            shapes,
-            np.concatenate(values).astype(np.float64),
-            np.concatenate(guilty),
-            np.concatenate(weights),
-            penalty,
-            model,
-            rounds,
-        )
+    model: Model | None = None
+    for rounds in (80, 150, 60):
+        last = lesson(worlds, model, rng)
+        model = last.fitted(shapes, penalty, model, rounds)
     assert model is not None
-    return model
+    return model, last
 
 
 def threshold(guilty: Flags, score: Array, weight: Array, precision: float) -> float:
