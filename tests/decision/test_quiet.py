@@ -93,6 +93,6 @@ def test_a_customer_alone_is_quiet_and_one_in_company_is_not() -> None:
         quiet = Quiet(default_policy())
         calm = {glance.subject for glance in store.glances(taken.moved) if quiet.surely_clear(glance)}
         assert calm == {taken.subjects[0]}
-    assert not quiet.surely_clear(Glance(1, True, False, False, 1, 1, False, False))
-    assert not quiet.surely_clear(Glance(1, False, False, False, 9, 40, True, True))
+    assert not quiet.surely_clear(Glance(1, True, False, False, 1, 1, False, False, False))
+    assert not quiet.surely_clear(Glance(1, False, False, False, 9, 40, True, True, True))
     store.close()

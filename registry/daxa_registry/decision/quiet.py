@@ -9,7 +9,7 @@ those bounds.
 - No key failed with it, nor where it is used: no leak.
 - Its own networks and client stacks bound what can be said of many parties.
 
->>> Quiet(default_policy()).surely_clear(Glance(1, False, False, False, 1, 1, False, False))  # doctest: +SKIP
+>>> Quiet(default_policy()).surely_clear(Glance(1, False, False, False, 1, 1, False, False, False))  # doctest: +SKIP
 True
 """
 
@@ -30,8 +30,8 @@ class Glance(NamedTuple):
 
     ``told``: a verdict on it was ever given. ``company``: on one of its addresses its party and another each have two hours of
     use or more, or another party is on two of its addresses. ``refused``: its key failed somewhere, or any key where it is used.
-    ``stacks`` and ``networks`` are those it was used with and from; ``twice``: an hour stands on two of its edges;
-    ``lasting``: more than a day lies between its first hour and its last. A tuple, because there is one for each new hour.
+    ``stacks`` and ``networks`` are those it was used with and from; ``twice``, ``thrice``: an hour stands on two of its edges, on
+    three; ``lasting``: more than a day lies between its first hour and its last. A tuple, because there is one for each new hour.
     """
 
     subject: int
@@ -41,6 +41,7 @@ class Glance(NamedTuple):
     stacks: int
     networks: int
     twice: bool
+    thrice: bool
     lasting: bool
 
 
@@ -49,7 +50,7 @@ class Quiet:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._known: dict[tuple[int, int, bool, bool], float] = {}
+        self._known: dict[tuple[int, int, bool, bool, bool], float] = {}
 
     def surely_clear(self, glance: Glance) -> bool:
         """Whether a decision now could only say CLEAR, and nothing else was said before."""
@@ -67,7 +68,7 @@ class Quiet:
             known = self._known[shape] = self._of_shape(*shape)
         return known
 
-    def _of_shape(self, stacks: int, networks: int, twice: bool, lasting: bool) -> float:
+    def _of_shape(self, stacks: int, networks: int, twice: bool, thrice: bool, lasting: bool) -> float:
         """The largest score that many parties can give; the two others are silent."""
         parties = SILENT
         if networks >= 2:
@@ -76,7 +77,7 @@ class Quiet:
                 "networks": networks,
                 "parties": max(min(stacks, networks), 1),
                 "concurrency": float(twice),
-                "crossfire": float(twice),
+                "crossfire": float(thrice),
                 "crosswise": float(twice and stacks >= 2),
                 "interleaving": math.sqrt(networks * (networks - 1)) if lasting else 0.0,
                 "diversity": networks,

@@ -122,14 +122,16 @@ def glance_at(record: Record, ledgers: dict[int, Ledger | None], key_refused: bo
                     met.add(other)
     told = record.sequence > 0
     if len(networks) < 2:
-        return Glance(record.id, told, company, refused, 1, len(networks), False, False)
+        return Glance(record.id, told, company, refused, 1, len(networks), False, False, False)
     stacks: set[int] = set()
     first = min([edge.first for edge in used])
-    union = total = 0
+    once = twice = thrice = 0
     for edge in used:
         stacks.add(edge.device)
-        union |= edge.bits << (edge.first - first)
-        total += edge.bits.bit_count()
-    twice, lasting = total > union.bit_count(), union.bit_length() > LASTING_HOURS
+        bits = edge.bits << (edge.first - first)
+        thrice |= twice & bits
+        twice |= once & bits
+        once |= bits
+    lasting = once.bit_length() > LASTING_HOURS
     stacks.discard(UNKNOWN_DEVICE)
-    return Glance(record.id, told, company, refused, len(stacks), len(networks), twice, lasting)
+    return Glance(record.id, told, company, refused, len(stacks), len(networks), bool(twice), bool(thrice), lasting)
