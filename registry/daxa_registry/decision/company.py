@@ -14,7 +14,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from daxa_registry.decision.graph import Population, Presence, Subject
-from daxa_registry.decision.places import HUB_PERSONS, NO_SUMS, PlaceFacts, Sums, Tenancy, persons, spread, unusual_span
+from daxa_registry.decision.places import (
+    HUB_PERSONS,
+    NO_SUMS,
+    PlaceFacts,
+    Sums,
+    Tenancy,
+    identity_of,
+    persons,
+    spread,
+    unusual_span,
+)
 from daxa_registry.decision.travel import NOBODY, Travels, travels_of
 
 SMOOTH = 3.0
@@ -104,9 +114,9 @@ def company_of(
         members.update(member for member, bits in place.declarers if bits & ~tenancy.person)
         if place.crowded:
             members.update(member for member, _ in place.by_member)
-    if not stops:
-        return Company(subject, hours, alone, (), NOBODY, frozenset(), frozenset(), 0, 0, infrastructure)
     hub = max((stop.place.subjects for stop in stops if _is_hub(stop.place)), default=0)
+    if _alone(stops, subject):
+        return Company(subject, hours, alone, (), NOBODY, frozenset(), frozenset(), last, hub, infrastructure)
     met = [(stop.place, stop.tenancy) for stop in stops]
     heard = frozenset().union(*[stop.heard for stop in stops])
     travels = travels_of(met, subject.holder, subject.member, unusual_span(population))
@@ -118,6 +128,20 @@ def company_of(
         # Nobody was there at the same time or moved along, so nobody is either when some members are left out.
         return replace(company, stops=(), members=frozenset(), heard=frozenset())
     return replace(company, whole=whole)
+
+
+def _alone(stops: Sequence[Stop], subject: Subject) -> bool:
+    """Nobody was ever there at the same time, and nobody else is met on two of the addresses."""
+    met: set[int | tuple[int, bytes]] = set()
+    own = identity_of(subject)
+    for stop in stops:
+        if stop.tenancy.shares:
+            return False
+        twice = met & stop.place.who
+        if len(twice) > (own in twice):
+            return False
+        met |= stop.place.who
+    return True
 
 
 def _is_hub(place: PlaceFacts) -> bool:

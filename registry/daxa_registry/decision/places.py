@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daxa_core.model import Manner
-from daxa_registry.decision.graph import UNKNOWN_DEVICE, Place, Population, Presence
+from daxa_registry.decision.graph import UNKNOWN_DEVICE, Place, Population, Presence, Subject
 from daxa_registry.decision.overlap import Span, join, pairs_of
 
 HOME_SHARE = 0.2
@@ -107,6 +107,7 @@ class PlaceFacts:
     tenants: Mapping[int, Tenancy]
     roster: tuple[Entry, ...]  # the parties, if there are more than one and not more than SMALL_PLACE
     by_device: Mapping[int, tuple[Entry, ...]]  # the parties by device, where there are more
+    who: frozenset[int | tuple[int, bytes]]  # the parties' identities
     refused: Mapping[int, Refused]  # by device
 
 
@@ -140,11 +141,7 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
         if presence.manner is Manner.REJECTED:
             refusals.append(presence)
             continue
-        identity: int | tuple[int, bytes] = (
-            subject.holder
-            if subject.holder is not None
-            else (subject.member, subject.account or b"key %d" % subject.key)
-        )
+        identity = identity_of(subject)
         party = parties.get((subject.member, identity))
         if party is None:
             party = parties[(subject.member, identity)] = _Party(subject.member, subject.holder, identity)
@@ -199,8 +196,16 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
         tenants,
         roster if len(roster) <= SMALL_PLACE else (),
         _grouped(roster) if len(roster) > SMALL_PLACE else {},
+        frozenset(party.identity for party in present),
         _refused(refusals, use, declared_keys),
     )
+
+
+def identity_of(subject: Subject) -> int | tuple[int, bytes]:
+    """Who the subject's person is, everywhere: the known holder, or else the account at its own exchange."""
+    if subject.holder is not None:
+        return subject.holder
+    return subject.member, subject.account or b"key %d" % subject.key
 
 
 def unusual_span(population: Population) -> Span | None:
