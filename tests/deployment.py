@@ -125,14 +125,17 @@ def target_of(configuration: Path) -> str:
     return listen
 
 
-def channel(peer: Path, server: Path | str, **tls: bytes | None) -> grpc.Channel:
+def channel(
+    peer: Path, server: Path | str, options: list[tuple[str, int]] | None = None, **tls: bytes | None
+) -> grpc.Channel:
     """A channel with the certificate in a peer's folder, or with the parts given (``ca``, ``key``, ``cert``) instead.
 
     ``server``: a configuration file, or host:port.
     """
     target = server if isinstance(server, str) else target_of(server)
     files = {name: (peer / f"{name}.pem").read_bytes() for name in ("ca", "key", "cert")} | tls
-    return grpc.secure_channel(target, grpc.ssl_channel_credentials(files["ca"], files["key"], files["cert"]))
+    credentials = grpc.ssl_channel_credentials(files["ca"], files["key"], files["cert"])
+    return grpc.secure_channel(target, credentials, options)
 
 
 @dataclass(frozen=True, slots=True)
