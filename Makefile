@@ -1,4 +1,4 @@
-.PHONY: test demo bench lock proto fuzz audit
+.PHONY: test demo bench lock proto fuzz audit crash
 
 test:
 	./scripts/test
@@ -26,3 +26,7 @@ fuzz:
 # asked it says NOT AUDITED and fails, for then nothing is known.
 audit:
 	./scripts/audit
+
+# 200 kills under load, and everything else that goes wrong, on both stores; about an hour. The tests run a short form.
+crash:
+	./scripts/crash --kills 100

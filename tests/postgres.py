@@ -107,6 +107,40 @@ class PostgresServer:
         self.run("pg_ctl", "-D", str(self.data), "-m", "fast", "stop")
         shutil.rmtree(self.home, ignore_errors=True)
 
+    def remove(self) -> None:
+        """As :meth:`stop`, whether or not it is running."""
+        if (self.data / "postmaster.pid").exists():
+            self.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    @property
+    def socket(self) -> Path:
+        """The folder of its socket."""
+        return self.home / "run"
+
+    def make_standby(self, home: Path) -> PostgresServer:
+        """A second server that has every commit before it is answered here; it can be read, and :meth:`promote` takes over."""
+        home.mkdir(parents=True)
+        if self.user is not None:
+            home = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))
+            home.chmod(0o755)
+        standby = PostgresServer(home, self.binaries, self.settings, self.user)
+        standby.socket.mkdir()
+        if self.user is not None:
+            os.chown(standby.socket, self.user, -1)
+        self.run(
+            "pg_basebackup", "-D", str(standby.data), "-h", str(self.socket), "-U", "postgres", "-R", "-X", "stream"
+        )
+        standby.restart()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names='*'")
+            connection.execute("SELECT pg_reload_conf()")
+        return standby
+
+    def promote(self) -> None:
+        """A standby becomes the server that is written to, and waits for no standby of its own."""
+        self.run("pg_ctl", "-D", str(self.data), "-w", "promote")
+
     def create_database(self) -> str:
         """A new, empty database: its URL."""
         return create_database(self.url)

@@ -28,10 +28,17 @@ from .postgres_signals import Signals
 from .postgres_transfer import copy_in, copy_out
 from .sql_store import SqlStore
 
+PASSING = frozenset({"08", "25", "40", "53", "55", "57", "58"})
+"""Classes of SQLSTATE that say nothing of the statement: connections, a server that is read-only or ended the transaction,
+conflicts, resources, locks, interventions, the system."""
+
 
 def unavailable(error: psycopg.Error) -> Unavailable:
     """The typed error for one of psycopg's: its class is told, its text never (it may quote values)."""
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | psycopg.errors.ReadOnlySqlTransaction):
+    passing = (
+        isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) or (error.sqlstate or "")[:2] in PASSING
+    )
+    if passing:
         wanted = "a database that can be written to; try again"
         return Unavailable(ErrorCode.UNAVAILABLE, "store", wanted, retry_after=1.0)
     return Unavailable(ErrorCode.INTERNAL, "store", f"a statement that fits the schema, got {type(error).__name__}")

@@ -31,7 +31,7 @@ SETTINGS = (
     "SET synchronous_commit=on",
     "SET lock_timeout='5s'",
     # A node that hangs with its turn taken would stop all the others.
-    "SET idle_in_transaction_session_timeout='15s'",
+    "SET idle_in_transaction_session_timeout='60s'",
 )
 _NUMBERED = re.compile(r"\?(\d+)")
 

@@ -1,0 +1,80 @@
+"""docs/benchmarks.md and docs/benchmarks.svg from what ``scripts/bench scale`` measured."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+from setup_env import ROOT
+
+COLOURS = {"SQLite": "#1f6f8b", "PostgreSQL": "#b4532a"}
+WIDTH, HEIGHT, LEFT, BOTTOM = 640, 300, 80, 50
+
+
+def write(points: Sequence[dict[str, Any]], floor: float) -> None:
+    """Both files."""
+    (ROOT / "docs/benchmarks.svg").write_text(chart(points))
+    (ROOT / "docs/benchmarks.md").write_text(page(points, floor))
+
+
+def page(points: Sequence[dict[str, Any]], floor: float) -> str:
+    """The table, with what it was measured on."""
+    largest = max(point["edges"] for point in points)
+    lines = [
+        f"| {p['store']} | {p['edges']:,} | {p['new']:,.0f} | {p['repeats']:,.0f} | {p['look_up_p99'] * 1e3:.1f} | "
+        f"{p['bytes_an_edge']:.0f} | {p['started']:.2f} | {p['resident'] / 2**20:,.0f} |"
+        for p in points
+    ]
+    return f"""# The registry at size
+
+Made by `scripts/bench scale --set largest={largest} --set write=yes`; not written by hand. Measured on {os.cpu_count()} cores
+({platform.machine()}, Python {platform.python_version()}), with the load on the same machine, ten edges to a subject.
+
+| store | edges | new edges/s | repeats/s | look-up p99 during intake, ms | bytes an edge | start-up, s | resident, MiB |
+|---|---|---|---|---|---|---|---|
+{chr(10).join(lines)}
+
+Bare `COPY` of the same rows with the same updates into the same tables of PostgreSQL: {floor:,.0f} sightings/s.
+
+![New edges a second by size](benchmarks.svg)
+
+Intake is measured at the group-commit writer, without gRPC and without checking that each fingerprint is a group element, which
+`scripts/bench registry` includes. Bytes an edge are the whole database by the number of edges.
+"""
+
+
+def chart(points: Sequence[dict[str, Any]]) -> str:
+    """New edges a second over the number of edges, both axes logarithmic."""
+    xs = [math.log10(point["edges"]) for point in points]
+    ys = [math.log10(point["new"]) for point in points]
+    low_x, high_x = min(xs) - 0.1, max(xs) + 0.1
+    low_y, high_y = math.floor(min(ys)), math.ceil(max(ys))
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return (
+            LEFT + (x - low_x) / (high_x - low_x) * (WIDTH - LEFT - 20),
+            HEIGHT - BOTTOM - (y - low_y) / max(high_y - low_y, 1) * (HEIGHT - BOTTOM - 30),
+        )
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
+        f'<text x="{LEFT}" y="18">new edges a second, by edges in the database</text>',
+    ]
+    for power in range(low_y, high_y + 1):
+        x, y = at(low_x, power)
+        parts.append(f'<line x1="{x:.0f}" y1="{y:.0f}" x2="{WIDTH - 20}" y2="{y:.0f}" stroke="#ddd"/>')
+        parts.append(f'<text x="{x - 8:.0f}" y="{y + 4:.0f}" text-anchor="end">{10**power:,}</text>')
+    for edges in sorted({point["edges"] for point in points}):
+        x, y = at(math.log10(edges), low_y)
+        parts.append(f'<text x="{x:.0f}" y="{y + 20:.0f}" text-anchor="middle">{edges:,}</text>')
+    for number, (store, colour) in enumerate(COLOURS.items()):
+        own = [at(math.log10(p["edges"]), math.log10(p["new"])) for p in points if p["store"] == store]
+        path = " ".join(f"{x:.0f},{y:.0f}" for x, y in own)
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts += [f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="{colour}"/>' for x, y in own]
+        parts.append(f'<text x="{WIDTH - 110}" y="{18 + 16 * number}" fill="{colour}">{store}</text>')
+    return "\n".join([*parts, "</svg>", ""])
