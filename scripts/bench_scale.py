@@ -10,6 +10,7 @@ the same machine; its floor is COPY of the same rows with the same updates.
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import json
 import resource
@@ -33,7 +34,7 @@ import psycopg
 
 import postgres
 from daxa_core.model import Manner, Sighting
-from daxa_registry.bootstrap import open_store
+from daxa_registry.bootstrap import GC_THRESHOLD, open_store
 from daxa_registry.decision.policy import default_policy_text, load_policy
 from daxa_registry.service.intake import Intake, Submission
 from daxa_registry.service.matching import Matcher
@@ -45,6 +46,7 @@ SIZES = (100_000, 1_000_000, 10_000_000)
 EDGES_OF_A_SUBJECT = 10
 BATCH, GROUP, BATCHES = 1_000, 8_000, 20
 HOUR = int(time.time()) // 3_600
+SWITCH_SECONDS = 0.0005
 Row = dict[str, Any]
 
 
@@ -114,7 +116,9 @@ def _looking_up(store: Store, size: int) -> Iterator[list[float]]:
 
 
 def measure(database: str, size: int) -> dict[str, float]:
-    """What one process finds on a database of that size."""
+    """What one process finds on a database of that size, with the interpreter set as ``serve`` sets it."""
+    gc.set_threshold(*GC_THRESHOLD)
+    sys.setswitchinterval(SWITCH_SECONDS)
     began = time.perf_counter()
     store = open_store(database)
     with store.transaction():
@@ -156,10 +160,11 @@ def bare_copy(url: str, number: int) -> float:
             "subject (id, key, member, account)", [(ids[key], ids[key], 1, s.account) for key, s in keys.items()]
         )
         rows = [
-            (start + i, ids[s.address], s.key[0], ids[s.key], 1, ids[s.network], s.hour, pack(1), 1)
+            (start + i, ids[s.address], 1, s.key[0], ids[s.key], 1, ids[s.network], s.hour, pack(1), 1)
             for i, s in enumerate(part)
         ]
-        connection.insert("presence (id, address, device, subject, manner, network, first, hours, count)", rows)
+        columns = "id, address, member, device, subject, manner, network, first, hours, count"
+        connection.insert(f"presence ({columns})", rows)
         connection.update("node", ("subjects=subjects+",), [(ids[one], 1) for one in kinds])
         connection.execute("COMMIT")
     connection.close()

@@ -23,6 +23,7 @@ from daxa_registry.bootstrap import audit_database, open_log, open_store
 from daxa_registry.cli import cli
 from daxa_registry.config import read_registry
 from daxa_registry.store.interface import Store, StoredVerdict
+from daxa_registry.store.sqlite_schema import TABLES
 from sightings import fine, seen
 
 NOW = 1_800_000_000
@@ -132,6 +133,20 @@ def test_what_one_store_saved_another_takes(make: Make, postgres_url: str, tmp_p
     point_back = world.configuration
     point_back.write_text(point_back.read_text().replace(postgres_url, "data/third.sqlite"))
     assert backups.restore(tmp_path / "two.backup", point_back, None) == back
+
+
+def test_no_table_is_left_out(make: Make, postgres_url: str) -> None:
+    """Every table of either store is among those that are copied, but for what is each database's own."""
+    world = make("")
+    with contextlib.closing(sqlite3.connect(world.folder / "registry/data/registry.sqlite")) as file:
+        assert {row[0] for row in file.execute("SELECT name FROM sqlite_master WHERE type='table'")} == set(TABLES)
+    open_store(postgres_url).close()
+    with psycopg.connect(postgres_url) as database:
+        query = (
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
+            " AND relnamespace='public'::regnamespace"
+        )
+        assert {row[0] for row in database.execute(query)} == {*TABLES, "turn", "schema_version"}
 
 
 def test_a_torn_backup_and_a_wrong_passphrase_are_told_apart_and_put_nothing_anywhere(
