@@ -54,12 +54,17 @@ def faults(everyone: list[Customer], known: Known) -> list[str]:
     return found
 
 
-def in_words(reasons: list[list[Any]]) -> list[str]:
-    """Each reason of a verdict as a line: how much it added to the score, and what it says, as a member is told it."""
-    return [
-        f"{contribution:+6.2f}  {reason(Reason(code, contribution, CountBucket[count]))}"
-        for code, contribution, count in reasons
-    ]
+WORDED = 4
+"""Reasons to each side that are told in words."""
+
+
+def in_words(reasons: list[list[Any]], score: float) -> list[str]:
+    """What speaks most for and against, as a member is told it, each with what it adds; the rest in one line."""
+    ranked = sorted(reasons, key=lambda one: -one[1])
+    speaking = [one for one in ranked[:WORDED] if one[1] > 0] + [one for one in ranked[-WORDED:] if one[1] < 0]
+    lines = [f"{added:+6.2f}  {reason(Reason(code, added, CountBucket[count]))}" for code, added, count in speaking]
+    lines.append(f"{score - sum(added for _, added, _ in speaking):+6.2f}  everything else together")
+    return lines
 
 
 def report(everyone: list[Customer], known: Known, refusal: str) -> None:
@@ -107,7 +112,7 @@ def report(everyone: list[Customer], known: Known, refusal: str) -> None:
         f"[bold]One verdict in words.[/bold] {worst.exchange} was told {Level(now['level']).name} for its key {worst.key[:6]}…"
         f" ({worst.person}). Its score of {now['score']:.2f} is the sum of:"
     )
-    for line in in_words(now["reasons"]):
+    for line in in_words(now["reasons"], now["score"]):
         console.print("   " + line, markup=False)
     if refusal:
         console.print(

@@ -6,12 +6,15 @@ grow(store, 5)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from daxa_core import merkle
 from daxa_core.errors import DaxaError
 from daxa_core.model import Manner, Sighting
 from daxa_registry.store.interface import EVERYBODY, Store, StoredLeaf
+
+Open = Callable[[], Store]
+"""Opens the same database again: the fixture `reopen`."""
 
 
 def fp(name: str) -> bytes:
@@ -40,3 +43,13 @@ def grow(store: Store, number: int) -> list[bytes]:
             hashes.append(merkle.leaf_hash(b"leaf %d" % index))
             store.append_leaf(StoredLeaf(index, EVERYBODY, event="test", body=b"leaf %d" % index), hashes[-1])
     return hashes
+
+
+def stirring(keys: int) -> list[Sighting]:
+    """Sixty keys each noon of a week, and on the fourth day ``keys``."""
+    return [
+        seen(f"k{key}", f"a{key}", 1_000 + 24 * day)
+        for day in range(7)
+        for key in range(keys if day == 3 else 60)
+        for _ in range(2)  # a repeat is not counted again
+    ]

@@ -9,14 +9,13 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import secrets
 import sys
 from pathlib import Path
 from typing import Any
 
 from daxa_core import leaks
 from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, InvalidInput
-from daxa_core.leaks import LEAK_ID_BYTES, Leak, Progress, Tlp
+from daxa_core.leaks import Leak, Progress, Tlp
 
 from ._config import read_config
 from ._leaks import LeakClient, LeakReport
@@ -89,7 +88,7 @@ def _report(arguments: argparse.Namespace) -> int:
         size = arguments.file.stat().st_size
         said = Leak(arguments.name, arguments.source, _found(arguments), Tlp[arguments.tlp])
         with open(arguments.file, "rb") as dump, LeakClient(config) as client:
-            progress = _begun(kept, leaks.identity_of(dump, size))
+            progress = Progress.kept_in(kept, leaks.identity_of(dump, size))
 
             def save(now: Progress) -> None:
                 beside = kept.with_name(kept.name + ".new")
@@ -111,18 +110,6 @@ def _report(arguments: argparse.Namespace) -> int:
     print(_line(report))
     _say(f"{own:,} of them are this member's own keys that were seen")
     return 0
-
-
-def _begun(kept: Path, identity: str) -> Progress:
-    """The progress of an interrupted report of the same file, or a fresh one."""
-    try:
-        progress = Progress.from_json(kept.read_text("utf-8", "replace"))
-    except FileNotFoundError:
-        return Progress(identity, secrets.token_bytes(LEAK_ID_BYTES))
-    if progress.identity != identity:
-        wanted = "the progress of this very file; remove it to begin anew"
-        raise ConfigurationError(ErrorCode.INVALID_FILE, kept.name, wanted)
-    return progress
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -9,9 +9,11 @@ field: a name or source that is no short printable text, a time to come, a licen
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from pathlib import Path
 from typing import BinaryIO
 
 from .canonical import canonical_key
@@ -116,6 +118,19 @@ class Progress:
         ):
             raise ConfigurationError(ErrorCode.INVALID_FILE, "progress", "a file that the loading of a leak wrote")
         return found
+
+    @classmethod
+    def kept_in(cls, path: Path, identity: str) -> Progress:
+        """The progress of an interrupted loading of the same file, or a fresh one. Raises ConfigurationError INVALID_FILE
+        where another file's stands there."""
+        try:
+            progress = cls.from_json(path.read_text("utf-8", "replace"))
+        except FileNotFoundError:
+            return cls(identity, secrets.token_bytes(LEAK_ID_BYTES))
+        if progress.identity != identity:
+            wanted = "the progress of this very file; remove it to begin anew"
+            raise ConfigurationError(ErrorCode.INVALID_FILE, path.name, wanted)
+        return progress
 
 
 def identity_of(file: BinaryIO, size: int) -> str:

@@ -74,9 +74,9 @@ GRACE_SECONDS = 5.0
 TELL_SECONDS = 1.0
 SPENT_AT_ONCE = 40
 """A peer's name, a call and a number are less than 150 bytes."""
-GC_THRESHOLD = (10_000, 500, 100)
-"""What the store remembers is millions of small objects that live long and form no cycles: looking through them often is lost,
-and looking through many at once holds up everybody's batch."""
+GC_THRESHOLD = (10_000, 5, 1_000)
+"""What the store remembers is millions of small objects that live long and form no cycles. Looking through many at once holds up
+everybody's batch, at 5,000,000 for two seconds: the young are looked through by 50,000, and all of them hardly ever."""
 
 
 POSTGRES_SCHEMES = ("postgresql", "postgres")

@@ -25,7 +25,7 @@ OUTSIDE = ("operator-own", "lender-other", "invented")
 
 @dataclass(slots=True)
 class Table:
-    """The subjects of one world. ``fades`` has one column per hypothesis: hours since each was last fed."""
+    """The subjects of one world."""
 
     values: npt.NDArray[np.float32]
     starts: Index
@@ -33,7 +33,6 @@ class Table:
     guilty: npt.NDArray[np.bool_]
     pattern: npt.NDArray[np.str_]
     role: npt.NDArray[np.str_]
-    ages: Array
 
     def full(self) -> npt.NDArray[np.float32]:
         """The evidence with nobody left out."""
@@ -62,8 +61,6 @@ def table_of(judged: Judged) -> Table:
             values.append(view.values)
             without.append((*view.without, 0, 0)[:2])
         starts.append(len(values))
-    hour = judged.now // 3_600
-    ages = [(hour - e.operator_hour, hour - e.parties_hour, hour - e.leak_hour) for e in judged.evidence]
     return Table(
         np.array(values, dtype=np.float32),
         np.array(starts),
@@ -71,7 +68,6 @@ def table_of(judged: Judged) -> Table:
         judged.guilty,
         np.array(judged.pattern),
         np.array(judged.role),
-        np.array(ages, dtype=np.float64),
     )
 
 

@@ -58,8 +58,7 @@ class Simulation:
         return (json.loads(line) for line in self.lines())
 
     def lines(self) -> Iterator[str]:
-        """The same as JSON text, without line ends; put together from parts encoded once, so that millions are cheap.
-        The same as JSON text, without line ends; put together from parts encoded once, so that millions are cheap."""
+        """The same as JSON text, without line ends; put together from parts encoded once, so that millions are cheap."""
         world, table = self.world, self.table
         null = "null"
         keys = [json.dumps(k.text) for k in world.keys]

@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from daxa_core import merkle
-from daxa_core.errors import CryptoError, DaxaError, ErrorCode, Unavailable
-from daxa_core.model import Act, Kind, Level, Manner, Refusal, Sighting
+from daxa_core.errors import CryptoError, DaxaError, ErrorCode
+from daxa_core.model import Act, Kind, Level, Manner, Refusal
 from daxa_registry.decision.ladder import START, State
-from daxa_registry.store import sqlite_checkpoint
-from daxa_registry.store.hours import merge, pack, unpack, without
 from daxa_registry.store.interface import EVERYBODY, Store, StoredBatch, StoredLeaf, StoredVerdict
-from daxa_registry.store.postgres import PostgresStore
-from daxa_registry.store.sqlite import SqliteStore
-from sightings import fine, fp, grow, seen
-
-Open = Callable[[], Store]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    """Opens the same database, again and again."""
-    opened: list[Store] = []
-    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
-
-    def open_again() -> Store:
-        for store in opened:
-            store.close()
-        opened[:] = [PostgresStore(url, hub_size=8) if url else SqliteStore(tmp_path / "registry.sqlite", hub_size=8)]
-        return opened[0]
-
-    yield open_again
-    for store in opened:
-        store.close()
+from sightings import Open, fine, fp, grow, seen, stirring
 
 
 def test_what_a_transaction_wrote_is_there_after_reopening(reopen: Open) -> None:
@@ -296,16 +268,6 @@ def test_declared_infrastructure_is_listed_and_taken_back(reopen: Open) -> None:
 STIRRED = 1_000 + 3 * 24
 
 
-def stirring(keys: int) -> list[Sighting]:
-    """Sixty keys each noon of a week, and on the fourth day ``keys``."""
-    return [
-        seen(f"k{key}", f"a{key}", 1_000 + 24 * day)
-        for day in range(7)
-        for key in range(keys if day == 3 else 60)
-        for _ in range(2)  # a repeat is not counted again
-    ]
-
-
 def unusual(store: Store) -> set[int]:
     """The unusual hours as the next decision is told them."""
     with store.transaction():
@@ -362,55 +324,6 @@ def test_hours_that_decisions_no_longer_compare_are_not_kept(reopen: Open) -> No
     with store.transaction():
         store.absorb(member, [seen(f"k{key}", f"a{key}", 1_000 + 24 * 100) for key in range(60)], fine)
     assert unusual(store) == set()
-
-
-def test_a_store_from_before_unusual_hours_were_counted_counts_what_it_has(tmp_path: Path) -> None:
-    """The migration reads the hours out of the presences that are there."""
-    path = tmp_path / "registry.sqlite"
-    store = SqliteStore(path)
-    with store.transaction():
-        member = store.member_id("upbit")
-        store.absorb(member, [*stirring(90), seen("k1", "a1", 1_031, manner=Manner.REJECTED)], fine)
-    store.close()
-    database = sqlite3.connect(path)
-    counted = database.execute("SELECT hour, active FROM activity ORDER BY hour").fetchall()
-    assert counted == [(1_000 + 24 * day, 90 if day == 3 else 60) for day in range(7)]
-    database.executescript(f"DROP TABLE activity; {BEFORE_MEMBERS}; PRAGMA user_version=4;")
-    database.close()
-    SqliteStore(path).close()
-    database = sqlite3.connect(path)
-    assert database.execute("SELECT hour, active FROM activity ORDER BY hour").fetchall() == counted
-    database.close()
-
-
-BEFORE_MEMBERS = """
-    DROP TABLE leak;
-    DROP TABLE leaked;
-    DROP INDEX presence_place;
-    ALTER TABLE presence DROP COLUMN member;
-    CREATE UNIQUE INDEX presence_place ON presence (address, device, subject, manner);
-    ALTER TABLE node ADD COLUMN addresses INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE node ADD COLUMN rejected INTEGER NOT NULL DEFAULT 0
-"""
-
-
-def test_a_store_from_before_presences_had_their_member_reads_a_hub_by_member(tmp_path: Path) -> None:
-    """The migration reads the members out of the subjects that are there."""
-    path = tmp_path / "registry.sqlite"
-    store = SqliteStore(path, hub_size=8)
-    with store.transaction():
-        for name, number in (("upbit", 10), ("bithumb", 2)):
-            store.absorb(store.member_id(name), [seen(f"{name}{n}", "a") for n in range(number)], fine)
-        before = next(store.neighbourhoods([1])).places
-    store.close()
-    database = sqlite3.connect(path)
-    database.executescript(f"{BEFORE_MEMBERS}; PRAGMA user_version=5;")
-    database.close()
-    store = SqliteStore(path, hub_size=8)
-    with store.transaction():
-        assert next(store.neighbourhoods([1])).places == before
-        assert next(iter(before.values())).by_member == ((1, 10), (2, 2))
-    store.close()
 
 
 def test_withdrawing_is_as_if_it_had_never_been_sent(reopen: Open) -> None:
@@ -508,67 +421,3 @@ def test_the_largest_size_with_enough_cosignatures_is_found(reopen: Open) -> Non
             store.save_cosignature(size, witness, line)
     assert [store.cosigned_size(number) for number in (1, 2, 3)] == [7, 5, None]
     assert (store.cosignatures(5), store.cosignatures(7), store.cosignatures(6)) == (["a5", "b5"], ["a7"], [])
-
-
-def test_a_database_that_somebody_else_holds_is_unavailable_not_lost(tmp_path: Path) -> None:
-    """A lock that does not go away answers UNAVAILABLE with a time to wait; afterwards the same transaction succeeds."""
-    path = tmp_path / "registry.sqlite"
-    store = SqliteStore(path)
-    store._writer.execute("PRAGMA busy_timeout=50")
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(Unavailable, match="^UNAVAILABLE: store") as caught, store.transaction():
-        raise AssertionError("not reached")
-    assert caught.value.retry_after is not None
-    other.execute("ROLLBACK")
-    other.close()
-    with store.transaction():
-        assert store.member_id("upbit") == 1
-    store.close()
-
-
-def test_the_log_is_copied_back_and_begun_anew_between_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside the writer, not in its commits: the database grows, the write-ahead log does not, and nothing is lost."""
-    monkeypatch.setattr(sqlite_checkpoint, "PERIOD_SECONDS", 0.001)
-    path, log = tmp_path / "registry.sqlite", tmp_path / "registry.sqlite-wal"
-    store = SqliteStore(path)
-    number = 0
-    while path.stat().st_size < 2**20 or log.stat().st_size > number * 8_000 / 2:
-        with store.transaction():
-            store.write_document("text", f"{number:05}", "x" * 8_000)
-        number += 1
-        time.sleep(0.002)
-        assert number < 5_000, "nothing was copied, or the log only grew"
-    assert [name for name, _ in store.documents("text", limit=number + 1)] == [f"{n:05}" for n in range(number)]
-    store.close()
-
-
-def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
-    """A schema that this program does not know is not touched."""
-    path = tmp_path / "registry.sqlite"
-    with sqlite3.connect(path) as database:
-        database.execute("PRAGMA user_version=99")
-    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 7, this one is 99"):
-        SqliteStore(path)
-
-
-HOURS = st.sets(st.integers(0, 300), min_size=1)
-
-
-def _bits(hours: set[int]) -> tuple[int, int]:
-    return min(hours), sum(1 << (h - min(hours)) for h in hours)
-
-
-@given(HOURS, HOURS)
-def test_merging_hours_is_the_union_of_sets(one: set[int], two: set[int]) -> None:
-    """Whatever the order, and packing loses nothing."""
-    first, bits = merge(*_bits(one), *_bits(two))
-    assert _bits(one | two) == (first, unpack(pack(bits)))
-
-
-@given(HOURS, st.integers(0, 300), st.integers(0, 300))
-def test_taking_hours_away_is_the_difference_of_sets(hours: set[int], low: int, high: int) -> None:
-    """Both ends of the span are included; bit 0 stays set while anything is left."""
-    left = {h for h in hours if not low <= h <= high}
-    first, bits = without(*_bits(hours), low, high)
-    assert (_bits(left) if left else (first, 0)) == (first, bits)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from test_contract import Open, reopen  # noqa: F401 - a fixture is used by its name
 
 from daxa_core.leaks import Confidence, LeakState, Tlp
 from daxa_core.model import Kind, Manner
 from daxa_registry.decision.graph import Leaks
 from daxa_registry.store.interface import Store
 from daxa_registry.store.leak_interface import StoredLeak
-from sightings import fine, fp, seen
+from sightings import Open, fine, fp, seen
 
 
 def opened(store: Store, name: str = "one", reporter: int = 0) -> StoredLeak:
@@ -27,7 +26,7 @@ def in_force(store: Store, leak: StoredLeak, **changes: object) -> StoredLeak:
     return leak
 
 
-def test_a_leak_comes_back_as_it_was_kept(reopen: Open) -> None:  # noqa: F811
+def test_a_leak_comes_back_as_it_was_kept(reopen: Open) -> None:
     """Every field, by its id and in the list, after reopening; an id is there once."""
     store = reopen()
     with store.transaction():
@@ -44,7 +43,7 @@ def test_a_leak_comes_back_as_it_was_kept(reopen: Open) -> None:  # noqa: F811
     assert len(store.leaks()) == 2
 
 
-def test_keys_of_a_leak_are_a_set_in_order_and_can_be_forgotten(reopen: Open) -> None:  # noqa: F811
+def test_keys_of_a_leak_are_a_set_in_order_and_can_be_forgotten(reopen: Open) -> None:
     """In pages, in ascending order, each once, whatever was sent twice."""
     store = reopen()
     with store.transaction():
@@ -62,7 +61,7 @@ def test_keys_of_a_leak_are_a_set_in_order_and_can_be_forgotten(reopen: Open) ->
     assert store.leaked(other.number, b"", 9) == [fp("a")]
 
 
-def test_what_is_in_force_speaks_of_its_keys_and_nothing_else_does(reopen: Open) -> None:  # noqa: F811
+def test_what_is_in_force_speaks_of_its_keys_and_nothing_else_does(reopen: Open) -> None:
     """Loading and withdrawn leaks are silent; reporters are told apart; a key that comes later is found."""
     store = reopen()
     with store.transaction():
@@ -93,7 +92,7 @@ def test_what_is_in_force_speaks_of_its_keys_and_nothing_else_does(reopen: Open)
         assert store.of_leaked_keys(moved) == frozenset()
 
 
-def test_a_transaction_that_fails_brings_no_leak_into_force(reopen: Open) -> None:  # noqa: F811
+def test_a_transaction_that_fails_brings_no_leak_into_force(reopen: Open) -> None:
     """Not in the file, and not in what is remembered of it."""
     store = reopen()
     with store.transaction():
@@ -110,7 +109,7 @@ def test_a_transaction_that_fails_brings_no_leak_into_force(reopen: Open) -> Non
         assert store.of_leaked_keys([subject]) == frozenset()
 
 
-def test_matches_are_counted_by_issuer(reopen: Open) -> None:  # noqa: F811
+def test_matches_are_counted_by_issuer(reopen: Open) -> None:
     """A key that was only refused somewhere is not that member's."""
     store = reopen()
     with store.transaction():
@@ -126,7 +125,7 @@ def test_matches_are_counted_by_issuer(reopen: Open) -> None:  # noqa: F811
     assert store.leaked_subjects(leak.number, subjects[0]) == subjects[1:]
 
 
-def test_an_address_that_goes_through_a_list_is_told_from_a_holders_mistakes(reopen: Open) -> None:  # noqa: F811
+def test_an_address_that_goes_through_a_list_is_told_from_a_holders_mistakes(reopen: Open) -> None:
     """Keys that are used there are not counted, though they fail there too."""
     store = reopen()
     with store.transaction():

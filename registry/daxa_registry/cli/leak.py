@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import secrets
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +12,8 @@ import click
 
 from daxa_core import leaks
 from daxa_core.dump import candidates
-from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode
-from daxa_core.leaks import LEAK_ID_BYTES, Confidence, Leak, LeakState, Progress, Tlp
+from daxa_core.errors import DaxaError, ErrorCode
+from daxa_core.leaks import Confidence, Leak, LeakState, Progress, Tlp
 from daxa_core.model import SECONDS_PER_HOUR, Kind
 from daxa_registry.keys.files import replace_file
 from daxa_registry.rpc.operator import Operator
@@ -83,7 +82,7 @@ def _counted(dump: BinaryIO) -> str:
 
 
 def _load(operator: Operator, dump: BinaryIO, size: int, said: Leak, kept: Path) -> None:
-    progress = _begun(kept, leaks.identity_of(dump, size))
+    progress = Progress.kept_in(kept, leaks.identity_of(dump, size))
     number, keys, state = operator.leaks.open(progress.leak_id, said)
     if state is LeakState.LOADING:
         if progress.offset:
@@ -108,18 +107,6 @@ def _load(operator: Operator, dump: BinaryIO, size: int, said: Leak, kept: Path)
     kept.unlink(missing_ok=True)
     click.echo(_line(view))
     _tell(matches)
-
-
-def _begun(kept: Path, identity: str) -> Progress:
-    """The progress of an interrupted loading of the same file, or a fresh one."""
-    try:
-        progress = Progress.from_json(kept.read_text("utf-8", "replace"))
-    except FileNotFoundError:
-        return Progress(identity, secrets.token_bytes(LEAK_ID_BYTES))
-    if progress.identity != identity:
-        wanted = "the progress of this very file; remove it to begin anew"
-        raise ConfigurationError(ErrorCode.INVALID_FILE, kept.name, wanted)
-    return progress
 
 
 def _tell(matches: Sequence[Match]) -> None:

@@ -20,8 +20,7 @@ from daxa_core.model import Level
 from daxa_registry.decision.bound import bounded
 from daxa_registry.decision.evidence import Evidence, View
 from daxa_registry.decision.features import FEATURES, INDEX, Hypothesis
-from daxa_registry.decision.policy import Policy, Weights
-from daxa_registry.decision.policy import _between as between
+from daxa_registry.decision.policy import Policy, Weights, between
 
 HYPOTHESES = tuple(Hypothesis)
 SILENT = -9.0

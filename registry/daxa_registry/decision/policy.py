@@ -64,8 +64,8 @@ class Surface:
     values: tuple[tuple[float, ...], ...]  # by row knot, then by column knot
 
     def __call__(self, x: float, y: float) -> float:
-        i, t = _between(self.rows, x)
-        j, u = _between(self.columns, y)
+        i, t = between(self.rows, x)
+        j, u = between(self.columns, y)
         upper, lower = self.values[i], self.values[i + 1]
         above = upper[j] + (upper[j + 1] - upper[j]) * u
         return above + (lower[j] + (lower[j + 1] - lower[j]) * u - above) * t
@@ -81,7 +81,7 @@ class Weights:
     half_life_hours: float
 
 
-def _between(knots: tuple[float, ...], x: float) -> tuple[int, float]:
+def between(knots: tuple[float, ...], x: float) -> tuple[int, float]:
     """The interval that x lies in, and how far into it, 0..1."""
     if x <= knots[0]:
         return 0, 0.0

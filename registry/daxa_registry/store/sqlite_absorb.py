@@ -20,7 +20,7 @@ from .hours import merge, pack
 from .interface import STEPS, Absorbed, CheckElements, Expired
 from .retention import expire
 from .sqlite_activity import Activity
-from .sqlite_memory import Edge, Ledger, Record, glance_at
+from .sqlite_memory import Edge, Ledger, Record, few, glance_at
 from .sqlite_recall import KINDS, Recall
 from .sqlite_withdraw import withdraw
 
@@ -76,12 +76,13 @@ class Absorber:
     def glances(self, subjects: Iterable[int]) -> Iterator[Glance]:
         """As :meth:`daxa_registry.store.interface.Store.glances`."""
         recall = self._recall
-        for subject in subjects:
-            record = recall.by_id.get(subject)
-            if record is not None:
-                glance = glance_at(record, recall.ledgers, recall.key_refused(record.key))
-                if glance is not None:
-                    yield glance
+        records = [record for subject in subjects if (record := recall.by_id.get(subject)) is not None]
+        # Those forgotten since are read again: a look at all their neighbourhoods would cost many times more.
+        recall.learn_places(edge.address for record in records if few(record) for edge in record.edges.values())
+        for record in records:
+            glance = glance_at(record, recall.ledgers, recall.key_refused(record.key))
+            if glance is not None:
+                yield glance
 
     # taking in
 

@@ -88,9 +88,14 @@ class Ledger:
         return False
 
 
+def few(record: Record) -> bool:
+    """Whether its edges are few enough for a glance."""
+    return len(record.edges) <= MANY_EDGES
+
+
 def glance_at(record: Record, ledgers: dict[int, Ledger | None], key_refused: bool) -> Glance | None:
     """What these tell of a subject, or None where they do not tell enough: an address whose ledger is not at hand, or many."""
-    if len(record.edges) > MANY_EDGES:
+    if not few(record):
         return None
     company, refused = False, key_refused
     used: list[Edge] = []

@@ -76,13 +76,13 @@ class Recall:
     def ledger(self, address: int) -> Ledger | None:
         """The ledger of an address; None past the hub size."""
         if address not in self.ledgers:
-            self._learn_places([address])
+            self.learn_places([address])
         return self.ledgers[address]
 
     def subjects_on(self, address: int) -> int:
         """How many subjects were seen on an address, those not yet written included."""
         if address not in self.on_address:
-            self._learn_places([address])
+            self.learn_places([address])
         return self.on_address[address]
 
     def key_refused(self, key: int) -> bool:
@@ -119,8 +119,7 @@ class Recall:
                 unknown += [print_ for print_ in wanted if print_ not in nodes]
         keys, addresses = self.nodes[Kind.KEY], self.nodes[Kind.ADDRESS]
         self._learn_subjects(member, {s.key: keys[s.key] for s in sightings if s.key in keys})
-        places = (addresses[s.address] for s in sightings if s.address in addresses)
-        self._learn_places({place for place in places if place not in self.ledgers})
+        self.learn_places(addresses[s.address] for s in sightings if s.address in addresses)
         return check(unknown) if unknown else {}
 
     def _learn_subjects(self, member: int, keys: Mapping[bytes, int]) -> None:
@@ -145,9 +144,11 @@ class Recall:
             record = self.by_id[subject]
             record.keep(Edge(record, address, device, _MANNERS[manner], network, row, first, unpack(hours)))
 
-    def _learn_places(self, addresses: Iterable[int]) -> None:
+    def learn_places(self, addresses: Iterable[int]) -> None:
+        """Reads the ledgers of those addresses that are not at hand."""
         calm: list[int] = []
-        for address, subjects in self._db.select("SELECT id, subjects FROM node WHERE id IN ({})", addresses):
+        missing = {address for address in addresses if address not in self.ledgers}
+        for address, subjects in self._db.select("SELECT id, subjects FROM node WHERE id IN ({})", missing):
             self.on_address.setdefault(address, subjects)
             if self.on_address[address] > self._hub_size:
                 self.ledgers[address] = None

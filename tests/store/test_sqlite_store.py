@@ -1,0 +1,106 @@
+"""What is SQLite's alone: its migrations, its locks, its write-ahead log."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from daxa_core.errors import DaxaError, Unavailable
+from daxa_core.model import Manner
+from daxa_registry.store import sqlite_checkpoint
+from daxa_registry.store.sqlite import SqliteStore
+from sightings import fine, seen, stirring
+
+
+def test_a_store_from_before_unusual_hours_were_counted_counts_what_it_has(tmp_path: Path) -> None:
+    """The migration reads the hours out of the presences that are there."""
+    path = tmp_path / "registry.sqlite"
+    store = SqliteStore(path)
+    with store.transaction():
+        member = store.member_id("upbit")
+        store.absorb(member, [*stirring(90), seen("k1", "a1", 1_031, manner=Manner.REJECTED)], fine)
+    store.close()
+    database = sqlite3.connect(path)
+    counted = database.execute("SELECT hour, active FROM activity ORDER BY hour").fetchall()
+    assert counted == [(1_000 + 24 * day, 90 if day == 3 else 60) for day in range(7)]
+    database.executescript(f"DROP TABLE activity; {BEFORE_MEMBERS}; PRAGMA user_version=4;")
+    database.close()
+    SqliteStore(path).close()
+    database = sqlite3.connect(path)
+    assert database.execute("SELECT hour, active FROM activity ORDER BY hour").fetchall() == counted
+    database.close()
+
+
+BEFORE_MEMBERS = """
+    DROP TABLE leak;
+    DROP TABLE leaked;
+    DROP INDEX presence_place;
+    ALTER TABLE presence DROP COLUMN member;
+    CREATE UNIQUE INDEX presence_place ON presence (address, device, subject, manner);
+    ALTER TABLE node ADD COLUMN addresses INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE node ADD COLUMN rejected INTEGER NOT NULL DEFAULT 0
+"""
+
+
+def test_a_store_from_before_presences_had_their_member_reads_a_hub_by_member(tmp_path: Path) -> None:
+    """The migration reads the members out of the subjects that are there."""
+    path = tmp_path / "registry.sqlite"
+    store = SqliteStore(path, hub_size=8)
+    with store.transaction():
+        for name, number in (("upbit", 10), ("bithumb", 2)):
+            store.absorb(store.member_id(name), [seen(f"{name}{n}", "a") for n in range(number)], fine)
+        before = next(store.neighbourhoods([1])).places
+    store.close()
+    database = sqlite3.connect(path)
+    database.executescript(f"{BEFORE_MEMBERS}; PRAGMA user_version=5;")
+    database.close()
+    store = SqliteStore(path, hub_size=8)
+    with store.transaction():
+        assert next(store.neighbourhoods([1])).places == before
+        assert next(iter(before.values())).by_member == ((1, 10), (2, 2))
+    store.close()
+
+
+def test_a_database_that_somebody_else_holds_is_unavailable_not_lost(tmp_path: Path) -> None:
+    """A lock that does not go away answers UNAVAILABLE with a time to wait; afterwards the same transaction succeeds."""
+    path = tmp_path / "registry.sqlite"
+    store = SqliteStore(path)
+    store._writer.execute("PRAGMA busy_timeout=50")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match="^UNAVAILABLE: store") as caught, store.transaction():
+        raise AssertionError("not reached")
+    assert caught.value.retry_after is not None
+    other.execute("ROLLBACK")
+    other.close()
+    with store.transaction():
+        assert store.member_id("upbit") == 1
+    store.close()
+
+
+def test_the_log_is_copied_back_and_begun_anew_between_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the writer, not in its commits: the database grows, the write-ahead log does not, and nothing is lost."""
+    monkeypatch.setattr(sqlite_checkpoint, "PERIOD_SECONDS", 0.001)
+    path, log = tmp_path / "registry.sqlite", tmp_path / "registry.sqlite-wal"
+    store = SqliteStore(path)
+    number = 0
+    while path.stat().st_size < 2**20 or log.stat().st_size > number * 8_000 / 2:
+        with store.transaction():
+            store.write_document("text", f"{number:05}", "x" * 8_000)
+        number += 1
+        time.sleep(0.002)
+        assert number < 5_000, "nothing was copied, or the log only grew"
+    assert [name for name, _ in store.documents("text", limit=number + 1)] == [f"{n:05}" for n in range(number)]
+    store.close()
+
+
+def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
+    """A schema that this program does not know is not touched."""
+    path = tmp_path / "registry.sqlite"
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version=99")
+    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 7, this one is 99"):
+        SqliteStore(path)
