@@ -89,10 +89,7 @@ class Fingerprinter:
         batches: list[tuple[Kind, list[bytes], _Answer]] = []
         others: dict[_Answer, None] = {}
         for kind, canonicals in wanted.items():
-            distinct = list(dict.fromkeys(canonicals))
-            known.update(self._cache.get(distinct))
-            unknown = [canonical for canonical in distinct if canonical not in known]
-            batches += self._claim(kind, unknown, others)
+            batches += self._claim(kind, list(dict.fromkeys(canonicals)), known, others)
         if len(batches) == 1:
             self._answer(*batches[0])
         elif batches:
@@ -117,13 +114,17 @@ class Fingerprinter:
         return known
 
     def _claim(
-        self, kind: Kind, unknown: list[bytes], others: dict[_Answer, None]
+        self, kind: Kind, distinct: list[bytes], known: dict[bytes, bytes], others: dict[_Answer, None]
     ) -> list[tuple[Kind, list[bytes], _Answer]]:
-        """Those that nobody is evaluating just now, in batches; whose answer will have the rest is put into ``others``."""
+        """Those that are neither known nor just now evaluated, in batches. What the cache has is put into ``known``, whose answer
+        will have the rest into ``others``: under one lock, as an answer is kept before it is forgotten here."""
         made = []
         with self._lock:
+            known.update(self._cache.get(distinct))
             mine = []
-            for canonical in unknown:
+            for canonical in distinct:
+                if canonical in known:
+                    continue
                 answer = self._under_way.get(canonical)
                 if answer is None:
                     mine.append(canonical)

@@ -136,9 +136,6 @@ class Gateway:
         """
         if not self._started and not self._start():
             return False
-        if not self._closed:
-            # From now on without a look at whether it was started, which would be a third of what a call costs.
-            self.observe = self._observer.observe  # type: ignore[method-assign]
         return self._observer.observe(
             key, address, manner=manner, device=device, account=account, holder=holder, when=when
         )
@@ -197,7 +194,6 @@ class Gateway:
         if self._closed:
             return
         self._closed, self._started = True, False
-        self.__dict__.pop("observe", None)
         self._stop.set()
         shipper, feed, client = self._shipper, self._feed, self._client
         if shipper is not None:
@@ -241,7 +237,6 @@ class Gateway:
 
     def _reset(self) -> None:
         """As before anything ran."""
-        self.__dict__.pop("observe", None)
         self._started = False
         self._starting = threading.Lock()
         self._keeping = threading.Lock()

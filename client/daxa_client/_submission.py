@@ -145,8 +145,8 @@ class Canonicaliser:
             return None
         try:
             known = self._devices.get(device)
-        except TypeError:  # a part that cannot be hashed is refused below
-            known = None
+        except TypeError:  # a part cannot be hashed: it may be canonical all the same, but cannot be remembered
+            return _of_type(ErrorCode.INVALID_DEVICE, "device", lambda: canonical_device(device))
         if known is None:
             known = _of_type(ErrorCode.INVALID_DEVICE, "device", lambda: canonical_device(device))
             _remember(self._devices, device, known)

@@ -7,13 +7,17 @@ with nobody left out. ``without`` names the members left out in each row, 0 for 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from blake3 import blake3
 
+import fitting
+import simulation
+from daxa_registry import decision
 from daxa_registry.decision.bound import bounded
-from daxa_registry.decision.features import FEATURES
 from fitting.worlds import Judged, judge
 from simulation import WorldSpec
 
@@ -33,11 +37,6 @@ class Table:
     guilty: npt.NDArray[np.bool_]
     pattern: npt.NDArray[np.str_]
     role: npt.NDArray[np.str_]
-
-    def full(self) -> npt.NDArray[np.float32]:
-        """The evidence with nobody left out."""
-        out: npt.NDArray[np.float32] = self.values[self.starts[:-1]]
-        return out
 
     def decisive(self, scores: Array) -> Index:
         """For each subject the row that decides it, given every row's score (``decision.bound``)."""
@@ -71,23 +70,19 @@ def table_of(judged: Judged) -> Table:
     )
 
 
+@cache
+def _sources() -> bytes:
+    """A digest of all code that a table comes from."""
+    mixed = blake3()
+    for package in (decision, simulation, fitting):
+        for source in sorted(Path(package.__path__[0]).glob("*.py")):
+            mixed.update(source.name.encode() + source.read_bytes())
+    return mixed.digest()
+
+
 def table(spec: WorldSpec, folder: Path) -> Table:
-    """The table of a world, from the folder where it is there for these very features."""
-    name = "_".join(
-        str(part)
-        for part in (
-            spec.world,
-            spec.seed,
-            spec.keys,
-            spec.days,
-            spec.innocent,
-            spec.holders,
-            spec.poison,
-            len(FEATURES),
-        )
-    )
-    if spec.patterns is not None:
-        name += f"_{len(spec.patterns)}"
+    """The table of a world, from the folder where it is there: made by this very code for this very specification."""
+    name = f"{spec.world}_{spec.seed}_{blake3(repr((spec, _sources())).encode()).hexdigest()[:16]}"
     path = folder / f"{name}.npz"
     if path.is_file():
         with np.load(path) as kept:

@@ -88,8 +88,10 @@ def company_of(
         last_there[address] = max(last_there.get(address, 0), presence.last)
     addresses = list(there)
     if len(addresses) > MAX_PLACES:
-        # A store's numbers come last: two stores of the same sightings should look at the same addresses.
-        addresses.sort(key=lambda at: (-there[at], -last_there[at], facts[at].subjects, at))
+        # A store's numbers come last: two stores of the same sightings should look at the same addresses. Of those there only its
+        # own member's are counted, or another could choose where to look.
+        own = {at: dict(facts[at].by_member).get(subject.member, 0) for at in addresses}
+        addresses.sort(key=lambda at: (-there[at], -last_there[at], own[at], at))
         del addresses[MAX_PLACES:]
     stops: list[Stop] = []
     members: set[int] = set()
@@ -103,7 +105,7 @@ def company_of(
         if place.infrastructure:
             infrastructure = max(infrastructure, place.subjects)
             continue
-        if not tenancy.shares and len(place.roster) < 2 and not place.by_device:
+        if not tenancy.shares and len(place.who) < 2:
             if not place.crowded:
                 alone += tenancy.hours
             continue
@@ -124,8 +126,9 @@ def company_of(
         subject, hours, alone, tuple(stops), travels, frozenset(members), heard, last, hub, infrastructure
     )
     whole = _pooled(company, frozenset())
-    if whole is NOTHING:
-        # Nobody was there at the same time or moved along, so nobody is either when some members are left out.
+    if whole is NOTHING and not any(_is_hub(stop.place) for stop in stops):
+        # Nobody was there at the same time or moved along, so nobody is either when some members are left out. On a hub more
+        # may count without the member that made it one.
         return replace(company, stops=(), members=frozenset(), heard=frozenset())
     return replace(company, whole=whole)
 

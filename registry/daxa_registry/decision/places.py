@@ -105,8 +105,8 @@ class PlaceFacts:
     everyone: tuple[tuple[int, int], ...]
     declarers: tuple[tuple[int, int], ...]
     tenants: Mapping[int, Tenancy]
-    roster: tuple[Entry, ...]  # the parties, if there are more than one and not more than SMALL_PLACE
-    by_device: Mapping[int, tuple[Entry, ...]]  # the parties by device, where there are more
+    roster: tuple[Entry, ...]  # the parties of each member with no more than SMALL_PLACE, if there are two parties here
+    by_device: Mapping[int, tuple[Entry, ...]]  # the parties of members with more, by device
     who: frozenset[int | tuple[int, bytes]]  # the parties' identities
     refused: Mapping[int, Refused]  # by device
 
@@ -159,13 +159,7 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
     known = _number_persons(list(parties.values()))
     present = [party for party in parties.values() if party.span is not None]
     shares = _shares(present, unusual_span(population))
-    roster: tuple[Entry, ...] = ()
-    if len(present) > 1:
-        roster = tuple(
-            Entry(p.member, 1 << p.person, p.identity, frozenset(p.devices - {UNKNOWN_DEVICE}), p.span, p.anywhere)
-            for p in present
-            if p.span is not None
-        )
+    roster, by_device = _roster(present)
     tenants: dict[int, Tenancy] = {}
     for subject_id, party in of_subject.items():
         span = spans[subject_id]
@@ -194,8 +188,8 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
         _members_bits(present),
         _members_bits(declared),
         tenants,
-        roster if len(roster) <= SMALL_PLACE else (),
-        _grouped(roster) if len(roster) > SMALL_PLACE else {},
+        roster,
+        by_device,
         frozenset(party.identity for party in present),
         _refused(refusals, use, declared_keys),
     )
@@ -213,12 +207,27 @@ def unusual_span(population: Population) -> Span | None:
     return Span(population.unusual_first, population.unusual) if population.unusual else None
 
 
-def _grouped(roster: tuple[Entry, ...]) -> dict[int, tuple[Entry, ...]]:
-    groups: dict[int, list[Entry]] = {}
-    for entry in roster:
-        for device in entry.devices:
-            groups.setdefault(device, []).append(entry)
-    return {device: tuple(entries) for device, entries in groups.items()}
+def _roster(present: list[_Party]) -> tuple[tuple[Entry, ...], dict[int, tuple[Entry, ...]]]:
+    """Who may be met again, whole for members with few people here, by device for those with many: each member's people are
+    known by their own number, so that no other member's crowd hides them."""
+    if len(present) < 2:
+        return (), {}
+    of_member: dict[int, list[Entry]] = {}
+    for p in present:
+        if p.span is not None:
+            devices = frozenset(p.devices - {UNKNOWN_DEVICE})
+            entry = Entry(p.member, 1 << p.person, p.identity, devices, p.span, p.anywhere)
+            of_member.setdefault(p.member, []).append(entry)
+    roster: list[Entry] = []
+    by_device: dict[int, list[Entry]] = {}
+    for entries in of_member.values():
+        if len(entries) <= SMALL_PLACE:
+            roster += entries
+            continue
+        for entry in entries:
+            for device in entry.devices:
+                by_device.setdefault(device, []).append(entry)
+    return tuple(roster), {device: tuple(entries) for device, entries in by_device.items()}
 
 
 def _number_persons(parties: list[_Party]) -> int:

@@ -3,9 +3,8 @@
 An operator who rotates over a pool takes the same people along; on each address alone there is too little to see. So the
 hours of each person met on two addresses or more are joined and compared with the key's own hours on all of them. A *shadow*
 is a person found on three of the key's addresses or more (two, with the same client stack) that hold half of its hours in
-company. Nobody is asked for being there
-at the same time here: a pool is where one comes when another has left; that strangers on a renumbered line do so too is why
-it takes three addresses and half of the hours.
+company. Nobody is asked for being there at the same time: a pool is where one comes when another has left; that strangers on a
+renumbered line do so too is why it takes three addresses and half of the hours.
 """
 
 from __future__ import annotations
@@ -134,11 +133,11 @@ def travels_of(
 
 
 def _roster(place: PlaceFacts, tenancy: Tenancy) -> Sequence[Entry]:
-    """Who may have come along: all on a small address, on a large one those with one of the key's devices."""
+    """Who may have come along: all of a member with few people there, of one with many those with one of the key's devices."""
     if not place.by_device:
         return place.roster
     found = {id(entry): entry for device in sorted(tenancy.devices) for entry in place.by_device.get(device, ())}
-    return list(found.values())
+    return [*place.roster, *found.values()]
 
 
 def _travel(
