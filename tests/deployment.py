@@ -88,6 +88,7 @@ class Process:
         )
         assert self._process.stdout is not None
         self.ready = self._process.stdout.readline().strip()
+        self.pid = self._process.pid
 
     def kill(self) -> None:
         """SIGKILL: nothing is flushed or told."""

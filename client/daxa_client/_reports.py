@@ -15,7 +15,7 @@ from daxa_core.model import Act, Verdict
 
 from ._complaints import Complaints
 from ._enforcement import EnforcementReceipt
-from ._retry import backoff
+from ._retry import waiting
 
 WAITING = 10_000
 RECEIPTS = 1_000
@@ -60,7 +60,7 @@ class Reports:
                 self.answered += 1
             except Unavailable as error:
                 self._complaints.say("report", f"what was done about verdicts cannot be reported now: {error}")
-                self._stopped.wait(max(backoff(attempt), error.retry_after or 0.0))
+                self._stopped.wait(waiting(attempt, error))
                 attempt += 1
                 continue
             except DaxaError as error:

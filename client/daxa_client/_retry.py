@@ -1,5 +1,7 @@
 """When a call is made again, and after how long: only where that can help, and never sooner than the peer asked.
 
+What chance adds comes after what the peer asked for: those who were refused together would else come back together.
+
 >>> from daxa_core.errors import Refused, Unavailable
 >>> pause(0, Unavailable(ErrorCode.UNAVAILABLE, "registry", "to be reachable"), jitter=lambda low, high: high)
 0.2
@@ -29,6 +31,11 @@ def backoff(attempt: int, jitter: Callable[[float, float], float] = random.unifo
     return jitter(ceiling / 2, ceiling)
 
 
+def waiting(attempt: int, error: DaxaError, jitter: Callable[[float, float], float] = random.uniform) -> float:
+    """Seconds before attempt ``attempt + 1``, counted from 0, after that error."""
+    return (error.retry_after or 0.0) + backoff(attempt, jitter)
+
+
 def pause(
     attempt: int, error: DaxaError, jitter: Callable[[float, float], float] = random.uniform, attempts: int = ATTEMPTS
 ) -> float | None:
@@ -38,4 +45,4 @@ def pause(
     """
     if error.code not in RETRYABLE or attempt + 1 >= attempts or (error.retry_after or 0.0) > LONGEST_ASKED_SECONDS:
         return None
-    return max(backoff(attempt, jitter), error.retry_after or 0.0)
+    return waiting(attempt, error, jitter)

@@ -41,7 +41,7 @@ class Submits(Protocol):
 def pause_after(failures: int, error: DaxaError, jitter: Callable[[float, float], float] = random.uniform) -> float:
     """Seconds until the next attempt after that many failures in a row; never sooner than the peer asked."""
     ceiling = min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 30), LONGEST_PAUSE_SECONDS)
-    return max(jitter(ceiling / 2, ceiling), min(error.retry_after or 0.0, LONGEST_ASKED_SECONDS))
+    return min(error.retry_after or 0.0, LONGEST_ASKED_SECONDS) + jitter(ceiling / 2, ceiling)
 
 
 class Shipper:

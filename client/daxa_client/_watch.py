@@ -18,7 +18,7 @@ from daxa_core.model import Verdict
 
 from ._errors import ROLE
 from ._registry import Registry
-from ._retry import RETRYABLE, backoff
+from ._retry import RETRYABLE, waiting
 from ._verification import Verifier
 
 LOG = logging.getLogger("daxa_client")
@@ -106,5 +106,5 @@ def follow(registry: Registry, verifier: Verifier, cursor: int, file: CursorFile
                 raise
             if attempt == 0:
                 LOG.warning("watching is interrupted and goes on by itself: %s", error)
-            registry.wait(max(backoff(attempt), error.retry_after or 0.0))
+            registry.wait(waiting(attempt, error))
             attempt += 1

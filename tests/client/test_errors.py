@@ -26,6 +26,7 @@ from daxa_client import (
 from daxa_client._errors import CLASSES, make_error
 from daxa_client._registry import Registry
 from daxa_client._retry import ATTEMPTS, RETRYABLE, backoff, pause
+from daxa_client._shipper import pause_after
 from daxa_core.model import Kind
 from daxa_registry.keys.pki import Authority, Issued
 from daxa_registry.rpc.errors import STATUS
@@ -196,7 +197,9 @@ def test_waits_grow_are_jittered_and_honour_the_peer() -> None:
     assert all(0.8 <= backoff(3) <= 1.6 for _ in range(50))
     assert pause(ATTEMPTS - 1, down) is None
     busy = Refused(ErrorCode.OVERLOADED, "", "", retry_after=7.0)
-    assert pause(0, busy) == 7.0
+    assert all(7.1 <= (pause(0, busy) or 0) <= 7.2 for _ in range(50))
+    assert len({pause(0, busy) for _ in range(50)}) > 40  # who was refused together does not come back together
+    assert len({pause_after(1, busy) for _ in range(50)}) > 40
     assert pause(0, Refused(ErrorCode.OVERLOADED, "", "", retry_after=31.0)) is None
     for code in set(ErrorCode) - RETRYABLE:
         assert pause(0, make_error(code, "", "")) is None

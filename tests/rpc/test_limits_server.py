@@ -156,3 +156,24 @@ def test_more_calls_than_may_run_at_once_all_get_an_answer(upbit: grpc.Channel) 
     assert "" in answers
     assert answers <= {"", "OVERLOADED"}
     submit(batch(sightings(1), secrets.token_bytes(16)), timeout=60)
+
+
+def test_a_call_that_finds_no_place_is_refused_unread(upbit: grpc.Channel) -> None:
+    """It has not sent its message yet: what waits to be refused lies in nobody's memory."""
+    submit = upbit.stream_unary("/daxa_api.v1.SightingService/SubmitSightings")
+    over = threading.Event()
+
+    def silent() -> Iterator[bytes]:
+        over.wait(60)
+        yield from ()
+
+    try:
+        calls = [submit.future(silent(), timeout=60) for _ in range(AT_ONCE["SubmitSightings"] + 1)]
+        until = time.monotonic() + 30
+        while not any(call.done() for call in calls) and time.monotonic() < until:
+            time.sleep(0.05)
+        [refused] = [call for call in calls if call.done()]
+        assert deployment.told(refused.exception()).code == "OVERLOADED"
+    finally:
+        over.set()
+    assert {deployment.told(call.exception()).code for call in calls if call is not refused} == {"INVALID_VALUE"}

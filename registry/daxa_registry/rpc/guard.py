@@ -15,7 +15,7 @@ import secrets
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -31,6 +31,7 @@ from .errors import abort
 from .identity import Context, Peer, check_right, check_trust, days_left, peer_of
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Read: TypeAlias = Callable[[Any], Awaitable[Any]]
 LOG = logging.getLogger("daxa_registry.rpc")
 MAX_REQUEST_BYTES = 1 << 20
 REFUSED_SLOWLY_SECONDS = 1.0
@@ -81,15 +82,20 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def _guard(self, method: str, handler: Handler) -> Handler:
         codec = (_reader(handler.request_deserializer), handler.response_serializer)
+        # On the wire one request and a stream of requests are the same. As a stream it is read when we say so.
         match (bool(handler.request_streaming), bool(handler.response_streaming)):
             case (False, False):
-                return grpc.unary_unary_rpc_method_handler(self._one(method, handler.unary_unary), *codec)
+                one = self._one(method, handler.unary_unary, _only)
+                return grpc.stream_unary_rpc_method_handler(one, *codec)
             case (False, True):
-                return grpc.unary_stream_rpc_method_handler(self._many(method, handler.unary_stream), *codec)
+                many = self._many(method, handler.unary_stream, _only)
+                return grpc.stream_stream_rpc_method_handler(many, *codec)
             case (True, False):
-                return grpc.stream_unary_rpc_method_handler(self._one(method, handler.stream_unary), *codec)
+                one = self._one(method, handler.stream_unary, _all)
+                return grpc.stream_unary_rpc_method_handler(one, *codec)
             case _:
-                return grpc.stream_stream_rpc_method_handler(self._many(method, handler.stream_stream), *codec)
+                many = self._many(method, handler.stream_stream, _all)
+                return grpc.stream_stream_rpc_method_handler(many, *codec)
 
     def _check(self, method: str, context: Context) -> Peer:
         peer = peer_of(context, self._trust_domain, self._clock())
@@ -97,22 +103,26 @@ class Guard(grpc.aio.ServerInterceptor):
         check_right(method, peer)
         return peer
 
-    def _enter(self, method: str, request: Any, context: Context) -> AbstractContextManager[None]:
-        peer = self._check(method, context)
-        if isinstance(request, DaxaError):
-            raise request
-        days = days_left(context, self._trust_domain, self._clock())
-        if days < WARNED_DAYS:
-            context.set_trailing_metadata((("x-certificate-days-left", str(days)),))
-        call = method.rpartition("/")[2]
-        carried = getattr(request, _CARRIES.get(call, ""), None)
-        return self._limits.enter(str(peer), call, max(len(carried), 1) if carried is not None else 1)
+    @asynccontextmanager
+    async def _entered(self, method: str, requests: Any, read: Read, context: Context) -> AsyncIterator[Any]:
+        """A place for the call, then what it carries: what waits to be refused is not read, and lies in no memory."""
+        peer, call = self._check(method, context), method.rpartition("/")[2]
+        with self._limits.enter(str(peer), call):
+            request = await read(requests)
+            if isinstance(request, DaxaError):
+                raise request
+            days = days_left(context, self._trust_domain, self._clock())
+            if days < WARNED_DAYS:
+                context.set_trailing_metadata((("x-certificate-days-left", str(days)),))
+            carried = getattr(request, _CARRIES.get(call, ""), None)
+            self._limits.spend(str(peer), call, max(len(carried), 1) if carried is not None else 1)
+            yield request
 
-    def _one(self, method: str, inner: Any) -> Any:
-        async def call(request: Any, context: Context) -> Any:
+    def _one(self, method: str, inner: Any, read: Read) -> Any:
+        async def call(requests: Any, context: Context) -> Any:
             began = time.perf_counter()
             try:
-                with self._enter(method, request, context):
+                async with self._entered(method, requests, read, context) as request:
                     result = inner(request, context)
                     answer = await result if hasattr(result, "__await__") else result
                 self._count(method, context, "OK", began)
@@ -122,11 +132,11 @@ class Guard(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _many(self, method: str, inner: Any) -> Any:
-        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+    def _many(self, method: str, inner: Any, read: Read) -> Any:
+        async def call(requests: Any, context: Context) -> AsyncIterator[Any]:
             began = time.perf_counter()
             try:
-                with self._enter(method, request, context):
+                async with self._entered(method, requests, read, context) as request:
                     result = inner(request, context)
                     if hasattr(result, "__aiter__"):
                         async for item in result:
@@ -178,6 +188,18 @@ class Guard(grpc.aio.ServerInterceptor):
             finally:
                 self._waiting_to_be_refused -= 1
         await abort(context, error, request_id)
+
+
+async def _only(requests: Any) -> Any:
+    """The one request of a call, or why there is none."""
+    async for request in requests:
+        return request
+    return InvalidInput(ErrorCode.INVALID_VALUE, "message", "one request")
+
+
+async def _all(requests: Any) -> Any:
+    """The requests of a stream, for its handler to read."""
+    return requests
 
 
 def _reader(read: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:

@@ -52,8 +52,8 @@ class Limits:
         self._spent: Counter[tuple[str, str]] = Counter()
 
     @contextmanager
-    def enter(self, peer: str, call: str, cost: int = 1) -> Iterator[None]:
-        """Counts the call while the block runs.
+    def enter(self, peer: str, call: str, cost: int = 0) -> Iterator[None]:
+        """Counts the call while the block runs; ``cost``: where it is known already, what :meth:`spend` would take.
 
         Raises Refused OVERLOADED where the peer has too many of it running, and QUOTA_EXHAUSTED where its minute is used up,
         both with the seconds to wait; then nothing is counted.
@@ -62,7 +62,8 @@ class Limits:
         most = AT_ONCE.get(call, OTHERS_AT_ONCE)
         if self._running[who] >= most:
             raise Refused(ErrorCode.OVERLOADED, "call", f"at most {most} calls at once", retry_after=1.0)
-        self._spend(who, cost)
+        if cost:
+            self.spend(peer, call, cost)
         self._running[who] += 1
         try:
             yield
@@ -84,8 +85,9 @@ class Limits:
         left, at = self._left.get(who, (float(limit), now))
         return min(left + (now - at) * limit / 60.0, float(limit))
 
-    def _spend(self, who: tuple[str, str], cost: int) -> None:
-        now = self._clock()
+    def spend(self, peer: str, call: str, cost: int) -> None:
+        """Takes off what a call carries. Raises as :meth:`enter`."""
+        who, now = (peer, call), self._clock()
         limit = self._limit(who[1])
         left = self._now_left(who, now)
         if cost > left:
