@@ -23,7 +23,7 @@ _COUNTS = (
 )
 _SEQUENCES = "SELECT v.sequence FROM verdict v JOIN member m ON m.id=v.member WHERE m.name={} ORDER BY v.sequence"
 _HEADS = "SELECT name, head FROM member"
-_LEAVES = "SELECT position, hash FROM tree_hash ORDER BY position"
+LEAVES = "SELECT position, hash FROM tree_hash ORDER BY position"
 
 
 @dataclass
@@ -79,7 +79,7 @@ def check(database: str, members: Sequence[Member], gateway: Gateway) -> Found:
     found.lost += max(gateway.total - total, 0)
     found.twice += max(total - gateway.total, 0)
     found.problems += gateway.problems
-    leaves = _leaves(dict(ask(database, _LEAVES)))
+    leaves = _leaves(dict(ask(database, LEAVES)))
     heads = {pair for member in members for pair in member.heads}
     found.checkpoints = len(heads)
     found.forks = sum(size > len(leaves) or _root(leaves[:size]) != root for size, root in heads)

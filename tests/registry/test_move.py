@@ -1,0 +1,159 @@
+"""A registry that moves from SQLite to PostgreSQL while members use it; every process is real, and so is the network."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+
+import crash_check
+import deployment
+from crash_load import Member, element
+from daxa_api.v1 import sighting_pb2, sighting_pb2_grpc, types_pb2
+from daxa_registry.bootstrap import open_store
+from daxa_registry.keys.signing import read_verification_keys
+
+MEMBERS = ("upbit", "bithumb")
+WAIT_SECONDS = 60
+_BODIES = "SELECT member, sequence, body FROM verdict ORDER BY member, sequence"
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+class World:
+    """A deployment on a file, and its members' threads."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        deployment.deploy(folder, MEMBERS, threshold=1, evaluators=1)
+        deployment.without_grace(folder)
+        self.configuration, self.url = folder / "registry/registry.toml", url
+        self.file = str(folder / "registry/data/registry.sqlite")
+        self.home = folder / "members/upbit"
+        keys = read_verification_keys(folder / "registry/verification.json")
+        target = deployment.target_of(self.configuration)
+        self.members = [
+            Member(folder / "members" / name, name, [target], keys, seed) for seed, name in enumerate(MEMBERS)
+        ]
+
+    def serve(self) -> deployment.Process:
+        process = deployment.Process("serve", self.configuration)
+        assert "listening" in process.ready
+        return process
+
+    def move(self) -> deployment.Process:
+        return deployment.Process("migrate-store", "--from", self.file, "--to", self.url, "--yes")
+
+    def more(self, batches: int) -> None:
+        """Waits until every member was answered as many batches more."""
+        wanted = [member.batches + batches for member in self.members]
+        wait_for(lambda: all(m.batches >= n or m.problems for m, n in zip(self.members, wanted, strict=True)))
+
+    def submit(self) -> deployment.Told | None:
+        """One sighting of upbit's: what it was refused with."""
+        one = sighting_pb2.Sighting(
+            key=element(), address=element(), network=element(), hour=int(time.time()) // 3_600, count=1,
+            manner=types_pb2.MANNER_USED,
+        )  # fmt: skip
+        request = sighting_pb2.SubmitSightingsRequest(
+            batch_id=element()[:16], member="upbit", key_version=1, canonical_version=1, sightings=[one]
+        )
+        with deployment.channel(self.home, self.configuration) as channel:
+            try:
+                sighting_pb2_grpc.SightingServiceStub(channel).SubmitSightings(request, timeout=WAIT_SECONDS)
+            except grpc.RpcError as error:
+                return deployment.told(error)
+        self.members[0].acknowledged[one.key] += 1
+        return None
+
+    def found(self, database: str) -> crash_check.Found:
+        """What is there of what was acknowledged and watched."""
+        nobody: Any = SimpleNamespace(name="coinone", total=0, problems=[])
+        return crash_check.check(database, self.members, nobody)
+
+
+@pytest.fixture
+def world(tmp_path: Path, postgres_url: str) -> World:
+    return World(tmp_path / "deployment", postgres_url)
+
+
+@contextlib.contextmanager
+def traffic(world: World) -> Iterator[None]:
+    """Every member submits and watches while the block runs, and then has watched to the end."""
+    for member in world.members:
+        member.start()
+    try:
+        yield
+        for member in world.members:
+            member.submit_no_more()
+            member.watch_until(crash_check.head(world.url, member.name))
+    finally:
+        for member in world.members:
+            member.stop()
+
+
+def test_a_move_under_traffic_loses_nothing_and_every_cursor_goes_on(world: World) -> None:
+    """The process on the file refuses, with a time to come back, from the move on; the one on PostgreSQL has the same verdicts
+    and log; what was acknowledged before, meanwhile and afterwards is there once, and no watcher missed or saw anything twice."""
+    with world.serve() as old, traffic(world):
+        world.more(2)
+        with world.move() as move:
+            assert move.wait()[0] == 0
+        assert crash_check.ask(world.file, _BODIES) == crash_check.ask(world.url, _BODIES)
+        assert crash_check.ask(world.file, crash_check.LEAVES) == crash_check.ask(world.url, crash_check.LEAVES)
+        told = world.submit()
+        assert told is not None
+        assert (told.status, told.code, told.retry_after) == (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE", 30.0)
+        assert old.stop()[0] == 0
+        with deployment.Process("serve", world.configuration) as again:
+            code, said = again.wait()
+            assert (code, "the one that this was moved to by migrate-store" in said) == (2, True)
+        seen = [member.cursor() for member in world.members]
+        world.configuration.write_text(
+            world.configuration.read_text().replace('"data/registry.sqlite"', f'"{world.url}"')
+        )
+        with world.serve():
+            world.more(2)
+            wait_for(lambda: all(m.cursor() > n for m, n in zip(world.members, seen, strict=True)))
+            for member in world.members:
+                member.submit_no_more()
+                member.watch_until(crash_check.head(world.url, member.name))
+    found = world.found(world.url)
+    assert found == crash_check.Found(edges=found.edges, verdicts=found.verdicts, checkpoints=found.checkpoints)
+    assert found.edges > 0
+    assert found.verdicts > 0
+
+
+def test_a_move_that_is_killed_leaves_the_file_in_use_and_is_made_again(world: World) -> None:
+    """SIGKILL while it copies: the registry takes sightings again, the same command then moves everything."""
+    with world.serve() as process:
+        assert world.submit() is None
+        open_store(world.url).close()
+        with psycopg.connect(world.url) as held:
+            held.execute("LOCK TABLE tree_hash IN ACCESS EXCLUSIVE MODE")
+            with world.move() as move:
+                waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation='tree_hash'::regclass"
+                wait_for(lambda: held.execute(waiting).fetchone() != (0,))
+                with (
+                    contextlib.closing(sqlite3.connect(world.file, timeout=0)) as other,
+                    pytest.raises(sqlite3.OperationalError, match="locked"),
+                ):
+                    other.execute("BEGIN IMMEDIATE")
+                move.kill()
+        assert world.submit() is None
+        with world.move() as move:
+            assert move.wait()[0] == 0
+        assert process.stop()[0] == 0
+    assert world.found(world.url).lost == 0
