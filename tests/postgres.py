@@ -91,6 +91,10 @@ class PostgresServer:
         done = subprocess.run(command, capture_output=True, cwd="/", timeout=WAIT_SECONDS)
         assert done.returncode == 0, done.stderr.decode()
 
+    def shell(self, line: str) -> None:
+        """Runs a line as an administrator types it, as the server's user."""
+        self.run("/bin/sh", "-c", f"PATH={self.binaries}:$PATH; {line}")
+
     def restart(self) -> None:
         """Starts it, which is not running, and waits until it answers."""
         options = " ".join(f"-c {setting}" for setting in ("listen_addresses=", *self.settings))
