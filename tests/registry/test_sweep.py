@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +35,7 @@ class World:
     def __init__(self, path: Path) -> None:
         self.now = NOW
         self.heads: list[dict[int, int]] = []
+        self.path = path
         self.store = SqliteStore(path)
         self.matcher = Matcher(self.store, in_force(self.store, deployment.PLAIN, NOW))
         ring = [
@@ -76,30 +79,34 @@ def test_a_sweep_raises_what_grace_held_back_one_part_at_a_time(world: World) ->
 
 
 def test_what_is_beyond_retention_leaves_and_the_size_is_steady_under_steady_load(world: World) -> None:
-    """Ten keys more each day: from the day on which the first are too old, there are no more presences, keys and batches."""
-    sizes = []
+    """A hundred keys more each day: from the day on which the first are too old, there are no more presences, keys and batches,
+    and what is deleted makes room for what comes: the file does not grow."""
+    sizes, pages = [], []
     sweep = Sweep(
         world.store, world.matcher, clock=lambda: world.now, on_verdicts=world.heads.append,
         retention_hours=5 * 24, batch_hours=48,
     )  # fmt: skip
-    for day in range(20):
+    for day in range(30):
         world.now += 24 * HOUR
         with world.store.transaction():
-            batch = StoredBatch(b"d" * 32, 10, (), ())
+            batch = StoredBatch(b"d" * 32, 100, (), ())
             world.store.save_batch(world.member, b"%016d" % day, batch, world.now)
             news = [
                 Sighting(
                     fp(f"key {day} {k}"), fp(f"address {day} {k}"), fp("network"), world.now // HOUR, Manner.USED, 1
                 )
-                for k in range(10)
+                for k in range(100)
             ]
             world.store.absorb(world.member, news, lambda _: None)
         sweep.run()
+        with contextlib.closing(sqlite3.connect(world.path)) as file:
+            pages.append(file.execute("PRAGMA page_count").fetchone()[0])
         counts = world.store.counts()
         sizes.append(tuple(counts[name] for name in ("presence", "node_ADDRESS", "batch")))
     assert len(set(sizes[8:])) == 1
-    assert sizes[-1] == (60, 60, 3)
-    assert world.store.counts()["subject"] == 60 + KEYS  # those that were told a verdict stay with it
+    assert sizes[-1] == (600, 600, 3)
+    assert max(pages[15:]) <= pages[14] * 1.03
+    assert world.store.counts()["subject"] == 600 + KEYS  # those that were told a verdict stay with it
 
 
 def test_a_sweep_lowers_what_faded(world: World) -> None:
