@@ -10,6 +10,7 @@ counted by person over all addresses.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -88,10 +89,13 @@ def company_of(
         last_there[address] = max(last_there.get(address, 0), presence.last)
     addresses = list(there)
     if len(addresses) > MAX_PLACES:
-        # A store's numbers come last: two stores of the same sightings should look at the same addresses. Of those there only its
-        # own member's are counted, or another could choose where to look.
+        # A store's numbers come last: two stores of the same sightings should look at the same addresses. Only what its own
+        # member said is asked, or another could choose where to look.
+        requests = Counter[int]()
+        for presence in used:
+            requests[presence.address] += presence.count
         own = {at: dict(facts[at].by_member).get(subject.member, 0) for at in addresses}
-        addresses.sort(key=lambda at: (-there[at], -last_there[at], own[at], at))
+        addresses.sort(key=lambda at: (-there[at], -last_there[at], -requests[at], own[at], at))
         del addresses[MAX_PLACES:]
     stops: list[Stop] = []
     members: set[int] = set()
