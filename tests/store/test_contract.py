@@ -151,6 +151,8 @@ def test_verdicts_come_in_sequence_by_member(reopen: Open) -> None:
         [subject] = store.absorb(member, [seen("k", "a")], fine).moved
         for n in (1, 2, 3):
             store.append_verdict(StoredVerdict(subject, member, n, Level(n), 50 + n, b"body%d" % n, b"evidence"))
+        [silent] = store.absorb(member, [seen("l", "b")], fine).moved
+        assert store.sequences([subject, silent]) == {subject: 3}
     with pytest.raises(AssertionError), store.transaction():
         store.append_verdict(StoredVerdict(subject, member, 5, Level.WARN, 60, b"", b""))
     assert store.head(member) == 3
@@ -159,6 +161,7 @@ def test_verdicts_come_in_sequence_by_member(reopen: Open) -> None:
     assert store.current_verdicts(member, [fp("k"), fp("other")]) == {fp("k"): b"body3"}
     assert store.verdicts_at(member, [3, 1]) == [b"body3", b"body1"]
     assert (Level(3), 3) == (store.standings([subject])[subject].level, store.standings([subject])[subject].sequence)
+    assert reopen().sequences([subject, silent, 99]) == {subject: 3}
 
 
 def test_the_newest_verdicts_at_a_sequence(reopen: Open) -> None:

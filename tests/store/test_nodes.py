@@ -48,6 +48,7 @@ def test_what_one_node_remembers_is_forgotten_when_another_has_written(node: Nod
     with one.transaction():
         assert one.find_batch(member, b"i" * 16) == StoredBatch(b"d" * 32, 3, (), (1,))
         assert one.standings([subject])[subject].level is Level.WARN
+        assert one.sequences([subject]) == {subject: 1}
         assert not one.absorb(member, [seen("k", "a", 1_001)], fine).moved
         [neighbourhood] = one.neighbourhoods([subject])
     assert one.standings([subject])[subject].sequence == 1

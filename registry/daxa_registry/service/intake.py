@@ -201,10 +201,9 @@ class Intake:
         fresh: list[tuple[_Waiting, Submission, int, tuple[int | None, ...], list[Refusal]]],
         now: int,
     ) -> None:
-        everyone = {s for _, _, _, subjects, _ in fresh for s in subjects if s is not None}
-        standings = self._store.standings(everyone)
+        spoken = self._store.sequences({s for _, _, _, subjects, _ in fresh for s in subjects if s is not None})
         for waiting, work, member, subjects, refusals in fresh:
-            told = sorted({standings[s].sequence for s in subjects if s is not None and standings[s].sequence})
+            told = sorted({spoken[s] for s in subjects if s is not None and s in spoken})
             accepted = len(work.items) - len(refusals)
             batch = StoredBatch(work.digest, accepted, tuple(refusals), tuple(told))
             self._store.save_batch(member, work.batch_id, batch, now)

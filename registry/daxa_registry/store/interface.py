@@ -289,6 +289,9 @@ class Store(LeakStore, Protocol):
     def standings(self, subjects: Iterable[int]) -> Mapping[int, Standing]:
         """Where each subject stands; a subject that is not stored is not in the answer."""
 
+    def sequences(self, subjects: Iterable[int]) -> Mapping[int, int]:
+        """The newest verdict's sequence of each subject that has one."""
+
     def standing_of(self, member: int, key: bytes) -> Standing | None:
         """Where the member's subject of that key stands, or None where the member never sent anything of it."""
 

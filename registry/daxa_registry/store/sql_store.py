@@ -21,6 +21,7 @@ from .sqlite_graph import GraphReader
 from .sqlite_ladder import LadderTables
 from .sqlite_leaks import LeakTables
 from .sqlite_log import LogTables
+from .sqlite_memory import Record
 
 
 class SqlStore(LadderTables, LogTables, LeakTables):
@@ -169,7 +170,25 @@ class SqlStore(LadderTables, LogTables, LeakTables):
             record.level, record.sequence = verdict.level, verdict.sequence
 
     def standings(self, subjects: Iterable[int]) -> Mapping[int, Standing]:
-        out: dict[int, Standing] = {}
+        records, wanted = self._remembered(subjects)
+        out = {r.id: Standing(r.id, r.member, r.fingerprint, r.level, r.sequence) for r in records}
+        query = (
+            "SELECT s.id, s.member, n.fingerprint, s.level, s.sequence FROM subject s JOIN node n ON n.id=s.key"
+            " WHERE s.id IN ({})"
+        )
+        for row in self._writer.select(query, wanted) if wanted else ():
+            out[row[0]] = Standing(row[0], row[1], row[2], Level(row[3]), row[4])
+        return out
+
+    def sequences(self, subjects: Iterable[int]) -> Mapping[int, int]:
+        records, wanted = self._remembered(subjects)
+        out = {record.id: record.sequence for record in records if record.sequence}
+        query = "SELECT id, sequence FROM subject WHERE sequence > 0 AND id IN ({})"
+        return out | dict(self._writer.select(query, wanted)) if wanted else out
+
+    def _remembered(self, subjects: Iterable[int]) -> tuple[list[Record], list[int]]:
+        """The subjects that are at hand, and those that are not: these are now written as well."""
+        records: list[Record] = []
         wanted: list[int] = []
         at_hand = self._at_hand()
         for subject in subjects:
@@ -177,16 +196,10 @@ class SqlStore(LadderTables, LogTables, LeakTables):
             if record is None:
                 wanted.append(subject)
             else:
-                out[subject] = Standing(subject, record.member, record.fingerprint, record.level, record.sequence)
+                records.append(record)
         if wanted:
             self._absorber.flush()
-            query = (
-                "SELECT s.id, s.member, n.fingerprint, s.level, s.sequence FROM subject s JOIN node n ON n.id=s.key"
-                " WHERE s.id IN ({})"
-            )
-            for row in self._writer.select(query, wanted):
-                out[row[0]] = Standing(row[0], row[1], row[2], Level(row[3]), row[4])
-        return out
+        return records, wanted
 
     def head(self, member: int) -> int:
         with self._reading() as reader:
