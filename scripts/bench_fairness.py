@@ -3,14 +3,17 @@
 Five members of one real registry process over mutual TLS. In the quiet phase all five submit at the same pace; in the other the
 fifth keeps as many calls in flight as the registry lets it, without ever waiting. Phases alternate, so that both see the same
 machine and the same growing database. Every member, the flooding one too, submits edges that are new as long as it has any, and
-connects before anything is measured.
+connects before anything is measured. The flood is a process of its own with the lowest priority: what it does to the others it
+shall do by the registry, not by what its sending takes of a machine that in life is another one.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -71,26 +74,64 @@ def p99(values: list[float]) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[98]
 
 
-def flood(member: Member, requests: Iterator[bytes], until: float) -> tuple[int, int]:
-    """Full batches with FLOOD_CALLS in flight, asking again at once whatever is answered: (answered, refused)."""
-    counts = [0, 0]
-    lock = threading.Lock()
+def flood(folder: Path) -> None:
+    """Serves the other end of :class:`Flood`: says when it is ready; reads seconds, a line a phase, and answers each with
+    "answered refused". Full batches with FLOOD_CALLS in flight, asking again at once whatever is answered."""
+    os.setpriority(os.PRIO_PROCESS, 0, 19)
+    member = Member(folder, FLOODER, len(MEMBERS))
+    requests = member.requests(Traffic(FLOOD_EDGES, len(MEMBERS)), MAX_SIGHTINGS)
+    member.call(next(member.pending))
+    print("ready", flush=True)
+    for line in sys.stdin:
+        until = time.perf_counter() + float(line)
+        counts = [0, 0]
+        lock = threading.Lock()
 
-    def run(_: int) -> None:
-        while time.perf_counter() < until:
-            with lock:
-                request = next(requests)
-            try:
-                member.call(request, timeout=120)
-                done = 0
-            except grpc.RpcError:
-                done = 1
-            with lock:
-                counts[done] += 1
+        def run(_: int, until: float = until, counts: list[int] = counts, lock: threading.Lock = lock) -> None:
+            while time.perf_counter() < until:
+                with lock:
+                    request = next(requests)
+                try:
+                    member.call(request, timeout=120)
+                    done = 0
+                except grpc.RpcError:
+                    done = 1
+                with lock:
+                    counts[done] += 1
 
-    with ThreadPoolExecutor(FLOOD_CALLS) as pool:
-        list(pool.map(run, range(FLOOD_CALLS)))
-    return counts[0], counts[1]
+        with ThreadPoolExecutor(FLOOD_CALLS) as pool:
+            list(pool.map(run, range(FLOOD_CALLS)))
+        print(*counts, flush=True)
+
+
+class Flood:
+    """A process that floods for as long as it is told."""
+
+    def __init__(self, folder: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--flood", str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._read()
+
+    def begin(self, seconds: float) -> None:
+        """Floods from now on."""
+        assert self._process.stdin is not None
+        print(seconds, file=self._process.stdin, flush=True)
+
+    def end(self) -> tuple[int, int]:
+        """Waits until the flood is over: how many calls were answered, how many refused."""
+        answered, refused = self._read().split()
+        return int(answered), int(refused)
+
+    def close(self) -> None:
+        """Ends the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(60)
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
 
 
 def run(seconds: float = PHASE_SECONDS, phases: int = PHASES) -> list[Row]:
@@ -100,9 +141,9 @@ def run(seconds: float = PHASE_SECONDS, phases: int = PHASES) -> list[Row]:
     answered = refused = 0
     with registry(MEMBERS) as folder:
         members = [Member(folder, name, seed) for seed, name in enumerate(MEMBERS)]
-        fresh = members[-1].requests(Traffic(FLOOD_EDGES, len(MEMBERS)), MAX_SIGHTINGS)
         for member in members:
             member.call(next(member.pending))
+        flooder = Flood(folder)
         for phase in range(2 * phases):
             flooding = phase % 2 == 1
             until = time.perf_counter() + seconds
@@ -117,10 +158,12 @@ def run(seconds: float = PHASE_SECONDS, phases: int = PHASES) -> list[Row]:
             for thread in threads:
                 thread.start()
             if flooding:
-                done = flood(members[-1], fresh, until)
+                flooder.begin(seconds)
+                done = flooder.end()
                 answered, refused = answered + done[0], refused + done[1]
             for thread in threads:
                 thread.join()
+        flooder.close()
         for member in members:
             member.channel.close()
     ratio = p99(flooded) / p99(quiet)
@@ -133,6 +176,14 @@ def run(seconds: float = PHASE_SECONDS, phases: int = PHASES) -> list[Row]:
              "detail": detail}]  # fmt: skip
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Prints the row; with ``--flood FOLDER``, floods for it."""
+    if sys.argv[1:2] == ["--flood"]:
+        flood(Path(sys.argv[2]))
+        return
     for row in run(*(float(argument) for argument in sys.argv[1:2])):
         print(f"{row['name']:48} {row['value']:8.2f} {row['unit']} (wanted {row['target']})  {row['detail']}")
+
+
+if __name__ == "__main__":
+    main()

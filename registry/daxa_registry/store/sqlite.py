@@ -91,7 +91,7 @@ class SqliteStore(SqlStore):
                     raise unavailable(error) from error
                 raise
             if self._checkpoints is not None:
-                self._checkpoints.wrote()
+                self._checkpoints.wrote(self._connection)
 
     def _undo(self) -> None:
         try:

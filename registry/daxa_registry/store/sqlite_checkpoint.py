@@ -1,12 +1,12 @@
 """Copying SQLite's write-ahead log back into the database, beside the writer.
 
 Left alone, SQLite does it within whichever commit makes the log long enough, and whoever waits for that commit waits for
-thousands of pages more. Here a thread copies while the writer goes on writing; once it has copied all, the next commit begins the
-log anew. Where the writer never pauses for that, a commit copies the little that is left when the log is ``LONGEST_PAGES`` long.
-Nothing depends on it but time: what is committed is durable in the log.
+thousands of pages more. Here a thread copies while the writer goes on writing. But the log begins anew only when all of it is
+copied, and a busy writer never leaves off for long enough: so once the thread has caught up, the writer copies the little that
+came since, right after a commit. Nothing depends on it but time: what is committed is durable in the log.
 
     >>> checkpoints = Checkpoints("registry.sqlite")          # doctest: +SKIP
-    >>> checkpoints.wrote()                                   # doctest: +SKIP
+    >>> checkpoints.wrote(connection)                         # doctest: +SKIP
     >>> checkpoints.close()                                   # doctest: +SKIP
 """
 
@@ -17,8 +17,15 @@ import sqlite3
 import threading
 
 PERIOD_SECONDS = 0.25
-LONGEST_PAGES = 1_000
-"""4 MB. At 128 MB a commit that had to copy it all held everybody up for more than a second (`scripts/bench fairness`)."""
+LITTLE_PAGES = 500
+"""Caught up: no more than this came during the last round."""
+LONG_PAGES = 1_000
+"""From here on the log is to begin anew: 4 MB."""
+ROUNDS = 4
+"""After so many the writer copies the rest, however much: the disk is slower than what is written, and it has to wait."""
+LONGEST_PAGES = 32_000
+"""128 MB: SQLite's own copying begins. It comes to this only where a reader holds on to an old state."""
+_COPY = "PRAGMA wal_checkpoint(PASSIVE)"
 
 
 class Checkpoints:
@@ -28,10 +35,16 @@ class Checkpoints:
         self._path = path
         self._written = threading.Event()
         self._closing = threading.Event()
+        self._caught_up = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def wrote(self) -> None:
-        """There is something to copy."""
+    def wrote(self, connection: sqlite3.Connection) -> None:
+        """There is something to copy. For the writer, after a commit."""
+        if self._caught_up.is_set():
+            # Nothing is lost where it fails: the disk may be full, which the next commit tells.
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute(_COPY)
+            self._caught_up.clear()
         self._written.set()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
@@ -52,4 +65,16 @@ class Checkpoints:
                     return
                 # A disk that is full or a database that is locked is the writer's to tell; the next time may succeed.
                 with contextlib.suppress(sqlite3.Error):
-                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                    self._copy(connection)
+
+    def _copy(self, connection: sqlite3.Connection) -> None:
+        if self._caught_up.is_set():  # the writer, who is to copy, has not come since
+            return
+        before = 0
+        for _ in range(ROUNDS):
+            _, pages, _ = connection.execute(_COPY).fetchone()
+            if pages - before <= LITTLE_PAGES:
+                break
+            before = pages
+        if pages >= LONG_PAGES:
+            self._caught_up.set()
