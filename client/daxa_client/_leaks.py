@@ -8,6 +8,7 @@ What is reported is fingerprinted here, so a dump never leaves this machine; it 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -74,7 +75,9 @@ class LeakClient:
         self, dump: BinaryIO, leak: Leak, progress: Progress, save: Callable[[Progress], None]
     ) -> tuple[LeakReport, int]:
         """Loads the dump from where ``progress`` is, and brings it into force; the leak, and how many of its keys are this
-        member's own and were ever seen. ``save`` keeps the progress. Raises DaxaError: LEAK_KNOWN for the same keys again."""
+        member's own and were ever seen. ``save`` keeps the progress. Raises DaxaError: LEAK_KNOWN for the same keys again,
+        INVALID_VALUE before anything is sent where a text of it holds a key or an address."""
+        leaks.check(leak, int(time.time()))
         request = leak_pb2.OpenLeakRequest(
             leak_id=progress.leak_id,
             name=leak.name,

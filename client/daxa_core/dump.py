@@ -24,8 +24,11 @@ OVERLAP_BYTES = 1_024
 """How far before its offset reading begins again: a key and its label never reach farther."""
 MAX_LINE_BYTES = 64 << 10
 """Longer lines of a CSV are searched like text, not taken apart."""
+_WIDEST = 4
+"""How many bytes of a file one of a line may take: those of UTF-32."""
 _EDGE = r"A-Za-z0-9_-"
-_RUNS = bytes(c if re.match(rf"[{_EDGE}]".encode(), bytes([c])) else 32 for c in range(256))
+_OF_KEYS = bytes(c for c in range(256) if re.match(rf"[{_EDGE}]".encode(), bytes([c])))
+_RUNS = bytes(c if c in _OF_KEYS else 32 for c in range(256))
 """What cannot belong to a key becomes a space: splitting there is ten times as fast as searching."""
 _LENGTHS = frozenset((32, 36, 40, 48))
 _SHAPE = re.compile(PUBLISHED.encode())
@@ -39,13 +42,11 @@ _LABELS = {
 _AFTER = re.compile(rf"[\"']?[ \t]{{0,8}}[:=,\t ][ \t]{{0,8}}[\"']?({UNPUBLISHED})(?![{_EDGE}])".encode())
 _BEFORE_BYTES = 16
 _VALUE = re.compile(f"{PUBLISHED}|{UNPUBLISHED}")
-_END = re.compile(rf"[{_EDGE}]*\Z".encode())
-_START = re.compile(rf"\A[{_EDGE}]*".encode())
 _DIGIT = re.compile(rb"[0-9]")
 
 
 def candidates(file: BinaryIO, offset: int = 0) -> Iterator[tuple[int, list[bytes]]]:
-    """The candidates of each block in turn, with the offset in bytes up to which all was yielded.
+    """The candidates of each block in turn, with the offset in bytes up to which all was yielded: no row is cut by it.
 
     Begun at such an offset (the file has to be one that seeks) it goes on from there: some candidates come twice, none is lost.
     """
@@ -57,27 +58,22 @@ def candidates(file: BinaryIO, offset: int = 0) -> Iterator[tuple[int, list[byte
     while block := file.read(BLOCK_BYTES):
         at += len(block)
         plain = block.replace(b"\0", b"")
-        found = dict.fromkeys(rows.take(plain))
+        found = dict.fromkeys(rows.take(plain, block))
         if inside:  # begun in the middle of something that was read before
-            plain = plain[_length(_START, plain) :]
+            plain = plain.lstrip(_OF_KEYS)
             inside = not plain
         data = kept + plain
-        end = len(data) - _length(_END, data)
+        end = len(data.rstrip(_OF_KEYS))
         found |= _found(data[:end])
         if len(data) - end > OVERLAP_BYTES:
             kept = data[-OVERLAP_BYTES:]  # no key is so long; what goes on here is none either
         else:
             kept = data[max(end - OVERLAP_BYTES, 0) :]
-            kept = kept[_length(_START, kept) if end > OVERLAP_BYTES else 0 :]
-        yield at, list(found)
+            kept = kept.lstrip(_OF_KEYS) if end > OVERLAP_BYTES else kept
+        yield at - rows.behind, list(found)
     found = _found(kept) | dict.fromkeys(rows.end())
     if found:
         yield at, list(found)
-
-
-def _length(pattern: re.Pattern[bytes], data: bytes) -> int:
-    match = pattern.search(data)
-    return len(match[0]) if match else 0
 
 
 def _found(data: bytes) -> dict[bytes, None]:
@@ -107,9 +103,13 @@ def is_label(cell: str) -> bool:
 
 
 class _Rows:
-    """The column of keys of a CSV, where the file's first line is a header that names one; of any other file, nothing."""
+    """The column of keys of a CSV, where the file's first line is a header that names one; of any other file, nothing.
+
+    ``behind`` is how many of the file's bytes belong to a row that has begun and not ended.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
+        self.behind = 0
         self._place = -1
         self._delimiter = ","
         self._rest = b""
@@ -125,8 +125,8 @@ class _Rows:
                 self._place, self._delimiter = places[0], delimiter
                 break
 
-    def take(self, data: bytes) -> list[bytes]:
-        """The keys of the lines that end in it."""
+    def take(self, data: bytes, block: bytes) -> list[bytes]:
+        """The keys of the lines that end in it. ``block`` is as it stands in the file."""
         if self._place < 0:
             return []
         *lines, rest = (self._rest + data).split(b"\n")
@@ -134,8 +134,12 @@ class _Rows:
             self._skipping = False
             lines = lines[1:]
         self._rest = rest
-        if len(rest) > MAX_LINE_BYTES:
+        ended = block.rfind(b"\n") + 1
+        self.behind = len(block) - ended if ended else self.behind + len(block)
+        if len(rest) > MAX_LINE_BYTES or self.behind > MAX_LINE_BYTES * _WIDEST:
             self._rest, self._skipping = b"", True
+        if self._skipping:
+            self.behind = 0
         return [value for line in lines if (value := self._cell(line))]
 
     def end(self) -> list[bytes]:

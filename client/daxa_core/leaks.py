@@ -1,7 +1,7 @@
 """What a leak is said to be, and its blind loading: candidates are fingerprinted where the dump is, fingerprints alone go on.
 
 The operator's and the member's loaders are this one loop with their own evaluators and their own connection. Refused, naming the
-field: a name or source that is no short printable text, a time to come, a licence that is none of TLP's.
+field: a name or source that is no short text for others to read, a time to come, a licence that is none of TLP's.
 
     >>> check(Leak("3commas-2022", "a paste site", 1_671_000_000, Tlp.AMBER), now=1_790_000_000)
 """
@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .canonical import canonical_key
-from .dump import candidates, holds_key
+from .dump import candidates
 from .errors import ConfigurationError, ErrorCode, InvalidInput
 from .pseudonym import digest
+from .public_text import check_text
 
 LEAK_ID_BYTES = 16
 MAX_LEAKED_PER_CALL = 10_000
@@ -71,16 +72,8 @@ class Leak:
 
 def check(leak: Leak, now: int) -> None:
     """Raises InvalidInput naming the field that is wrong."""
-    for field, text in (("name", leak.name), ("source", leak.source)):
-        if (
-            not isinstance(text, str)
-            or not 1 <= len(text) <= MAX_TEXT
-            or not text.isprintable()
-            or text != text.strip()
-        ):
-            raise InvalidInput(ErrorCode.INVALID_VALUE, field, f"1 to {MAX_TEXT} printable characters")
-        if holds_key(text):  # it stands in the log, and is told to others
-            raise InvalidInput(ErrorCode.INVALID_VALUE, field, "a text without a key in it")
+    check_text("name", leak.name, MAX_TEXT)
+    check_text("source", leak.source, MAX_TEXT)
     if not 0 < leak.found_at <= now + 86_400:
         raise InvalidInput(ErrorCode.INVALID_VALUE, "found_at", "seconds since the epoch, not to come")
     if leak.tlp not in Tlp:

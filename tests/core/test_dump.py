@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import time
 import tracemalloc
 from string import ascii_letters, digits
 
@@ -96,6 +97,25 @@ def test_reading_goes_on_from_any_offset_that_was_yielded(monkeypatch: pytest.Mo
     for stop in [offset for offset, _ in candidates(io.BytesIO(data))]:
         first = {key.decode() for offset, keys in candidates(io.BytesIO(data)) for key in keys if offset <= stop}
         assert first | found(data, stop) == set(KEYS)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-32-le"])
+def test_a_long_row_is_not_lost_where_reading_stopped_within_it(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    """Its key may stand far behind the row's beginning, or far before the place where reading goes on."""
+    monkeypatch.setattr(dump, "BLOCK_BYTES", 1_500)
+    rows = [f"{'n' * 5_000} ,kbt-{n:05d}, {'m' * 5_000}\n" for n in range(4)]
+    data = ("note,api_key,more\n" + "".join(rows)).encode(encoding)
+    keys = {f"kbt-{n:05d}" for n in range(4)}
+    for stop in [offset for offset, _ in candidates(io.BytesIO(data))]:
+        first = {key.decode() for offset, some in candidates(io.BytesIO(data)) for key in some if offset <= stop}
+        assert first | found(data, stop) == keys
+
+
+def test_a_long_word_that_ends_is_read_in_time_that_grows_with_its_length_alone() -> None:
+    """Whoever writes a dump could else stop its reader with a megabyte of letters."""
+    began = time.process_time()
+    assert found(b"A" * 20_000 + b" " + KEYS[0].encode()) == {KEYS[0]}
+    assert time.process_time() - began < 1.0
 
 
 def test_one_line_of_megabytes_and_junk_cost_no_more_memory_than_a_block() -> None:

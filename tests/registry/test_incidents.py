@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pymisp
 import pytest
@@ -143,6 +144,57 @@ def test_what_may_not_be_passed_on_is_not_exported(world: life.World, run: Run, 
     refused(ErrorCode.NOT_FOUND, lambda: run("incident", "link", "1", "--verdict", "upbit:99", "--yes"))
     refused(ErrorCode.INVALID_VALUE, lambda: run("incident", "link", "1", "--yes"))
     refused(ErrorCode.INVALID_VALUE, lambda: run("incident", "open", "x" * 101, "--class", "manipulation", "--yes"))
+
+
+@pytest.mark.parametrize(
+    ("title", "leak", "outcome"),
+    [
+        ("Keys of Upbit's customers", "a list", "none"),
+        ("A list", "bithumb2022", "none"),
+        ("A list", "a list", "\uff35pbit\uc758 keys are dead"),
+    ],
+)
+def test_what_names_a_member_is_not_exported(
+    world: life.World, run: Run, tmp_path: Path, title: str, leak: str, outcome: str
+) -> None:
+    """In a title, a leak's name or an outcome, in whatever case: operators may call it so, others may not be told."""
+    dump = tmp_path / "dump.txt"
+    dump.write_text(key("upbit0"))
+    run("leak", "load", dump, "--name", leak, "--source", "a paste", "--yes")
+    run("incident", "open", title, "--class", "credential-compromise", "--yes")
+    run("incident", "link", "1", "--leak", "L1", "--yes")
+    run("incident", "close", "1", "--outcome", outcome, "--yes")
+    for form in ("stix", "misp"):
+        refused(ErrorCode.INVALID_VALUE, lambda form=form: run("incident", "export", "1", "--format", form))  # type: ignore[misc]
+
+
+def test_a_title_or_an_outcome_with_a_key_or_an_address_goes_nowhere(world: life.World, run: Run) -> None:
+    """Refused here and typed, before it is sent; the registry refuses it as well."""
+    for text in (key("upbit0"), "seen at 211.234.0.1", "a\ud800"):
+        refused(ErrorCode.INVALID_VALUE, lambda text=text: run("incident", "open", text, "--class", "manipulation"))  # type: ignore[misc]
+        refused(ErrorCode.INVALID_VALUE, lambda text=text: run("incident", "close", "1", "--outcome", text, "--yes"))  # type: ignore[misc]
+
+
+def test_what_is_closed_while_it_is_linked_stays_closed(
+    world: life.World, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two operators at once: the one who was later does not write over what the other did."""
+    from daxa_registry.service import incidents
+
+    for member in MEMBERS:
+        world.client(member).submit(world.ring(member))
+    number = re.search(r"case (\d+)", run("case", "list"))
+    assert number is not None
+    run("incident", "open", "One server", "--class", "manipulation", "--yes")
+    look = incidents.cases
+
+    def meanwhile(*arguments: Any) -> Any:
+        run("incident", "close", "1", "--outcome", "done", "--yes")
+        return look(*arguments)
+
+    monkeypatch.setattr(incidents, "cases", meanwhile)
+    refused(ErrorCode.ALREADY_ANSWERED, lambda: run("incident", "link", "1", "--case", number[1], "--yes"))
+    assert "closed" in run("incident", "list")
 
 
 def test_a_case_is_linked_with_its_verdicts(world: life.World, run: Run) -> None:

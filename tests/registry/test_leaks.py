@@ -211,6 +211,37 @@ def test_the_same_leak_twice_is_told_and_an_empty_one_is_refused(world: life.Wor
     assert not list(tmp_path.glob("*.leak-progress"))
 
 
+@pytest.mark.parametrize("text", [key("u1"), "the list of 211.234.10.7", "a\ud800"])
+@pytest.mark.parametrize("field", ["name", "source", "reason"])
+def test_nothing_is_sent_of_a_leak_whose_texts_hold_a_key_or_an_address(
+    world: life.World, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, field: str
+) -> None:
+    """By operators and by members: what the registry would refuse it must not see either; what no message carries is typed."""
+    from daxa_client._config import read_config
+    from daxa_client._leaks import LeakClient
+    from daxa_client._registry import Registry
+    from daxa_core.leaks import Leak, Progress
+    from daxa_registry.rpc.operator import Operator
+
+    def called(*_: object) -> object:
+        raise AssertionError("something was sent")
+
+    monkeypatch.setattr(Operator, "_call", called)
+    monkeypatch.setattr(Registry, "about_leaks", called)
+    path = dump(tmp_path, "u1")
+    texts = {"name": "a name", "source": "a source", field: text}
+    words = ("--name", texts["name"], "--source", texts["source"], "--yes")
+    if field == "reason":
+        error = refused(ErrorCode.INVALID_VALUE, lambda: run("verify", "L1", "--reason", text, "--yes"))
+    else:
+        refused(ErrorCode.INVALID_VALUE, lambda: run("load", path, *words))
+        leak, progress = Leak(texts["name"], texts["source"], 1_000), Progress("", bytes(16))
+        with LeakClient(read_config(world.folder / "members/upbit/client.toml")) as client, path.open("rb") as file:
+            error = refused(ErrorCode.INVALID_VALUE, lambda: client.report(file, leak, progress, called))
+    assert error.field == field
+    assert not list(tmp_path.glob("*.leak-progress"))
+
+
 def test_an_interrupted_load_goes_on_where_it_was_and_counts_only_when_it_is_whole(
     world: life.World, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

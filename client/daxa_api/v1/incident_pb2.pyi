@@ -120,14 +120,16 @@ class GetIncidentRequest(_message.Message):
     def __init__(self, number: _Optional[int] = ...) -> None: ...
 
 class GetIncidentResponse(_message.Message):
-    __slots__ = ("incident", "leaks", "verdicts")
+    __slots__ = ("incident", "leaks", "verdicts", "members")
     INCIDENT_FIELD_NUMBER: _ClassVar[int]
     LEAKS_FIELD_NUMBER: _ClassVar[int]
     VERDICTS_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
     incident: Incident
     leaks: _containers.RepeatedCompositeFieldContainer[_leak_pb2.LeakEntry]
     verdicts: _containers.RepeatedCompositeFieldContainer[IncidentVerdict]
-    def __init__(self, incident: _Optional[_Union[Incident, _Mapping]] = ..., leaks: _Optional[_Iterable[_Union[_leak_pb2.LeakEntry, _Mapping]]] = ..., verdicts: _Optional[_Iterable[_Union[IncidentVerdict, _Mapping]]] = ...) -> None: ...
+    members: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, incident: _Optional[_Union[Incident, _Mapping]] = ..., leaks: _Optional[_Iterable[_Union[_leak_pb2.LeakEntry, _Mapping]]] = ..., verdicts: _Optional[_Iterable[_Union[IncidentVerdict, _Mapping]]] = ..., members: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class IncidentVerdict(_message.Message):
     __slots__ = ("member", "sequence", "level", "cause", "decided_at", "reasons", "acts")

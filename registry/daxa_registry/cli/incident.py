@@ -92,7 +92,7 @@ def list_(configuration: Path) -> None:
 def show(number: int, configuration: Path) -> None:
     """One: its leaks, and by member how many keys stand where, what was done, and how long it took."""
     with connect(configuration) as operator:
-        found, leaks, verdicts = operator.incidents.whole(number)
+        found, leaks, verdicts, _ = operator.incidents.whole(number)
     click.echo(_line(found))
     for leak in leaks:
         click.echo(f"  L{leak.number} {leak.confidence.name} {leak.state.name} {leak.keys:,} keys: {leak.leak.name}")
@@ -107,9 +107,13 @@ def show(number: int, configuration: Path) -> None:
 @click.option("--out", type=FILE, help="Into this file. Default: standard output.")
 @operator_option
 def export(number: int, form: str, out: Path | None, configuration: Path) -> None:
-    """For others: STIX 2.1 or a MISP event, without members' names, fingerprints or identifiers."""
+    """For others: STIX 2.1 or a MISP event, without members' names, fingerprints or identifiers.
+
+    One whose title, outcome or leaks name a member, a key or an address is refused.
+    """
     with connect(configuration) as operator:
-        found, leaks, verdicts = operator.incidents.whole(number)
+        found, leaks, verdicts, members = operator.incidents.whole(number)
+    exported.check_names_nobody(found, leaks, members)
     text = (exported.stix if form == "stix" else exported.misp)(found, leaks, verdicts)
     if out is None:
         click.echo(text)

@@ -3,7 +3,8 @@
 What goes out is what happened: the class, the leaks' names, sources and licences, how many keys stood at which level, what
 exchanges did and after how long. Members are ``exchange A``, ``exchange B`` in the order in which they were told first. With
 five members an exact small count is nearly a name, so counts are bucketed. The marking is the strictest licence of its leaks, and
-AMBER where there is none. Refused: an incident with a leak that is TLP:RED, which may not be passed on.
+AMBER where there is none. Refused: an incident with a leak that is TLP:RED, which may not be passed on, and one of whose texts
+names a member, a key or an address.
 
 >>> stix(view, verdicts, leaks)["type"]                                       # doctest: +SKIP
 'bundle'
@@ -13,6 +14,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
+import unicodedata
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -21,9 +24,10 @@ from statistics import median
 from string import ascii_uppercase
 from typing import Any
 
-from daxa_core.errors import ConfigurationError, ErrorCode, Refused
+from daxa_core.errors import ConfigurationError, ErrorCode, InvalidInput, Refused
 from daxa_core.leaks import Tlp
 from daxa_core.model import Act, CountBucket, Level
+from daxa_core.public_text import check_text
 from daxa_registry.rpc.operator_leaks import LeakView
 from daxa_registry.service.incidents import Incident, IncidentClass, IncidentVerdict
 
@@ -94,6 +98,20 @@ def marking(leaks: Sequence[LeakView]) -> Tlp:
     if strictest is Tlp.RED:
         raise Refused(ErrorCode.PERMISSION_DENIED, "tlp", "an incident without a leak that is TLP:RED")
     return strictest
+
+
+def check_names_nobody(incident: Incident, leaks: Sequence[LeakView], members: Sequence[str]) -> None:
+    """Raises InvalidInput where a text that operators or members wrote would name a key, an address or one of the members."""
+    texts = [("title", incident.title), ("outcome", incident.outcome)]
+    for leak in leaks:
+        texts += [(f"L{leak.number}.name", leak.leak.name), (f"L{leak.number}.source", leak.leak.source)]
+    for field, text in texts:
+        if not text:  # of an incident that is open
+            continue
+        check_text(field, text, len(text))
+        plain = unicodedata.normalize("NFKC", text).casefold()
+        if any(re.search(rf"(?<![a-z]){re.escape(name.casefold())}(?![a-z])", plain) for name in members):
+            raise InvalidInput(ErrorCode.INVALID_VALUE, field, "a text that names no member")
 
 
 def stix(incident: Incident, leaks: Sequence[LeakView], verdicts: Sequence[IncidentVerdict]) -> str:

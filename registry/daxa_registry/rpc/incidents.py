@@ -10,7 +10,8 @@ from typing import Any
 from daxa_api.v1 import incident_pb2, incident_pb2_grpc
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import Act, Cause, Level
-from daxa_registry.service.incidents import Incident, IncidentClass, Incidents, IncidentVerdict
+from daxa_core.public_text import check_text
+from daxa_registry.service.incidents import MAX_OUTCOME, MAX_TITLE, Incident, IncidentClass, Incidents, IncidentVerdict
 from daxa_registry.store.leak_interface import StoredLeak
 
 from .identity import Context, peer_of
@@ -83,6 +84,7 @@ class IncidentService(incident_pb2_grpc.IncidentServiceServicer):
         return incident_pb2.GetIncidentResponse(
             incident=_write(found),
             leaks=[self._write_leak(leak) for leak in leaks],
+            members=await asyncio.to_thread(self._incidents.members),
             verdicts=[
                 incident_pb2.IncidentVerdict(
                     member=one.member,
@@ -110,7 +112,8 @@ class OperatorIncidents:
         self._by = by
 
     def open(self, title: str, kind: IncidentClass, dry_run: bool) -> Incident:
-        """A new one."""
+        """A new one. Nothing is sent of a title that holds a key or an address; so with an outcome."""
+        check_text("title", title, MAX_TITLE)
         request = incident_pb2.OpenIncidentRequest(
             title=title,
             dry_run=dry_run,
@@ -131,6 +134,8 @@ class OperatorIncidents:
 
     def close(self, number: int, outcome: str, dry_run: bool) -> Incident:
         """Says what came of it."""
+        if outcome or not dry_run:
+            check_text("outcome", outcome, MAX_OUTCOME)
         request = incident_pb2.CloseIncidentRequest(number=number, outcome=outcome, dry_run=dry_run, by=self._by)
         return _read(self._call(self._stub.CloseIncident, request).incident)
 
@@ -139,8 +144,8 @@ class OperatorIncidents:
         answer = self._call(self._stub.ListIncidents, incident_pb2.ListIncidentsRequest())
         return [_read(one) for one in answer.incidents]
 
-    def whole(self, number: int) -> tuple[Incident, list[LeakView], list[IncidentVerdict]]:
-        """One, with its leaks and verdicts."""
+    def whole(self, number: int) -> tuple[Incident, list[LeakView], list[IncidentVerdict], list[str]]:
+        """One, with its leaks and verdicts, and with the names of all members."""
         answer = self._call(self._stub.GetIncident, incident_pb2.GetIncidentRequest(number=number), LONG_SECONDS)
         verdicts = [
             IncidentVerdict(
@@ -154,7 +159,7 @@ class OperatorIncidents:
             )
             for one in answer.verdicts
         ]
-        return _read(answer.incident), [read_leak(one) for one in answer.leaks], verdicts
+        return _read(answer.incident), [read_leak(one) for one in answer.leaks], verdicts, list(answer.members)
 
 
 def _write(one: Incident) -> incident_pb2.Incident:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from daxa_api.v1 import leak_pb2, leak_pb2_grpc
-from daxa_core.leaks import Confidence, Leak, LeakState, Tlp
+from daxa_core.leaks import Confidence, Leak, LeakState, Tlp, check
 from daxa_core.parameters import Parameters
+from daxa_core.public_text import check_text
+from daxa_registry.service.appeals import MAX_REASON
 from daxa_registry.service.leaks import Match
 from daxa_registry.store.leak_interface import Tester
 
@@ -41,7 +44,9 @@ class OperatorLeaks:
         self._by = by
 
     def open(self, leak_id: bytes, leak: Leak) -> tuple[int, int, LeakState]:
-        """Begins a leak or goes on with it: its number, how many keys it has, where it is."""
+        """Begins a leak or goes on with it: its number, how many keys it has, where it is. Nothing is sent of one whose texts
+        hold a key or an address."""
+        check(leak, int(time.time()))
         request = leak_pb2.OpenLeakRequest(
             leak_id=leak_id,
             name=leak.name,
@@ -80,6 +85,8 @@ class OperatorLeaks:
         self, number: int, confidence: Confidence | None, reason: str, dry_run: bool
     ) -> tuple[LeakView, tuple[Match, ...]]:
         """Verifies or doubts a leak, or (None) withdraws it."""
+        if reason or not dry_run:
+            check_text("reason", reason, MAX_REASON)
         request = leak_pb2.JudgeLeakRequest(
             number=number,
             judgement=_JUDGEMENTS[confidence],  # type: ignore[arg-type]

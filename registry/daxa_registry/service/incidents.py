@@ -2,7 +2,7 @@
 
 An incident names what it is made of; what was told and done is read anew each time, so that it stays true while it goes on.
 Refused: an incident, leak, case or verdict that there is not (NOT_FOUND), a change of one that is closed (ALREADY_ANSWERED), a
-title or an outcome that is no short printable text.
+title or an outcome that is no short text for others to read.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 
-from daxa_core.dump import holds_key
 from daxa_core.errors import ErrorCode, InvalidInput, Refused
 from daxa_core.model import Act, Cause, Level
+from daxa_core.public_text import check_text
 from daxa_registry.store.interface import Store
 from daxa_registry.store.leak_interface import StoredLeak
 
@@ -77,7 +77,7 @@ class Incidents:
 
     def open(self, operator: str, title: str, kind: IncidentClass, dry_run: bool) -> Incident:
         """A new one."""
-        _check("title", title, MAX_TITLE)
+        check_text("title", title, MAX_TITLE)
         with self._store.transaction():
             number = int(self._store.document("counter", _KIND) or 0) + 1
             made = Incident(number, title, kind, self._clock(), operator)
@@ -101,40 +101,47 @@ class Incidents:
         """With a leak, with the verdicts of a case as they stand now, or with one verdict."""
         if bool(leak) + bool(case) + bool(verdict) != 1:
             raise InvalidInput(ErrorCode.INVALID_VALUE, "link", "a leak, a case or a verdict")
-        found = self._open(number)
-        if leak:
-            if leak not in {one.number for one in self._store.leaks()}:
-                raise Refused(ErrorCode.NOT_FOUND, "leak", "the number of a leak")
-            linked = replace(found, leaks=tuple(sorted({*found.leaks, leak})))
-            what: dict[str, object] = {"leak": leak}
-        else:
-            if verdict is not None:
-                member, sequence = verdict
-                if self._store.verdict(member_of(self._store, member), sequence) is None:
-                    raise Refused(ErrorCode.NOT_FOUND, "sequence", "one that the member's verdicts have")
-                more = [verdict]
-                what = {"verdict": f"{member}:{sequence}"}
-            else:
-                [view] = cases(self._store, self._matcher, self._clock(), case)
-                more = [(part.member, part.sequence) for part in view.parts if part.sequence]
-                what = {"case": case, "verdicts": [f"{member}:{sequence}" for member, sequence in more]}
-            linked = replace(found, verdicts=tuple(sorted({*found.verdicts, *more})))
+        self._open(number)
+        leaks, more, what = self._linked(leak, case, verdict)
+        with self._store.transaction():  # with what another operator linked or closed meanwhile
+            found = self._open(number)
+            linked = replace(
+                found,
+                leaks=tuple(sorted({*found.leaks, *leaks})),
+                verdicts=tuple(sorted({*found.verdicts, *more})),
+            )
             if len(linked.verdicts) > MAX_VERDICTS:
                 raise InvalidInput(ErrorCode.TOO_MANY_ITEMS, "link", f"at most {MAX_VERDICTS} verdicts")
-        if not dry_run and linked != found:
-            with self._store.transaction():
+            if not dry_run and linked != found:
                 self._keep(linked)
                 record_act(self._store, operator, ActKind.INCIDENT_LINKED, {"incident": number} | what, self._clock())
         return linked
 
+    def _linked(
+        self, leak: int, case: int, verdict: tuple[str, int] | None
+    ) -> tuple[list[int], list[tuple[str, int]], dict[str, object]]:
+        """The leaks and verdicts that are to be linked, and what the log says of them."""
+        if leak:
+            if leak not in {one.number for one in self._store.leaks()}:
+                raise Refused(ErrorCode.NOT_FOUND, "leak", "the number of a leak")
+            return [leak], [], {"leak": leak}
+        if verdict is not None:
+            member, sequence = verdict
+            if self._store.verdict(member_of(self._store, member), sequence) is None:
+                raise Refused(ErrorCode.NOT_FOUND, "sequence", "one that the member's verdicts have")
+            return [], [verdict], {"verdict": f"{member}:{sequence}"}
+        [view] = cases(self._store, self._matcher, self._clock(), case)
+        more = [(part.member, part.sequence) for part in view.parts if part.sequence]
+        return [], more, {"case": case, "verdicts": [f"{member}:{sequence}" for member, sequence in more]}
+
     def close(self, operator: str, number: int, outcome: str, dry_run: bool) -> Incident:
         """Says what came of it; nothing is linked to it any more."""
-        found = self._open(number)
         if dry_run:
-            return found
-        _check("outcome", outcome, MAX_OUTCOME)
-        closed = replace(found, closed_at=self._clock(), closed_by=operator, outcome=outcome)
+            return self._open(number)
+        check_text("outcome", outcome, MAX_OUTCOME)
         with self._store.transaction():
+            found = self._open(number)
+            closed = replace(found, closed_at=self._clock(), closed_by=operator, outcome=outcome)
             self._keep(closed)
             detail = {"incident": number, "outcome": outcome}
             record_act(self._store, operator, ActKind.INCIDENT_CLOSED, detail, self._clock())
@@ -161,6 +168,10 @@ class Incidents:
         verdicts = [self._verdict(names[member], member, sequence) for member, sequence in list(wanted)[:MAX_VERDICTS]]
         verdicts.sort(key=lambda one: (one.decided_at, one.member, one.sequence))
         return found, [leak for leak in self._store.leaks() if leak.number in found.leaks], verdicts
+
+    def members(self) -> list[str]:
+        """Every member's name: what goes out to others has none of them in it."""
+        return sorted(self._store.members().values())
 
     def _verdict(self, name: str, member: int, sequence: int) -> IncidentVerdict:
         stored = self._store.verdict(member, sequence)
@@ -210,10 +221,3 @@ def _read(text: str) -> Incident:
     return Incident(
         **table | {"kind": IncidentClass(table["kind"]), "leaks": tuple(table["leaks"]), "verdicts": verdicts}
     )
-
-
-def _check(field: str, text: str, most: int) -> None:
-    if not 1 <= len(text) <= most or not text.isprintable():
-        raise InvalidInput(ErrorCode.INVALID_VALUE, field, f"1 to {most} printable characters")
-    if holds_key(text):
-        raise InvalidInput(ErrorCode.INVALID_VALUE, field, "a text without a key in it")

@@ -19,12 +19,13 @@ from blake3 import blake3
 from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused
 from daxa_core.leaks import LEAK_ID_BYTES, MAX_LEAKED, MAX_LEAKED_PER_CALL, Confidence, Leak, LeakState, check
 from daxa_core.model import FINGERPRINT_BYTES, Act
+from daxa_core.public_text import check_text
 from daxa_registry.decision.leaked import OPERATORS
 from daxa_registry.store.interface import CheckElements, Store
 from daxa_registry.store.leak_interface import StoredLeak
 
 from .acts import ActKind, record_act
-from .appeals import check_reason
+from .appeals import MAX_REASON
 from .log import append_event
 from .matching import Matcher
 
@@ -183,7 +184,7 @@ class Leaks:
         if dry_run:
             return leak, matches
         if member is None:
-            check_reason(reason)
+            check_text("reason", reason, MAX_REASON)
         with self._store.transaction():
             found = self._numbered(number)
             if found is None or (found.state, found.confidence) != (leak.state, leak.confidence):
