@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -92,15 +93,17 @@ def _report(arguments: argparse.Namespace) -> int:
 
             def save(now: Progress) -> None:
                 beside = kept.with_name(kept.name + ".new")
-                beside.write_text(now.to_json(), "utf-8")
+                beside.unlink(missing_ok=True)
+                with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                    file.write(now.to_json())
                 beside.replace(kept)
                 _say(f"{now.offset / max(size, 1):>4.0%}  {now.found:,} candidates, {now.sent:,} sent")
 
             try:
                 report, own = client.report(dump, said, progress, save)
             except DaxaError as error:
-                if error.code in (ErrorCode.LEAK_KNOWN, ErrorCode.EMPTY_BATCH):
-                    kept.unlink(missing_ok=True)  # there is nothing to go on with
+                if error.code in leaks.OVER:
+                    kept.unlink(missing_ok=True)
                 raise
             kept.unlink(missing_ok=True)
     except OSError as error:

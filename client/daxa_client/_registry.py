@@ -34,6 +34,10 @@ from ._retry import pause
 LOG = logging.getLogger("daxa_client")
 STREAM_SECONDS = 900.0
 SECONDS_BETWEEN_WARNINGS = 3_600.0
+LEAK_SECONDS = 60.0
+WHOLE_LEAK_SECONDS = 1_800.0
+_ABOUT_WHOLE_LEAKS = frozenset({"CommitLeak", "JudgeLeak", "ListLeakSets", "GetLeakSetChunk"})
+"""Answered when every key of a leak has been looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +124,9 @@ class Registry:
         return self._call(lambda line: line.verdicts.GetVerdictDigest, request)  # type: ignore[no-any-return]
 
     def about_leaks(self, call: str, request: Any) -> Any:
-        """A call of LeakService by its name. Each may be made twice: what it did, it does once."""
-        return self._call(lambda line: getattr(line.leaks, call), request)
+        """A call of LeakService by its name, with the time that it may take. Made twice, it does what it does once."""
+        seconds = WHOLE_LEAK_SECONDS if call in _ABOUT_WHOLE_LEAKS else LEAK_SECONDS
+        return self._call(lambda line: getattr(line.leaks, call), request, seconds)
 
     def stream(
         self, request: verdict_pb2.WatchVerdictsRequest
@@ -177,14 +182,16 @@ class Registry:
             self._warned = time.monotonic()
             LOG.warning("this client's certificate ends in %.6s days: renew tls.certificate", days)
 
-    def _call(self, method: Callable[[_Line], Any], request: Any) -> Any:
+    def _call(self, method: Callable[[_Line], Any], request: Any, seconds: float = 0.0) -> Any:
+        """``seconds``: what it takes at least."""
+        deadline = max(self._config.deadline_seconds, seconds)
         attempt = 0
         while True:
             turn, line = self._line()
             request_id = secrets.token_hex(8)
             try:
                 answer, call = method(line).with_call(
-                    request, timeout=self._config.deadline_seconds, metadata=(("x-request-id", request_id),)
+                    request, timeout=deadline, metadata=(("x-request-id", request_id),)
                 )
             except grpc.RpcError as error:
                 typed = self._typed(turn, error)
@@ -197,10 +204,10 @@ class Registry:
                 return answer
             if self.closed:
                 raise closed()
-            seconds = pause(attempt, typed)
-            if seconds is None:
+            again = pause(attempt, typed)
+            if again is None:
                 raise typed
-            self.wait(seconds)
+            self.wait(again)
             attempt += 1
 
 

@@ -27,6 +27,8 @@ MAX_LEAKED_PER_CALL = 10_000
 MAX_LEAKED = 20_000_000
 """Keys of one leak."""
 MAX_TEXT = 100
+OVER = frozenset({ErrorCode.LEAK_KNOWN, ErrorCode.LEAK_CLOSED, ErrorCode.EMPTY_BATCH})
+"""Refusals after which there is nothing to go on with: whoever loads begins anew."""
 _IDENTITY_BYTES = 1 << 20
 _REMEMBERED = 200_000
 _IDENTITY_CONTEXT = "daxa 2026-11 dump identity v1"

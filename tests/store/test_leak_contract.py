@@ -6,11 +6,13 @@ import dataclasses
 
 import pytest
 
+from daxa_core.errors import Unavailable
 from daxa_core.leaks import Confidence, LeakState, Tlp
 from daxa_core.model import Kind, Manner
 from daxa_registry.decision.graph import Leaks
 from daxa_registry.store.interface import Store
 from daxa_registry.store.leak_interface import StoredLeak
+from daxa_registry.store.sqlite_leaks import LeakTables
 from sightings import Open, fine, fp, seen
 
 
@@ -38,7 +40,7 @@ def test_a_leak_comes_back_as_it_was_kept(reopen: Open) -> None:
     store = reopen()
     assert store.leaks() == [kept, second]
     assert (store.leak(kept.leak_id), store.leak(b"?" * 16)) == (kept, None)
-    with pytest.raises(Exception), store.transaction():  # noqa: B017
+    with pytest.raises(Unavailable), store.transaction():
         opened(store)
     assert len(store.leaks()) == 2
 
@@ -107,6 +109,30 @@ def test_a_transaction_that_fails_brings_no_leak_into_force(reopen: Open) -> Non
     with store.transaction():
         assert store.leaks_of([subject]) == {}
         assert store.of_leaked_keys([subject]) == frozenset()
+
+
+def test_a_leaks_keys_are_read_ahead_of_its_commit_and_once(reopen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many leaks come into force or leave: the writer's transaction reads none of them again."""
+    read: list[int] = []
+    look = LeakTables._prefixes_of
+    monkeypatch.setattr(LeakTables, "_prefixes_of", lambda self, leak: read.append(leak) or look(self, leak))
+    store = reopen()
+    names = [f"k{n}" for n in range(4)]
+    with store.transaction():
+        store.absorb(store.member_id("upbit"), [seen(name, "a") for name in names], fine)
+        leaks = [opened(store, name) for name in names]
+        for leak, name in zip(leaks, names, strict=True):
+            store.add_leaked(leak.number, [fp(name)])
+    subjects = dict(zip(names, store.all_subjects(), strict=True))
+    for leak, name in zip(leaks, names, strict=True):
+        store.prepare_leak(leak.number, name.encode())
+        with store.transaction():
+            in_force(store, leak, digest=name.encode())
+            assert subjects[name] in store.of_leaked_keys(subjects.values())
+    with store.transaction():
+        in_force(store, leaks[0], digest=b"k0", state=LeakState.WITHDRAWN)
+        assert store.of_leaked_keys(subjects.values()) == {subjects[name] for name in names[1:]}
+    assert read == [leak.number for leak in leaks]
 
 
 def test_matches_are_counted_by_issuer(reopen: Open) -> None:

@@ -105,8 +105,9 @@ class LeakServiceServicer(object):
 
     def CommitLeak(self, request, context):
         """Brings the leak into force: issuers of its keys are told at once, and of keys that are seen later at first sight. A leak
-        with exactly the keys of another of the caller's is dropped: ALREADY_EXISTS, LEAK_KNOWN, naming that one. Asked again, it
-        answers the same.
+        with exactly the keys of another of the caller's is dropped: ALREADY_EXISTS, LEAK_KNOWN, naming that one; so is one without
+        keys: INVALID_ARGUMENT, EMPTY_BATCH. Of a member at most 100 are in force: else RESOURCE_EXHAUSTED, QUOTA_EXHAUSTED. Asked
+        again, it answers the same.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,8 +121,9 @@ class LeakServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def JudgeLeak(self, request, context):
-        """An operator verifies a leak, takes that back, or withdraws it; a member withdraws a report of its own. Verdicts that rested
-        on what no longer holds are corrected. It is an operator's act as in AdminService, and dry_run changes nothing.
+        """An operator verifies a leak, takes that back, or withdraws it; a member withdraws a report of its own that is not verified.
+        Verdicts that rested on what no longer holds are corrected; withdrawing twice is withdrawing once. It is an operator's act as in
+        AdminService, and dry_run changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,8 +42,9 @@ class LeakServiceStub:
         daxa_api.v1.leak_pb2.CommitLeakResponse,
     ]
     """Brings the leak into force: issuers of its keys are told at once, and of keys that are seen later at first sight. A leak
-    with exactly the keys of another of the caller's is dropped: ALREADY_EXISTS, LEAK_KNOWN, naming that one. Asked again, it
-    answers the same.
+    with exactly the keys of another of the caller's is dropped: ALREADY_EXISTS, LEAK_KNOWN, naming that one; so is one without
+    keys: INVALID_ARGUMENT, EMPTY_BATCH. Of a member at most 100 are in force: else RESOURCE_EXHAUSTED, QUOTA_EXHAUSTED. Asked
+    again, it answers the same.
     """
 
     ListLeaks: grpc.UnaryUnaryMultiCallable[
@@ -56,8 +57,9 @@ class LeakServiceStub:
         daxa_api.v1.leak_pb2.JudgeLeakRequest,
         daxa_api.v1.leak_pb2.JudgeLeakResponse,
     ]
-    """An operator verifies a leak, takes that back, or withdraws it; a member withdraws a report of its own. Verdicts that rested
-    on what no longer holds are corrected. It is an operator's act as in AdminService, and dry_run changes nothing.
+    """An operator verifies a leak, takes that back, or withdraws it; a member withdraws a report of its own that is not verified.
+    Verdicts that rested on what no longer holds are corrected; withdrawing twice is withdrawing once. It is an operator's act as in
+    AdminService, and dry_run changes nothing.
     """
 
     ListTesters: grpc.UnaryUnaryMultiCallable[
@@ -108,8 +110,9 @@ class LeakServiceAsyncStub:
         daxa_api.v1.leak_pb2.CommitLeakResponse,
     ]
     """Brings the leak into force: issuers of its keys are told at once, and of keys that are seen later at first sight. A leak
-    with exactly the keys of another of the caller's is dropped: ALREADY_EXISTS, LEAK_KNOWN, naming that one. Asked again, it
-    answers the same.
+    with exactly the keys of another of the caller's is dropped: ALREADY_EXISTS, LEAK_KNOWN, naming that one; so is one without
+    keys: INVALID_ARGUMENT, EMPTY_BATCH. Of a member at most 100 are in force: else RESOURCE_EXHAUSTED, QUOTA_EXHAUSTED. Asked
+    again, it answers the same.
     """
 
     ListLeaks: grpc.aio.UnaryUnaryMultiCallable[
@@ -122,8 +125,9 @@ class LeakServiceAsyncStub:
         daxa_api.v1.leak_pb2.JudgeLeakRequest,
         daxa_api.v1.leak_pb2.JudgeLeakResponse,
     ]
-    """An operator verifies a leak, takes that back, or withdraws it; a member withdraws a report of its own. Verdicts that rested
-    on what no longer holds are corrected. It is an operator's act as in AdminService, and dry_run changes nothing.
+    """An operator verifies a leak, takes that back, or withdraws it; a member withdraws a report of its own that is not verified.
+    Verdicts that rested on what no longer holds are corrected; withdrawing twice is withdrawing once. It is an operator's act as in
+    AdminService, and dry_run changes nothing.
     """
 
     ListTesters: grpc.aio.UnaryUnaryMultiCallable[
@@ -180,8 +184,9 @@ class LeakServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[daxa_api.v1.leak_pb2.CommitLeakResponse, collections.abc.Awaitable[daxa_api.v1.leak_pb2.CommitLeakResponse]]:
         """Brings the leak into force: issuers of its keys are told at once, and of keys that are seen later at first sight. A leak
-        with exactly the keys of another of the caller's is dropped: ALREADY_EXISTS, LEAK_KNOWN, naming that one. Asked again, it
-        answers the same.
+        with exactly the keys of another of the caller's is dropped: ALREADY_EXISTS, LEAK_KNOWN, naming that one; so is one without
+        keys: INVALID_ARGUMENT, EMPTY_BATCH. Of a member at most 100 are in force: else RESOURCE_EXHAUSTED, QUOTA_EXHAUSTED. Asked
+        again, it answers the same.
         """
 
     @abc.abstractmethod
@@ -198,8 +203,9 @@ class LeakServiceServicer(metaclass=abc.ABCMeta):
         request: daxa_api.v1.leak_pb2.JudgeLeakRequest,
         context: _ServicerContext,
     ) -> typing.Union[daxa_api.v1.leak_pb2.JudgeLeakResponse, collections.abc.Awaitable[daxa_api.v1.leak_pb2.JudgeLeakResponse]]:
-        """An operator verifies a leak, takes that back, or withdraws it; a member withdraws a report of its own. Verdicts that rested
-        on what no longer holds are corrected. It is an operator's act as in AdminService, and dry_run changes nothing.
+        """An operator verifies a leak, takes that back, or withdraws it; a member withdraws a report of its own that is not verified.
+        Verdicts that rested on what no longer holds are corrected; withdrawing twice is withdrawing once. It is an operator's act as in
+        AdminService, and dry_run changes nothing.
         """
 
     @abc.abstractmethod

@@ -12,7 +12,7 @@ import click
 
 from daxa_core import leaks
 from daxa_core.dump import candidates
-from daxa_core.errors import DaxaError, ErrorCode
+from daxa_core.errors import DaxaError
 from daxa_core.leaks import Confidence, Leak, LeakState, Progress, Tlp
 from daxa_core.model import SECONDS_PER_HOUR, Kind
 from daxa_registry.keys.files import replace_file
@@ -83,6 +83,20 @@ def _counted(dump: BinaryIO) -> str:
 
 def _load(operator: Operator, dump: BinaryIO, size: int, said: Leak, kept: Path) -> None:
     progress = Progress.kept_in(kept, leaks.identity_of(dump, size))
+    try:
+        view, matches = _loaded(operator, dump, size, said, kept, progress)
+    except DaxaError as error:
+        if error.code in leaks.OVER:
+            kept.unlink(missing_ok=True)
+        raise
+    kept.unlink(missing_ok=True)
+    click.echo(_line(view))
+    _tell(matches)
+
+
+def _loaded(
+    operator: Operator, dump: BinaryIO, size: int, said: Leak, kept: Path, progress: Progress
+) -> tuple[LeakView, Sequence[Match]]:
     number, keys, state = operator.leaks.open(progress.leak_id, said)
     if state is LeakState.LOADING:
         if progress.offset:
@@ -98,15 +112,7 @@ def _load(operator: Operator, dump: BinaryIO, size: int, said: Leak, kept: Path)
 
         save(progress)
         leaks.load(dump, progress, lambda canonical: operator.evaluated(Kind.KEY, canonical), send, save)
-    try:
-        view, matches = operator.leaks.commit(progress.leak_id)
-    except DaxaError as error:
-        if error.code in (ErrorCode.LEAK_KNOWN, ErrorCode.EMPTY_BATCH):
-            kept.unlink(missing_ok=True)  # there is nothing to go on with
-        raise
-    kept.unlink(missing_ok=True)
-    click.echo(_line(view))
-    _tell(matches)
+    return operator.leaks.commit(progress.leak_id)
 
 
 def _tell(matches: Sequence[Match]) -> None:

@@ -1,4 +1,5 @@
-"""The published sets of leaks: one for each that is in force and whose licence allows it, made once and remembered.
+"""The published sets of leaks: one for each that is in force and whose licence allows it, made once and remembered,
+its digests for good.
 
 A leak's set never changes, so a member fetches it once; what is withdrawn is no longer listed. Refused: a set or a chunk that
 there is not (NOT_FOUND).
@@ -14,8 +15,9 @@ import numpy as np
 
 from daxa_core.errors import ErrorCode, InvalidInput, Refused
 from daxa_core.leak_set import VALUE_BITS, Shape, chunk_digest, encode
-from daxa_core.leaks import LeakState, Tlp
+from daxa_core.leaks import Confidence, LeakState, Tlp
 from daxa_core.model import FINGERPRINT_BYTES, MAX_KEYS_PER_LOOKUP
+from daxa_registry.decision.leaked import OPERATORS
 from daxa_registry.store.interface import Store
 from daxa_registry.store.leak_interface import StoredLeak
 
@@ -30,26 +32,34 @@ class LeakSets:
         self._store = store
         self._remembered_bytes = remembered_bytes
         self._lock = threading.Lock()
-        self._made: OrderedDict[int, tuple[list[bytes], list[bytes]]] = OrderedDict()
+        self._made: OrderedDict[int, list[bytes]] = OrderedDict()
+        self._digests: dict[int, list[bytes]] = {}
 
     def published(self) -> list[StoredLeak]:
-        """The leaks that have a set, the newest first."""
-        return [
+        """The leaks that have a set: verified ones first, then operators', each the newest first."""
+        found = [
             leak
             for leak in reversed(self._store.leaks())
             if leak.state is LeakState.IN_FORCE and leak.tlp is not Tlp.RED
         ]
+        return sorted(found, key=lambda leak: (leak.confidence is not Confidence.VERIFIED, leak.reporter != OPERATORS))
 
     def digests(self, leak: StoredLeak) -> list[bytes]:
         """What the chunks of its set are named by."""
-        return self._set(leak)[1]
+        with self._lock:
+            known = self._digests.get(leak.number)
+        if known is None:
+            made = [chunk_digest(chunk) for chunk in self._set(leak)]
+            with self._lock:
+                known = self._digests.setdefault(leak.number, made)
+        return known
 
     def chunk(self, number: int, chunk: int) -> bytes:
         """One chunk."""
         leak = next((one for one in self.published() if one.number == number), None)
         if leak is None:
             raise Refused(ErrorCode.NOT_FOUND, "number", "the number of a set that is listed")
-        made = self._set(leak)[0]
+        made = self._set(leak)
         if chunk >= len(made):
             raise Refused(ErrorCode.NOT_FOUND, "chunk", f"0 to {len(made) - 1}")
         return made[chunk]
@@ -68,13 +78,12 @@ class LeakSets:
         told = [(key, [published[n] for n in numbers if n in published]) for key, numbers in found.items()]
         return [(key, leaks) for key, leaks in told if leaks]
 
-    def _set(self, leak: StoredLeak) -> tuple[list[bytes], list[bytes]]:
+    def _set(self, leak: StoredLeak) -> list[bytes]:
         with self._lock:
             known = self._made.get(leak.number)
             if known is None:
-                made = self._make(leak)
-                known = self._made[leak.number] = (made, [chunk_digest(chunk) for chunk in made])
-                while sum(len(c) for chunks, _ in self._made.values() for c in chunks) > self._remembered_bytes:
+                known = self._made[leak.number] = self._make(leak)
+                while sum(len(chunk) for chunks in self._made.values() for chunk in chunks) > self._remembered_bytes:
                     if len(self._made) == 1:
                         break
                     self._made.popitem(last=False)

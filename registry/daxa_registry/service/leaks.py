@@ -3,7 +3,9 @@
 A leak counts from its commit on, whole; until then nothing of it does. What a commit, a judgement or a withdrawal changes is
 decided in parts, so that intake waits for none of it long; how far it has come stands in the store, and the sweep goes on with
 what a restart interrupted. Refused: another's leak and one that there is not (NOT_FOUND), keys for one that is committed
-(LEAK_CLOSED), the same keys by the same reporter again (LEAK_KNOWN), a judgement that changes nothing (ALREADY_ANSWERED).
+(LEAK_CLOSED), the same keys by the same reporter again (LEAK_KNOWN), a judgement that changes nothing (ALREADY_ANSWERED), a
+member's leak beside too many of its own (QUOTA_EXHAUSTED), its withdrawal where an operator verified it (PERMISSION_DENIED). A
+commit or a withdrawal that is asked for again, because its answer was lost, is answered as it was.
 """
 
 from __future__ import annotations
@@ -33,9 +35,15 @@ LOG = logging.getLogger("daxa_registry.service")
 PART = 400
 MAX_LOADING = 8
 """How many leaks of one reporter may be loading at once."""
+MAX_IN_FORCE = 100
+"""How many leaks of one member may be in force at once: five members leave room for operators' among the sets that are listed."""
 ABANDONED_SECONDS = 7 * 86_400
+"""How long after its last keys a leak that is loading is forgotten."""
 _PAGE = 20_000
+_DROPPED = 2_000
+"""Keys that are forgotten in one transaction."""
 _DIGEST_CONTEXT = "daxa 2026-11 leak keys v1"
+_OF_NO_KEYS = blake3(derive_key_context=_DIGEST_CONTEXT).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,8 @@ class Leaks:
         on_notice: Callable[[float, int], None] = lambda seconds, verdicts: None,
         part: int = PART,
     ) -> None:
-        """``on_notice`` is told, after each part of a commit's verdicts, how long after the commit it was, and how many."""
+        """``on_notice`` is told, after each part of the verdicts of a commit or a verification, how long after it that was, and
+        how many."""
         self._store = store
         self._matcher = matcher
         self._on_verdicts = on_verdicts
@@ -71,6 +80,8 @@ class Leaks:
         self._part = part
         self._applying = threading.Lock()
         self._stopped = False
+        self._since: dict[int, float] = {}
+        self._forgotten: set[int] = set()
 
     def stop(self) -> None:
         """What is under way goes on after a restart."""
@@ -90,6 +101,7 @@ class Leaks:
                 if (known.reporter, Leak(known.name, known.source, known.found_at, known.tlp)) != (reporter, leak):
                     raise InvalidInput(ErrorCode.ID_REUSED, "leak_id", "an id that was not used for another leak")
                 return known
+            self._check_room(reporter)
             loading = [
                 one for one in self._store.leaks() if one.reporter == reporter and one.state is LeakState.LOADING
             ]
@@ -116,44 +128,50 @@ class Leaks:
             leak = self._loading(reporter, leak_id)
             if leak.keys + len(fingerprints) > MAX_LEAKED:
                 raise InvalidInput(ErrorCode.TOO_MANY_ITEMS, "fingerprints", f"at most {MAX_LEAKED} keys in a leak")
-            leak = replace(leak, keys=leak.keys + self._store.add_leaked(leak.number, fingerprints))
-            self._store.save_leak(leak)
-        return leak.keys
+            keys = leak.keys + self._store.add_leaked(leak.number, fingerprints)
+            self._store.save_leak(replace(leak, keys=keys, loaded_at=self._clock()))
+        return keys
 
     def commit(self, reporter: int, leak_id: bytes, operator: str = "") -> tuple[StoredLeak, tuple[Match, ...]]:
         """Brings a leak into force and tells the issuers of its keys. ``operator``: who acts, where it is one."""
         known = self._find(reporter, leak_id)
         if known.state is LeakState.LOADING:
             digest = self._digest(known.number)
+            self._store.prepare_leak(known.number, digest)
             with self._store.transaction():
-                leak = self._loading(reporter, leak_id)
-                if not leak.keys:
-                    raise InvalidInput(ErrorCode.EMPTY_BATCH, "leak", "one key or more")
+                leak = self._find(reporter, leak_id)  # committed meanwhile, where it is asked for twice
                 if leak.keys != known.keys:
                     raise Refused(
                         ErrorCode.UNAVAILABLE, "leak", "no keys that come in beside its commit", retry_after=1.0
                     )
-                twin = next((one for one in self._store.leaks() if self._same(one, leak, digest)), None)
-                if twin is None:
-                    known = replace(
-                        leak,
-                        state=LeakState.IN_FORCE,
-                        digest=digest,
-                        loaded_at=self._clock(),
-                        applied=0,
-                        lowering=False,
-                    )
-                    self._store.save_leak(known)
-                    self._note(operator, ActKind.LEAK_LOADED, known)
-                else:
-                    self._store.save_leak(replace(leak, state=LeakState.WITHDRAWN, digest=digest, keys=0))
-            if twin is not None:
-                self._drop(known.number)
-                raise Refused(ErrorCode.LEAK_KNOWN, "leak", f"keys that are not exactly those of L{twin.number}")
-            self.apply()
-        elif known.state is LeakState.WITHDRAWN:
-            raise Refused(ErrorCode.LEAK_CLOSED, "leak", "one that was not withdrawn")
+                known = self._committed(leak, digest, operator) if leak.state is LeakState.LOADING else leak
+            self._since[known.number] = time.monotonic()
+        if known.state is LeakState.WITHDRAWN:
+            self._drop(known.number)
+            raise self._refusal(known)
+        self.apply()
         return known, self.matches(known.number, reporter)
+
+    def _committed(self, leak: StoredLeak, digest: bytes, operator: str) -> StoredLeak:
+        """In force, or withdrawn where it has no keys or another's; as it is kept."""
+        if leak.keys and self._twin(leak, digest) is None:
+            self._check_room(leak.reporter)
+            kept = replace(leak, state=LeakState.IN_FORCE, digest=digest, loaded_at=self._clock(), applied=0)
+            self._note(operator, ActKind.LEAK_LOADED, kept)
+        else:
+            kept = replace(leak, state=LeakState.WITHDRAWN, digest=digest, keys=0, loaded_at=0)
+        self._store.save_leak(kept)
+        return kept
+
+    def _refusal(self, leak: StoredLeak) -> DaxaError:
+        """Why a withdrawn leak is not in force: the same each time its commit is asked for."""
+        if leak.digest and not leak.loaded_at:  # it never was
+            if leak.digest == _OF_NO_KEYS:
+                return InvalidInput(ErrorCode.EMPTY_BATCH, "leak", "one key or more")
+            twin = self._twin(leak, leak.digest)
+            if twin is not None:
+                return Refused(ErrorCode.LEAK_KNOWN, "leak", f"keys that are not exactly those of L{twin.number}")
+        return Refused(ErrorCode.LEAK_CLOSED, "leak", "one that was not withdrawn")
 
     # judging
 
@@ -177,6 +195,10 @@ class Leaks:
         if member is not None and confidence is not None:
             raise Refused(ErrorCode.PERMISSION_DENIED, "judgement", "WITHDRAWN: operators verify")
         matches = self.matches(number, OPERATORS if member is None else member)
+        if confidence is None and leak.state is LeakState.WITHDRAWN:
+            return leak, matches  # asked again, because the answer was lost
+        if member is not None and leak.confidence is Confidence.VERIFIED:
+            raise Refused(ErrorCode.PERMISSION_DENIED, "number", "a report that no operator has verified: ask them")
         if leak.state is LeakState.WITHDRAWN or (leak.state is LeakState.LOADING and confidence is not None):
             raise Refused(ErrorCode.LEAK_CLOSED, "number", "a leak in force, or one to withdraw")
         if confidence is leak.confidence:
@@ -198,7 +220,9 @@ class Leaks:
                 kind = ActKind.LEAK_VERIFIED if confidence is Confidence.VERIFIED else ActKind.LEAK_DOUBTED
             self._store.save_leak(leak)
             self._note("" if member is not None else operator, kind, leak, reason)
+        self._since[number] = time.monotonic()
         self.apply()
+        self._drop(number)
         return leak, matches
 
     def matches(self, number: int, reader: int) -> tuple[Match, ...]:
@@ -224,7 +248,7 @@ class Leaks:
 
     def _apply(self, leak: StoredLeak) -> int:
         assert leak.applied is not None
-        began = time.monotonic()
+        began = self._began(leak)
         subjects = self._store.leaked_subjects(leak.number, leak.applied)
         for start in range(0, len(subjects), self._part):
             if self._stopped:
@@ -249,24 +273,44 @@ class Leaks:
             if not self._goes_on(leak):
                 return len(subjects)
             self._store.save_leak(replace(leak, applied=None, lowering=False))
-        if leak.state is LeakState.WITHDRAWN:
-            self._drop(leak.number)
+        self._since.pop(leak.number, None)
         return len(subjects)
 
+    def _began(self, leak: StoredLeak) -> float:
+        """When, by the monotonic clock, what is told now came into force; after a restart, by when the leak was committed."""
+        if leak.number in self._since or leak.confidence is Confidence.VERIFIED:
+            return self._since.get(leak.number, time.monotonic())
+        return time.monotonic() - max(self._clock() - leak.loaded_at, 0)
+
     def sweep(self) -> None:
-        """Goes on with what was interrupted, and forgets leaks that nobody has finished loading. Told once a failure."""
+        """Goes on with what was interrupted, and forgets leaks that nobody has finished loading and keys of withdrawn ones. Told
+        once a failure."""
         try:
             self.apply()
-            now = self._clock()
             for leak in self._store.leaks():
-                if leak.state is LeakState.LOADING and now - leak.opened_at > ABANDONED_SECONDS:
+                if self._is_abandoned(leak):
                     with self._store.transaction():
-                        self._store.save_leak(replace(leak, state=LeakState.WITHDRAWN, keys=0))
+                        found = self._numbered(leak.number)  # whoever loads it may have gone on meanwhile
+                        if found is not None and self._is_abandoned(found):
+                            self._store.save_leak(replace(found, state=LeakState.WITHDRAWN, keys=0))
+            for leak in self._store.leaks():
+                if leak.state is LeakState.WITHDRAWN and leak.number not in self._forgotten:
                     self._drop(leak.number)
         except DaxaError as error:
             LOG.error("what leaks changed could not be decided and is tried again: %s", error)
 
     # within
+
+    def _is_abandoned(self, leak: StoredLeak) -> bool:
+        last = max(leak.opened_at, leak.loaded_at)
+        return leak.state is LeakState.LOADING and self._clock() - last > ABANDONED_SECONDS
+
+    def _check_room(self, reporter: int) -> None:
+        """Inside a transaction."""
+        in_force = [one for one in self._store.leaks() if (one.reporter, one.state) == (reporter, LeakState.IN_FORCE)]
+        if reporter != OPERATORS and len(in_force) >= MAX_IN_FORCE:
+            wanted = f"at most {MAX_IN_FORCE} leaks of a member in force: withdraw one"
+            raise Refused(ErrorCode.QUOTA_EXHAUSTED, "leak", wanted, retry_after=3_600.0)
 
     def _numbered(self, number: int) -> StoredLeak | None:
         return next((one for one in self._store.leaks() if one.number == number), None)
@@ -288,9 +332,10 @@ class Leaks:
             raise Refused(ErrorCode.LEAK_CLOSED, "leak_id", "the id of a leak that is loading")
         return leak
 
-    @staticmethod
-    def _same(one: StoredLeak, leak: StoredLeak, digest: bytes) -> bool:
-        return (one.reporter, one.digest) == (leak.reporter, digest) and one.state is LeakState.IN_FORCE
+    def _twin(self, leak: StoredLeak, digest: bytes) -> StoredLeak | None:
+        """The leak in force of the same reporter with the same keys."""
+        same = (leak.reporter, digest, LeakState.IN_FORCE)
+        return next((one for one in self._store.leaks() if (one.reporter, one.digest, one.state) == same), None)
 
     def _digest(self, number: int) -> bytes:
         hasher = blake3(derive_key_context=_DIGEST_CONTEXT)
@@ -301,10 +346,14 @@ class Leaks:
         return hasher.digest()
 
     def _drop(self, number: int) -> None:
-        """In parts: a withdrawn leak's keys are forgotten, not kept."""
-        while True:
+        """A withdrawn leak's keys are forgotten, once nothing is left to decide of them; in parts, as far as it comes."""
+        while not self._stopped:
             with self._store.transaction():
-                if not self._store.drop_leaked(number, _PAGE):
+                leak = self._numbered(number)
+                if leak is None or leak.state is not LeakState.WITHDRAWN or leak.applied is not None:
+                    return
+                if not self._store.drop_leaked(number, _DROPPED):
+                    self._forgotten.add(number)
                     return
 
     def _note(self, operator: str, kind: ActKind, leak: StoredLeak, reason: str = "") -> None:

@@ -15,7 +15,8 @@ from daxa_registry.decision.graph import Leaks
 
 @dataclass(frozen=True, slots=True)
 class StoredLeak:
-    """A leak. ``reporter`` is a member's number, 0 for operators; times in seconds, 0 for not yet.
+    """A leak. ``reporter`` is a member's number, 0 for operators; times in seconds, 0 for not yet. ``loaded_at`` is when it came
+    into force; while it is loading, when keys were last added.
 
     ``digest`` is over its keys in ascending order, once it is committed. ``applied`` is the subject up to which what the leak
     changed has been decided, None where nothing is left to decide; ``lowering``: what is left may fall.
@@ -61,6 +62,9 @@ class LeakStore(Protocol):
 
     def add_leaked(self, leak: int, fingerprints: Sequence[bytes]) -> int:
         """Adds keys to a leak, each once; how many were new to it."""
+
+    def prepare_leak(self, leak: int, digest: bytes) -> None:
+        """Outside a transaction: reads ahead what the first look at its keys will need once it is in force with that digest."""
 
     def drop_leaked(self, leak: int, limit: int) -> int:
         """Forgets up to ``limit`` of a leak's keys; how many."""

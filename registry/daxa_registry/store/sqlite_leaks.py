@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 
 import numpy as np
 
@@ -41,7 +42,8 @@ class LeakTables:
     _writer: Database
     _absorber: Absorber
     _writing: int | None
-    _prefixes: tuple[list[int], np.ndarray] | None = None
+    _prefixes: tuple[list[tuple[int, bytes]], np.ndarray] | None = None
+    _prefixes_by_digest: Mapping[bytes, np.ndarray] = MappingProxyType({})
 
     def _reading(self) -> AbstractContextManager[Database]:
         raise NotImplementedError
@@ -78,6 +80,9 @@ class LeakTables:
         fresh = [one for one in dict.fromkeys(fingerprints) if one not in known]
         self._writer.insert("leaked (fingerprint, leak)", [(one, leak) for one in fresh])
         return len(fresh)
+
+    def prepare_leak(self, leak: int, digest: bytes) -> None:
+        self._prefixes_by_digest = {**self._prefixes_by_digest, digest: self._prefixes_of(leak)}
 
     def drop_leaked(self, leak: int, limit: int) -> int:
         return self._writer.execute(
@@ -176,14 +181,22 @@ class LeakTables:
     def _known_prefixes(self) -> np.ndarray:
         """Read anew where another leak is in force than before: another node may have brought it, or a failure taken it back."""
         with self._reading() as reader:
-            numbers = [
-                row[0] for row in reader.execute("SELECT number FROM leak WHERE state=? ORDER BY number", (_IN_FORCE,))
-            ]
-            if self._prefixes is None or self._prefixes[0] != numbers:
-                query = "SELECT substr(fingerprint, 1, 8) FROM leaked WHERE leak IN ({})"
-                found = b"".join(row[0] for row in reader.select(query, numbers))
-                self._prefixes = numbers, np.unique(np.frombuffer(found, _PREFIX))
-            return self._prefixes[1]
+            query = "SELECT number, digest FROM leak WHERE state=? ORDER BY number"
+            in_force = [(number, digest) for number, digest in reader.execute(query, (_IN_FORCE,))]
+        if self._prefixes is None or self._prefixes[0] != in_force:
+            # What a digest names never changes, so that a leak is read once, and ahead of its commit.
+            known = self._prefixes_by_digest
+            parts = [known[digest] if digest in known else self._prefixes_of(number) for number, digest in in_force]
+            self._prefixes_by_digest = {
+                digest: part for (_, digest), part in zip(in_force, parts, strict=True) if digest
+            }
+            self._prefixes = in_force, np.unique(np.concatenate([np.empty(0, _PREFIX), *parts]))
+        return self._prefixes[1]
+
+    def _prefixes_of(self, leak: int) -> np.ndarray:
+        query = "SELECT substr(fingerprint, 1, 8) FROM leaked WHERE leak=?"
+        with self._reading() as reader:
+            return np.frombuffer(b"".join(row[0] for row in reader.execute(query, (leak,))), _PREFIX)
 
     def _write_pending(self) -> None:
         """What the writer has not written yet, inside its own transaction: a join sees what is in the file."""

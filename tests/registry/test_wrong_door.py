@@ -1,0 +1,76 @@
+"""A key at the wrong door, end to end: told to its issuer alone, and who goes through a list is marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import life
+from daxa_client import Level, RawSighting
+from daxa_core.model import Manner
+from leaking import Run, codes, customer, key, market, runner
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[life.World]:
+    with market(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def run(world: life.World) -> Run:
+    return runner(world)
+
+
+def test_the_issuer_alone_is_told_that_its_key_was_presented_elsewhere(world: life.World) -> None:
+    """How often, bucketed, and when last; the other exchange's answer is the same for a key that nobody issued."""
+    upbit, bithumb = world.client("upbit"), world.client("bithumb")
+    hour = world.hour()
+    strange = [
+        RawSighting(key(name), "185.220.101.7", hour - n, Manner.REJECTED, count=2)
+        for name in ("u1", "nobody's")
+        for n in range(3)
+    ]
+    answer = bithumb.submit(strange)
+    issued, foreign = answer.verdicts[key("u1")], answer.verdicts[key("nobody's")]
+    assert (issued.level, issued.sequence, issued.reasons) == (foreign.level, foreign.sequence, foreign.reasons)
+    assert (issued.level, issued.sequence) == (Level.CLEAR, 0)
+    told = upbit.verdicts([key("u1")])[key("u1")]
+    [reason] = [reason for reason in told.reasons if reason.code == "PRESENTED_ELSEWHERE"]
+    assert (told.level, reason.count.name, reason.hour) == (Level.MONITOR, "FROM_5_TO_9", hour)
+    # It is told for two weeks; by one exchange's word alone it never becomes more.
+    for _ in range(3):
+        world.pass_hours(100)
+        upbit.submit([customer("u1", world.hour())])
+        assert upbit.verdicts([key("u1")])[key("u1")].level is Level.MONITOR
+    world.pass_hours(100)
+    upbit.submit([customer("u1", world.hour())])
+    assert upbit.verdicts([key("u1")])[key("u1")].level is Level.CLEAR
+
+
+def test_ones_own_key_typed_at_the_wrong_exchange_is_no_attack(world: life.World) -> None:
+    """From where the holder is otherwise, as often as may be, and from elsewhere once: no verdict, nothing told."""
+    for address, count in (("211.234.10.7", 50), ("185.220.101.7", 1)):
+        slip = RawSighting(key("u1"), address, world.hour(), Manner.REJECTED, count, device=life.STACK)
+        world.client("bithumb").submit([slip])
+    assert world.client("upbit").verdicts([key("u1")])[key("u1")].sequence == 0
+
+
+def test_who_goes_through_a_list_is_marked_and_so_are_the_keys(world: life.World, run: Run) -> None:
+    """The address for operators, each key for its own exchange, with a reason of its own."""
+    names = [f"t{n}" for n in range(8)]
+    upbit = world.client("upbit")
+    upbit.submit([customer(name, world.hour(), f"211.234.40.{n}") for n, name in enumerate(names)])
+    tried = [RawSighting(key(name), "185.220.101.9", world.hour(), Manner.REJECTED) for name in names]
+    world.client("bithumb").submit(tried)
+    world.client("korbit").submit(tried)
+    verdicts = upbit.verdicts([key(name) for name in names])
+    assert all(verdict.level >= Level.MONITOR for verdict in verdicts.values())
+    assert all(
+        "PRESENTED_ELSEWHERE" in codes(verdict) and codes(verdict) & {"BREADTH", "WRONG_DOORS"}
+        for verdict in verdicts.values()
+    )
+    [line] = run("testers").splitlines()
+    assert "8 keys tried at 2 exchanges" in line
