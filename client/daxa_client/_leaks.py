@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from daxa_api.v1 import leak_pb2
 from daxa_core import leaks
-from daxa_core.errors import CryptoError, DaxaError, ErrorCode
+from daxa_core.errors import CryptoError, DaxaError, ErrorCode, Refused
 from daxa_core.leak_set import Shape, checked
 from daxa_core.leaks import Confidence, Leak, LeakState, Progress, Tlp
 from daxa_core.model import FINGERPRINT_BYTES, MAX_KEYS_PER_LOOKUP, Kind
@@ -115,7 +115,8 @@ class LeakClient:
     # screening
 
     def sets(self) -> list[PublishedSet]:
-        """The published sets. Raises CryptoError INVALID_CHUNK for a manifest that cannot be, Refused for another key's."""
+        """The published sets. Raises CryptoError INVALID_CHUNK for a manifest that cannot be, Refused
+        STALE_KEY_VERSION for one made under another key: this member's parameters are old."""
         answer = self._registry.about_leaks("ListLeakSets", leak_pb2.ListLeakSetsRequest())
         found = []
         for one in answer.sets:
@@ -126,8 +127,10 @@ class LeakClient:
                 raise CryptoError(ErrorCode.INVALID_CHUNK, "manifest", "a set that can be") from None
             if len(one.chunks) != shape.chunks or any(len(name) != FINGERPRINT_BYTES for name in one.chunks):
                 raise CryptoError(ErrorCode.INVALID_CHUNK, "manifest", f"{shape.chunks} chunks, each named by 32 bytes")
-            if one.key_version == self._config.parameters.key_version:
-                found.append(PublishedSet(one.number, shape, tuple(one.chunks), confidence))
+            ours = self._config.parameters.key_version
+            if one.key_version != ours:  # passed over, it would find nothing and say so
+                raise Refused(ErrorCode.STALE_KEY_VERSION, "key_version", f"{ours}, got {one.key_version}")
+            found.append(PublishedSet(one.number, shape, tuple(one.chunks), confidence))
         return found
 
     def chunk(self, one: PublishedSet, number: int) -> bytes:

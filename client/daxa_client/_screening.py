@@ -1,9 +1,11 @@
 """Screening: a member's whole inventory of keys, used or not, held against the published sets of leaks, at home.
 
 The registry learns that this member fetched the sets, and which keys it asks about exactly; not which it has, nor how many. The
-evaluators learn how many keys are new since the last time. An inventory is a file with a key a line, or a CSV whose header names
-the keys' column. It is cut into blocks where its content says so, so that a line put in or taken out changes one block; what a
-block's keys evaluate to is kept under a digest of it that only this member can make, and a known block is not taken apart again.
+evaluators learn how many keys are new since the last time. An inventory is a file with a key a line, or a CSV (by ``,``, ``;`` or
+tab) whose header names the column of keys. Refused: a table whose header does not, for another column's words match nothing.
+
+It is cut into blocks where its content says so, so that a line put in or taken out changes one block; what a block's keys are
+evaluated to is kept under a digest that only this member can make, and a known block is not taken apart again.
 
     >>> with LeakClient(config) as client, ScreeningCache.beside(config) as cache:                # doctest: +SKIP
     ...     result = screen(client, cache, open("keys.csv", "rb"))
@@ -22,13 +24,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from blake3 import blake3
 
 from daxa_core.canonical import canonical_key
-from daxa_core.dump import is_label
-from daxa_core.errors import CryptoError, DaxaError, ErrorCode, Unavailable
+from daxa_core.dump import DELIMITERS, column_of, is_label
+from daxa_core.errors import CryptoError, DaxaError, ErrorCode, InvalidInput, Unavailable
 from daxa_core.leak_set import VALUE_BITS, Shape, checked, decode, value_of
 from daxa_core.pseudonym import derive_key
 
@@ -41,9 +43,10 @@ MAX_LINE_BYTES = 4_096
 AT_ONCE = 400_000
 """How many leaked keys are in memory at once; of more, the inventory is gone through again."""
 KEPT_RUNS = 8
-_BLOCK_CONTEXT = "daxa 2026-11 screening block v1"
+_BLOCK_CONTEXT = "daxa 2026-11 screening block v2"
 _TAG_BYTES = 8
 _NO_KEY = 0
+_BOM = b"\xef\xbb\xbf"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS block (digest BLOB PRIMARY KEY, used INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS chunk (name BLOB PRIMARY KEY, body BLOB NOT NULL, used INTEGER NOT NULL);
@@ -91,12 +94,13 @@ class ScreeningCache:
                 or isinstance(error, sqlite3.OperationalError)
             ):
                 raise _unusable(error) from None
-            path.unlink(missing_ok=True)
             try:
+                for end in ("", "-wal", "-shm"):
+                    path.with_name(path.name + end).unlink(missing_ok=True)
                 self._db = self._open()
             except (sqlite3.Error, OSError) as again:
                 raise _unusable(again) from None
-        (self._run,) = self._db.execute("SELECT coalesce(max(used), 0) + 1 FROM block").fetchone()
+        (self._run,) = self._row("SELECT coalesce(max(used), 0) + 1 FROM block") or (1,)
 
     @classmethod
     def beside(cls, config: ClientConfig) -> ScreeningCache:
@@ -110,9 +114,9 @@ class ScreeningCache:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(sqlite3.Error):
-            self._db.execute("DELETE FROM block WHERE used <= ?", (self._run - KEPT_RUNS,))
-            self._db.execute("DELETE FROM chunk WHERE used <= ?", (self._run - KEPT_RUNS,))
+        with suppress(Unavailable):
+            self._row("DELETE FROM block WHERE used <= ?", self._run - KEPT_RUNS)
+            self._row("DELETE FROM chunk WHERE used <= ?", self._run - KEPT_RUNS)
         self._db.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -131,34 +135,43 @@ class ScreeningCache:
             raise
         return database
 
-    def digest(self, column: int, lines: Sequence[bytes]) -> bytes:
+    def _row(self, statement: str, *parameters: object) -> tuple[Any, ...] | None:
+        try:
+            row: tuple[Any, ...] | None = self._db.execute(statement, parameters).fetchone()
+        except sqlite3.Error as error:
+            raise _unusable(error) from None
+        return row
+
+    def digest(self, column: int, delimiter: str, lines: Sequence[bytes]) -> bytes:
         """What a block is known by."""
-        return blake3(column.to_bytes(2, "big") + b"".join(lines), key=self._key).digest(length=24)
+        return blake3(column.to_bytes(2, "big") + delimiter.encode() + b"".join(lines), key=self._key).digest(length=24)
 
     def values(self, digest: bytes) -> array[int] | None:
         """What the lines of a block evaluate to, if that is known."""
-        row = self._db.execute("SELECT body, used FROM block WHERE digest=?", (digest,)).fetchone()
+        row = self._row("SELECT body, used FROM block WHERE digest=?", digest)
         if row is None:
             return None
         body, tag = row[0][:-_TAG_BYTES], row[0][-_TAG_BYTES:]
         if len(body) % 8 or tag != self._tag(digest, body):  # a flipped bit would be a leak that nobody sees
             return None
         if row[1] != self._run:
-            self._db.execute("UPDATE block SET used=? WHERE digest=?", (self._run, digest))
+            with suppress(Unavailable):
+                self._row("UPDATE block SET used=? WHERE digest=?", self._run, digest)
         return array("Q", body)
 
     def keep(self, digest: bytes, values: array[int]) -> None:
         """Keeps what a block evaluates to."""
         body = values.tobytes()
-        row = (digest, self._run, body + self._tag(digest, body))
-        with suppress(sqlite3.OperationalError):  # a full disk makes the next screening slower, not this one wrong
-            self._db.execute("INSERT OR REPLACE INTO block VALUES (?,?,?)", row)
+        with suppress(Unavailable):  # a full disk makes the next screening slower, not this one wrong
+            tagged = body + self._tag(digest, body)
+            self._row("INSERT OR REPLACE INTO block VALUES (?,?,?)", digest, self._run, tagged)
 
     def chunk(self, name: bytes) -> bytes | None:
         """A chunk that was fetched before and is whole."""
-        row = self._db.execute("SELECT body FROM chunk WHERE name=?", (name,)).fetchone()
+        row = self._row("SELECT body FROM chunk WHERE name=?", name)
         if row is not None:
-            self._db.execute("UPDATE chunk SET used=? WHERE name=?", (self._run, name))
+            with suppress(Unavailable):
+                self._row("UPDATE chunk SET used=? WHERE name=?", self._run, name)
         try:
             return checked(row[0], name) if row else None
         except DaxaError:
@@ -166,25 +179,28 @@ class ScreeningCache:
 
     def keep_chunk(self, name: bytes, chunk: bytes) -> None:
         """Keeps a chunk."""
-        with suppress(sqlite3.OperationalError):
-            self._db.execute("INSERT OR REPLACE INTO chunk VALUES (?,?,?)", (name, chunk, self._run))
+        with suppress(Unavailable):
+            self._row("INSERT OR REPLACE INTO chunk VALUES (?,?,?)", name, chunk, self._run)
 
     def begin(self) -> None:
         """One transaction for many blocks."""
         if not self._db.in_transaction:
-            self._db.execute("BEGIN")
+            self._row("BEGIN")
 
     def commit(self) -> None:
         """Ends what :meth:`begin` began."""
-        if self._db.in_transaction:
-            self._db.execute("COMMIT")
+        for end in ("COMMIT", "ROLLBACK"):
+            if self._db.in_transaction:
+                with suppress(Unavailable):
+                    self._row(end)
 
     def _tag(self, digest: bytes, body: bytes) -> bytes:
         return blake3(digest + body, key=self._key).digest(length=_TAG_BYTES)
 
 
 def _unusable(error: Exception) -> Unavailable:
-    return Unavailable(ErrorCode.UNAVAILABLE, "screening cache", f"a disk that takes it, got {type(error).__name__}")
+    wanted = f"a file that is whole, on a disk that takes it, got {type(error).__name__}; it may be removed"
+    return Unavailable(ErrorCode.UNAVAILABLE, "screening cache", wanted)
 
 
 @dataclass(slots=True)
@@ -279,11 +295,13 @@ class _Run:
         self._inventory = inventory
         self._tell = tell
         inventory.seek(0)
-        head = inventory.readline(MAX_LINE_BYTES).decode("latin-1").lstrip("\xef\xbb\xbf").strip()
-        cells = [cell.strip().strip("\"'") for cell in head.split(",")]
-        places = [place for place, cell in enumerate(cells) if is_label(cell)]
-        self._column = places[0] if places else 0
-        self._skipped = 1 if places else 0
+        head = inventory.readline(MAX_LINE_BYTES).removeprefix(_BOM).decode("latin-1").strip("\r\n ")
+        found = column_of(head)
+        if found is None and any(delimiter in head for delimiter in DELIMITERS):
+            wanted = "a first line that names the column of keys, such as api_key or access_key; or a key a line and nothing else"
+            raise InvalidInput(ErrorCode.INVALID_VALUE, "header", wanted)
+        self._skipped = 1 if found or is_label(head.strip("\"'")) else 0
+        self._column, self._delimiter = found or (0, ",")
         self.keys = self.evaluated = 0
         self.refused: list[int] = []
 
@@ -299,7 +317,7 @@ class _Run:
                 values = self._values(lines)
                 for place, value in enumerate(values):
                     if value >> shift in first and value != _NO_KEY and leaked.has(value):
-                        found[line + place] = _key(lines[place], self._column)
+                        found[line + place] = _key(lines[place], self._column, self._delimiter)
                 missing = values.count(_NO_KEY)
                 if missing:
                     self.refused += [line + place for place, value in enumerate(values) if value == _NO_KEY]
@@ -316,7 +334,7 @@ class _Run:
         for number, line in enumerate(self._inventory):
             if number < self._skipped:
                 continue
-            lines.append(line)
+            lines.append(line if number else line.removeprefix(_BOM))
             if not crc(line) & (BLOCK_LINES - 1) or len(lines) >= MOST_LINES:
                 yield lines
                 lines = []
@@ -324,7 +342,7 @@ class _Run:
             yield lines
 
     def _values(self, lines: list[bytes]) -> array[int]:
-        digest = self._cache.digest(self._column, lines)
+        digest = self._cache.digest(self._column, self._delimiter, lines)
         values = self._cache.values(digest)
         if values is not None and len(values) == len(lines):
             return values
@@ -332,8 +350,9 @@ class _Run:
         canonical: dict[int, bytes] = {}
         for place, line in enumerate(lines):
             with suppress(DaxaError):
-                canonical[place] = canonical_key(_key(line, self._column))
+                canonical[place] = canonical_key(_key(line, self._column, self._delimiter))
         if canonical:
+            self._cache.commit()  # another screening's lock does not wait for evaluators
             distinct = list(dict.fromkeys(canonical.values()))
             prints = dict(zip(distinct, self._client.fingerprints(distinct), strict=True))
             self.evaluated += len(distinct)
@@ -346,15 +365,15 @@ class _Run:
         return values
 
 
-def _key(line: bytes, column: int) -> str:
+def _key(line: bytes, column: int, delimiter: str) -> str:
     """The key in a line; empty where there is none."""
     if len(line) > MAX_LINE_BYTES:
         return ""
-    text = line.decode("latin-1").strip()
-    if "," not in text and '"' not in text:
-        return text if column == 0 else ""
+    text = line.decode("latin-1").strip("\r\n ")
+    if delimiter not in text and '"' not in text:
+        return text.strip() if column == 0 else ""
     try:
-        cells = next(csv.reader([text]), [])
+        cells = next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error:
         return ""
     return cells[column].strip() if column < len(cells) else ""

@@ -24,6 +24,7 @@ OVERLAP_BYTES = 1_024
 """How far before its offset reading begins again: a key and its label never reach farther."""
 MAX_LINE_BYTES = 64 << 10
 """Longer lines of a CSV are searched like text, not taken apart."""
+DELIMITERS = ",;\t"
 _WIDEST = 4
 """How many bytes of a file one of a line may take: those of UTF-32."""
 _EDGE = r"A-Za-z0-9_-"
@@ -102,6 +103,16 @@ def is_label(cell: str) -> bool:
     return any(name.endswith(word) and before.search(name.removesuffix(word)) for word, before in _LABELS.items())
 
 
+def column_of(header: str) -> tuple[int, str] | None:
+    """In which column of a CSV with that header the keys are, and what stands between columns; None where no label says so."""
+    for delimiter in DELIMITERS:
+        cells = [cell.strip().strip("\"'") for cell in header.split(delimiter)]
+        places = [place for place, cell in enumerate(cells) if is_label(cell)]
+        if places and len(cells) > 1:
+            return places[0], delimiter
+    return None
+
+
 class _Rows:
     """The column of keys of a CSV, where the file's first line is a header that names one; of any other file, nothing.
 
@@ -118,12 +129,8 @@ class _Rows:
             return
         file.seek(0)
         head = file.read(4_096).replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe").split(b"\n", 1)[0]
-        for delimiter in ",;\t":
-            cells = [cell.strip().strip("\"'") for cell in head.decode("latin-1").split(delimiter)]
-            places = [place for place, cell in enumerate(cells) if is_label(cell)]
-            if places and len(cells) > 1:
-                self._place, self._delimiter = places[0], delimiter
-                break
+        if (found := column_of(head.decode("latin-1"))) is not None:
+            self._place, self._delimiter = found
 
     def take(self, data: bytes, block: bytes) -> list[bytes]:
         """The keys of the lines that end in it. ``block`` is as it stands in the file."""

@@ -102,7 +102,23 @@ def test_a_torn_chunk_is_told_and_a_torn_cache_is_made_anew(world: life.World, r
         refused(ErrorCode.INVALID_CHUNK, lambda: client.chunk(one, 0))
     assert len(screened().hits) == 1
     for broken in (b"no database", cache_path.read_bytes()[:-100]):
-        for beside in cache_path.parent.glob("screening-*"):
-            beside.unlink()
+        for end in ("-wal", "-shm"):
+            cache_path.with_name(cache_path.name + end).write_bytes(b"of another file")
         cache_path.write_bytes(broken)
         assert len(screened().hits) == 1
+
+
+def test_a_set_that_was_made_under_another_key_is_told(world: life.World, run: Run, tmp_path: Path) -> None:
+    """Passed over in silence it would look like an inventory without a leak."""
+    load(run, dump(tmp_path, "u1"))
+    with LeakClient(read_config(world.folder / "members/upbit/client.toml")) as client:
+        about = client._registry.about_leaks
+
+        def later(call: str, request: Any) -> Any:
+            answer = about(call, request)
+            for one in answer.sets:
+                one.key_version += 1
+            return answer
+
+        client._registry.about_leaks = later  # type: ignore[method-assign]
+        assert refused(ErrorCode.STALE_KEY_VERSION, client.sets).field == "key_version"

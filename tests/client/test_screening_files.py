@@ -1,0 +1,127 @@
+"""What a screening reads and keeps at the member: inventories in any table's form, and a file of its own that may fail."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from array import array
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daxa_client._leaks import LeakReport, PublishedSet
+from daxa_client._screening import Screened, ScreeningCache, screen
+from daxa_core.canonical import canonical_key
+from daxa_core.errors import DaxaError, ErrorCode, Unavailable
+from daxa_core.leak_set import Shape, chunk_digest, encode
+from daxa_core.leaks import Confidence
+
+LEAKED = "L" * 40
+KEYS = [f"{n}key".ljust(40, "0") for n in range(20)]
+
+
+def fingerprint(canonical: bytes) -> bytes:
+    return sha256(canonical).digest()
+
+
+class Client:
+    """A registry that has published a leak of one key, and evaluators; ``meanwhile`` is called while those work."""
+
+    def __init__(self) -> None:
+        self.shape = Shape.of(1)
+        self.print = fingerprint(canonical_key(LEAKED))
+        self.made = encode(self.shape, [self.shape.value(self.print)])
+        self.meanwhile = lambda: None
+
+    def sets(self) -> list[PublishedSet]:
+        return [PublishedSet(1, self.shape, (chunk_digest(self.made),), Confidence.VERIFIED)]
+
+    def chunk(self, one: PublishedSet, number: int) -> bytes:
+        return self.made
+
+    def fingerprints(self, canonical: Sequence[bytes]) -> list[bytes]:
+        self.meanwhile()
+        return [fingerprint(one) for one in canonical]
+
+    def confirm(self, prints: Sequence[bytes]) -> dict[bytes, list[LeakReport]]:
+        return {one: [] for one in prints if one == self.print}
+
+
+def screened(inventory: bytes, path: Path | None = None, client: Any = None) -> Screened:
+    with ScreeningCache(path, bytes(32), bytes(32)) as cache:
+        return screen(client or Client(), cache, io.BytesIO(inventory))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+def test_a_table_is_read_by_the_column_that_its_header_names(delimiter: str, quote: str, bom: bytes) -> None:
+    """Whatever stands between its columns, quoted or not, with a mark of its encoding or without; an empty cell is no key."""
+    rows = [["", "api_key", "since"], ["1", KEYS[0], "2025"], ["", LEAKED, ""], ["3", "", "2026"]]
+    text = "\r\n".join(delimiter.join(f"{quote}{cell}{quote}" for cell in row) for row in rows)
+    found = screened(bom + text.encode())
+    assert [(hit.line, hit.key) for hit in found.hits] == [(3, LEAKED)]
+    assert (found.keys, found.refused) == (2, (4,))
+
+
+@pytest.mark.parametrize("head", ["", "api_key\n", '"Access Key"\r\n', "\ufeff"])
+def test_a_key_a_line_is_read_with_a_heading_or_without(head: str) -> None:
+    """The first line is a key as well, where it is no label."""
+    found = screened((head + "\n".join([LEAKED, *KEYS])).encode())
+    assert [hit.key for hit in found.hits] == [LEAKED]
+    assert (found.keys, found.refused) == (21, ())
+
+
+@pytest.mark.parametrize("head", ["id,number,since", "id;number", "id\tnumber", f"1,{LEAKED},2025"])
+def test_a_table_that_does_not_say_where_its_keys_are_is_refused(head: str) -> None:
+    """Another column's words would match nothing, and nobody would know; nothing is evaluated."""
+    client = Client()
+    client.meanwhile = lambda: pytest.fail("evaluated")
+    with pytest.raises(DaxaError) as refused:
+        screened(f"{head}\n1,{LEAKED},2026\n".encode(), client=client)
+    assert (refused.value.code, refused.value.field) == (ErrorCode.INVALID_VALUE, "header")
+    assert "api_key" in refused.value.expected
+
+
+def test_the_same_lines_by_another_delimiter_are_another_block(tmp_path: Path) -> None:
+    """What was kept of one reading is not believed of another."""
+    row = f"{KEYS[0]},x;{LEAKED}"
+    for header, key in ((f"api_key,{'x' * 5}", KEYS[0]), ("x;api_key", LEAKED)):
+        found = screened(f"{header}\n{row}\n".encode(), tmp_path / "screening")
+        assert [hit.key for hit in found.hits] == [LEAKED] * (key == LEAKED)
+
+
+def test_evaluators_are_asked_while_no_lock_is_held(tmp_path: Path) -> None:
+    """Another screening beside this one writes meanwhile, in the second of two blocks as well."""
+    path = tmp_path / "screening"
+    keys = [f"{n}k".ljust(40, "0") for n in range(9_000)]
+    screened("\n".join(keys[:5_000]).encode(), path)
+    written: list[int] = []
+
+    def write() -> None:
+        with sqlite3.connect(path, timeout=0) as beside:
+            written.append(beside.execute("UPDATE block SET used = used").rowcount)
+
+    client = Client()
+    client.meanwhile = write
+    assert screened("\n".join(keys).encode(), path, client).keys == 9_000
+    assert len(written) >= 2
+
+
+def test_what_the_disk_does_is_typed(tmp_path: Path) -> None:
+    """A table that is gone, a file that turns out to be torn in the middle: no error of SQLite's own comes out."""
+    path = tmp_path / "screening"
+    cache = ScreeningCache(path, bytes(32), bytes(32))
+    cache._db.execute("DROP TABLE block")
+    cache._db.execute("DROP TABLE chunk")
+    for read in (cache.values, cache.chunk):
+        with pytest.raises(Unavailable):
+            read(bytes(24))
+    cache.keep(bytes(24), array("Q"))
+    cache.keep_chunk(bytes(32), b"chunk")
+    cache._db.close()
+    with pytest.raises(Unavailable):
+        cache.values(bytes(24))
