@@ -201,6 +201,31 @@ def test_workers_forked_before_and_after_the_first_call(
     assert sorted(counted(registry).values()) == [1, 1, 100, 100, 100, 100]
 
 
+HELD = """
+import os, sys, time
+from daxa_client import Gateway
+gateway = Gateway.from_file(sys.argv[1])
+gateway.observe("key-parent", "8.8.8.8")
+observe = gateway.observe
+gateway.flush()
+child = os.fork()
+if child == 0:
+    seen, end = observe("key-child", "8.8.8.8"), time.monotonic() + 20
+    while gateway.health().waiting < 2 and time.monotonic() < end:
+        time.sleep(0.02)
+    os._exit(not (seen and gateway.health().waiting == 2))  # without close(), which would write what waits in memory
+assert os.waitpid(child, 0)[1] == 0, "what the child saw did not come to the disk"
+"""
+
+
+def test_what_held_the_method_before_a_fork_is_heard_after_it(deployed: Path, tmp_path: Path) -> None:
+    """A child that calls an ``observe`` bound before the fork, which is where the parent had begun, writes by itself."""
+    folder = shutil.copytree(deployed / "members/upbit", tmp_path / "upbit")
+    path = peers.point(folder, "127.0.0.1:9", {1: "127.0.0.1:9", 2: "127.0.0.1:9", 3: "127.0.0.1:9"})
+    ended = subprocess.run([sys.executable, "-c", HELD, path], capture_output=True, text=True, timeout=90, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_one_process_ships_and_another_takes_over(
     deployed: Path, config: Callable[..., ClientConfig], registry: peers.Registry
 ) -> None:
@@ -237,12 +262,14 @@ def test_a_disk_that_fails_keeps_it_in_memory(
 
 
 def test_after_close_nothing_is_taken_any_more(config: Callable[..., ClientConfig]) -> None:
-    """observe() says so; closing twice is closing once, and what was seen before is in the spool."""
+    """observe() says so, also where it was held before; closing twice is closing once, what was seen before is in the spool."""
     gateway = Gateway(settings := config(targets=("127.0.0.1:9",), deadline_seconds=0.5))
     assert gateway.observe("key", "8.8.8.8")
+    held = gateway.observe
     gateway.close()
     gateway.close()
     assert gateway.observe("key", "8.8.8.8") is False
+    assert held("key", "8.8.8.8") is False
     assert Spool(settings.state / "spool.sqlite", settings.account_secret).state().waiting == 1  # type: ignore[operator]
 
 

@@ -76,6 +76,7 @@ WRONG: list[tuple[dict[str, object], str, str]] = [
     ({"device": "curl"}, "INVALID_DEVICE", "device"),
     ({"device": Device(user_agent=7)}, "INVALID_DEVICE", "device"),  # type: ignore[arg-type]
     ({"device": Device("a", None, (("one",),))}, "INVALID_DEVICE", "device"),  # type: ignore[arg-type]
+    ({"device": Device(["curl"])}, "INVALID_DEVICE", "device"),  # type: ignore[arg-type]
     ({"holder": b""}, "INVALID_HOLDER", "holder"),
     ({"holder": 7}, "INVALID_HOLDER", "holder"),
     ({"account": ""}, "INVALID_ACCOUNT", "account"),
@@ -99,6 +100,18 @@ def test_what_cannot_be_canonicalised_is_refused_by_its_place(client: RegistryCl
     wanted.append((len(items), "INVALID_VALUE", "sighting"))
     assert wanted == [(refusal.index, refusal.code, refusal.field) for refusal in result.refusals]
     assert result.accepted == len(WRONG) == len(registry.batches[0].sightings)
+
+
+def test_a_device_that_cannot_be_hashed_is_the_one_that_it_says(
+    client: RegistryClient, registry: peers.Registry
+) -> None:
+    """Headers given as a list have the canonical form of the same ones in a tuple, and no bare TypeError comes of them."""
+    listed = DEVICE._replace(headers=list(DEVICE.headers))  # type: ignore[arg-type]
+    result = client.submit([sighting(device=DEVICE), sighting(1, device=listed)])
+    assert (result.accepted, result.refusals) == (2, ())
+    first, second = registry.batches[0].sightings
+    assert first.device
+    assert first.device == second.device
 
 
 def test_nothing_to_send_asks_nobody(
