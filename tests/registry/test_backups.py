@@ -216,6 +216,8 @@ def test_a_registry_moves_to_postgresql_while_it_is_open_and_the_file_takes_noth
     assert kept.rows["verdict"] == 6
     with pytest.raises(Unavailable, match="the database that this was moved to"):
         world.decide(8)
+    with pytest.raises(Unavailable, match="the database that this was moved to"), world.opened.transaction():
+        world.opened.write_document("appeal", "upbit/1", "{}")
     with pytest.raises(DaxaError, match="the one that this was moved to by migrate-store"):
         open_store(file)
     point(world.configuration, postgres_url)

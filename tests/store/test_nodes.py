@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -18,8 +19,10 @@ from daxa_core import merkle
 from daxa_core.errors import ConfigurationError, Unavailable
 from daxa_core.model import Level
 from daxa_registry.bootstrap import open_store
+from daxa_registry.store import postgres_rows
 from daxa_registry.store.interface import StoredBatch, StoredVerdict
 from daxa_registry.store.postgres import PostgresStore
+from daxa_registry.store.postgres_schema import MIGRATION_LOCK
 from sightings import fine, fp, grow, seen
 
 Node = Callable[[], PostgresStore]
@@ -226,6 +229,18 @@ def test_every_node_that_starts_at_once_finds_the_tables_made_once(postgres_url:
         store.close()
 
 
+def test_a_node_waits_for_as_long_as_another_migrates(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large database takes longer than the patience for any other lock."""
+    monkeypatch.setattr(postgres_rows, "SETTINGS", ("SET lock_timeout='50ms'",))
+    with psycopg.connect(postgres_url) as migrating, ThreadPoolExecutor(1) as pool:
+        migrating.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+        opening = pool.submit(PostgresStore, postgres_url)
+        threading.Event().wait(0.5)
+        assert not opening.done()
+        migrating.rollback()
+        opening.result(30).close()
+
+
 def test_a_look_up_of_fingerprints_or_of_an_edge_names_its_partition(postgres_url: str) -> None:
     """What an engine that shards needs: each of these statements goes to the partition of its fingerprint or address alone."""
     PostgresStore(postgres_url).close()
@@ -240,3 +255,56 @@ def test_a_look_up_of_fingerprints_or_of_an_edge_names_its_partition(postgres_ur
             plan = "\n".join(row[0] for row in database.execute(f"EXPLAIN {statement}", (value,)))
             table = "node" if "node" in statement else "presence"
             assert len(set(re.findall(rf" on ({table}_\d)\b", plan))) == 1, plan
+
+
+def test_a_transaction_whose_error_was_swallowed_is_not_answered_as_committed(node: Node) -> None:
+    """PostgreSQL rolls such a one back at COMMIT without an error: what was written is gone, and must not be acknowledged."""
+    store = node()
+    with pytest.raises(Unavailable), store.transaction():  # noqa: PT012
+        store.write_document("text", "a", "b")
+        with contextlib.suppress(psycopg.Error):
+            store._connection.execute("SELECT 1/0")
+    assert store.document("text", "a") is None
+    grow(store, 1)
+
+
+def test_a_commit_whose_wait_for_the_standby_was_cut_short_is_not_acknowledged(tmp_path: Path) -> None:
+    """PostgreSQL answers it with a warning; a failover would lose it. It is UNAVAILABLE, and comes again under its batch id."""
+    server = postgres.PostgresServer.start(tmp_path / "postgres", settings=())
+    try:
+        url = server.create_database()
+        store = PostgresStore(url)
+        with psycopg.connect(server.url, autocommit=True) as operator, ThreadPoolExecutor(1) as pool:
+            operator.execute("ALTER SYSTEM SET synchronous_standby_names='nobody'")
+            operator.execute("SELECT pg_reload_conf()")
+            committing = pool.submit(grow, store, 1)
+            cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event='SyncRep' AND datname=%s"
+            while not operator.execute(cancel, (urlsplit(url).path[1:],)).fetchall():
+                assert not committing.done()
+            with pytest.raises(Unavailable):
+                committing.result(20)
+        assert store.log_size() == 1
+        store.close()
+    finally:
+        server.stop()
+
+
+def test_turns_are_taken_whatever_isolation_the_server_has_by_default(node: Node, postgres_url: str) -> None:
+    """With an older snapshot a node that waited for its turn would not see what was written in the one before."""
+    with psycopg.connect(postgres_url, autocommit=True) as database:
+        [name] = database.execute("SELECT current_database()").fetchone() or [""]
+        database.execute(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation='serializable'")
+        database.execute(f'ALTER DATABASE "{name}" SET statement_timeout=1')
+    nodes = [node(), node()]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda store: grow(store, 20), nodes))
+    assert nodes[0].log_size() == 40
+
+
+def test_a_connection_notices_that_a_server_is_gone_and_the_url_may_say_otherwise(
+    node: Node, postgres_url: str
+) -> None:
+    """A machine that is lost says no goodbye; the system's own patience is two hours."""
+    assert node()._connection.raw.info.get_parameters()["tcp_user_timeout"] == "10000"
+    with contextlib.closing(PostgresStore(f"{postgres_url}&keepalives_idle=60")) as other:
+        assert other._connection.raw.info.get_parameters()["keepalives_idle"] == "60"

@@ -12,7 +12,7 @@ from daxa_core.errors import DaxaError, Unavailable
 from daxa_core.model import Manner
 from daxa_registry.store import sqlite_checkpoint
 from daxa_registry.store.sqlite import SqliteStore
-from sightings import fine, seen, stirring
+from sightings import fine, fp, grow, seen, stirring
 
 
 def test_a_store_from_before_unusual_hours_were_counted_counts_what_it_has(tmp_path: Path) -> None:
@@ -104,3 +104,21 @@ def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
         database.execute("PRAGMA user_version=99")
     with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 7, this one is 99"):
         SqliteStore(path)
+
+
+def test_a_second_process_on_the_file_makes_what_the_first_remembers_worthless(tmp_path: Path) -> None:
+    """Where somebody starts one after all: what either takes in is there, and not counted on rows that the other deleted."""
+    one, two = (SqliteStore(tmp_path / "registry.sqlite") for _ in range(2))
+    with one.transaction():
+        member = one.member_id("upbit")
+        one.absorb(member, [seen("k", "a")], fine)
+    with two.transaction():
+        assert not two.absorb(two.member_id("upbit"), [seen("k", "a")], fine).moved
+        assert two.withdraw(member, fp("k"), 0, 2**32 - 1)[0] == 1
+    with one.transaction():
+        assert one.absorb(member, [seen("k", "a")], fine).moved
+    grow(two, 1)
+    grow(one, 1)
+    assert (two.counts()["presence"], two.log_size()) == (1, 2)
+    one.close()
+    two.close()

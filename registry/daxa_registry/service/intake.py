@@ -118,6 +118,8 @@ class Intake:
         began = time.perf_counter()
         heads: dict[int, int] = {}
         try:
+            for waiting in group:  # before the transaction: one that fails takes no member's number back
+                self._store.member_id(waiting.work.member)
             with self._store.transaction():
                 heads = self._take(group)
         except DaxaError as error:
@@ -203,6 +205,7 @@ class Intake:
     ) -> None:
         spoken = self._store.sequences({s for _, _, _, subjects, _ in fresh for s in subjects if s is not None})
         for waiting, work, member, subjects, refusals in fresh:
+            # One that was withdrawn again within the group stands nowhere.
             told = sorted({spoken[s] for s in subjects if s is not None and s in spoken})
             accepted = len(work.items) - len(refusals)
             batch = StoredBatch(work.digest, accepted, tuple(refusals), tuple(told))

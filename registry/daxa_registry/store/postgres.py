@@ -25,18 +25,19 @@ from .interface import HUB_SIZE, StoredVerdict
 from .postgres_rows import PostgresConnection
 from .postgres_schema import migrate
 from .postgres_signals import Signals
-from .postgres_transfer import copy_in, copy_out
 from .sql_store import SqlStore
+from .transfer import copy_in, copy_out
 
 PASSING = frozenset({"08", "25", "40", "53", "55", "57", "58"})
 """Classes of SQLSTATE that say nothing of the statement: connections, a server that is read-only or ended the transaction,
 conflicts, resources, locks, interventions, the system."""
 
 
-def unavailable(error: psycopg.Error) -> Unavailable:
+def unavailable(error: Exception) -> Unavailable:
     """The typed error for one of psycopg's: its class is told, its text never (it may quote values)."""
     passing = (
-        isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) or (error.sqlstate or "")[:2] in PASSING
+        isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        or (getattr(error, "sqlstate", None) or "")[:2] in PASSING
     )
     if passing:
         wanted = "a database that can be written to; try again"
@@ -46,6 +47,10 @@ def unavailable(error: psycopg.Error) -> Unavailable:
 
 class PostgresStore(SqlStore):
     """A :class:`~daxa_registry.store.interface.Store` on a database that other nodes work on too."""
+
+    _errors = psycopg.Error
+    _reader: PostgresConnection
+    _unavailable = staticmethod(unavailable)
 
     def __init__(self, url: str, *, hub_size: int = HUB_SIZE) -> None:
         """Connects and migrates. Raises ConfigurationError where there is no such database, or one from the future."""
@@ -62,51 +67,32 @@ class PostgresStore(SqlStore):
         self._signals = Signals(url, self._node)
         self._write_lock = threading.RLock()
         self._read_lock = threading.RLock()
-        self._writing: int | None = None  # the thread that a transaction is open on
-        self._stale = False
         self._moved: dict[int, int] = {}
         self._before_turn: Callable[[], None] = lambda: None
         self._remember(self._connection, hub_size)
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        with self._write_lock:
-            try:
-                self._begin()
-                yield
-                self._absorber.finish()
-                if self._moved:
-                    self._signals.tell_heads(self._connection, self._moved)
-                self._connection.execute("COMMIT")
-            except BaseException as error:
-                # What was remembered in this transaction may never have been.
-                self._stale = True
-                with contextlib.suppress(psycopg.Error):
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
-                if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
-                    self._connection.close()  # the server is no longer the one to write to: the next connection finds that
-                if isinstance(error, psycopg.Error):
-                    raise unavailable(error) from error
-                raise
-            finally:
-                self._writing = None
-                self._moved = {}
-
-    def _begin(self) -> None:
+    def _begin(self) -> bool:
         self._connection.ready()
+        self._moved = {}
         self._connection.execute("BEGIN")
         [last] = self._connection.execute("SELECT node FROM turn FOR UPDATE").fetchone()
-        self._writing = threading.get_ident()
         if last != self._node:
             self._connection.execute("UPDATE turn SET node=?", (self._node,))
-        if last != self._node or self._stale:
-            self._forget()
-            self._stale = False
-            self._before_turn()
+        return bool(last != self._node)
 
-    def _at_hand(self) -> bool:
-        return self._writing == threading.get_ident()
+    def _on_others(self) -> None:
+        self._before_turn()
+
+    def _commit(self) -> None:
+        if self._moved:
+            self._signals.tell_heads(self._connection, self._moved)
+        self._connection.commit()
+
+    def _roll_back(self, error: BaseException) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+            self._connection.close()  # the server is no longer the one to write to: the next connection finds that
 
     def close(self) -> None:
         self._signals.close()
@@ -114,17 +100,9 @@ class PostgresStore(SqlStore):
             self._reader.close()
             self._connection.close()
 
-    @contextmanager
-    def _reading(self) -> Iterator[Database]:
-        if self._at_hand():  # a transaction sees what it has written itself
-            yield self._connection
-            return
-        with self._read_lock:
-            try:
-                self._reader.ready()
-                yield self._reader
-            except psycopg.Error as error:
-                raise unavailable(error) from error
+    def _reader_now(self) -> Database:
+        self._reader.ready()
+        return self._reader
 
     @contextmanager
     def _writing_now(self) -> Iterator[Database]:
@@ -173,6 +151,9 @@ class PostgresStore(SqlStore):
     def load(self, path: Path) -> None:
         with self.transaction():
             copy_in(self._connection, path)
+            self._connection.execute(
+                "SELECT setval(pg_get_serial_sequence('member', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM member), false)"
+            )
             self._forget()
 
     def moving(self) -> AbstractContextManager[Path]:

@@ -30,9 +30,19 @@ SETTINGS = (
     "SET jit=off",
     "SET synchronous_commit=on",
     "SET lock_timeout='5s'",
+    # Whatever the server's own defaults are: who has waited for the turn must see what was written in the one before, and a
+    # commit that waits for the standby must not be cut short.
+    "SET default_transaction_isolation='read committed'",
+    "SET statement_timeout=0",
+    "SET idle_session_timeout=0",
     # A node that hangs with its turn taken would stop all the others.
     "SET idle_in_transaction_session_timeout='60s'",
 )
+OPTIONS = {
+    "application_name": "daxa-registry", "target_session_attrs": "read-write", "connect_timeout": "5",
+    # A server whose machine is lost says no goodbye: without these a node would wait for it for hours.
+    "keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3", "tcp_user_timeout": "10000",
+}  # fmt: skip
 _NUMBERED = re.compile(r"\?(\d+)")
 
 
@@ -43,17 +53,22 @@ class PostgresConnection:
         """Connects. Raises psycopg.Error where it cannot."""
         self._url = url
         self._types: dict[str, dict[str, str]] = {}
+        self._warnings: list[str] = []
         self.raw = self._connect()
 
     def _connect(self) -> psycopg.Connection:
-        options = {"connect_timeout": "5", "application_name": "daxa-registry", "target_session_attrs": "read-write"}
-        url = conninfo.make_conninfo(self._url, **(options | conninfo.conninfo_to_dict(self._url)))
+        url = conninfo.make_conninfo(self._url, **(OPTIONS | conninfo.conninfo_to_dict(self._url)))
         connection = psycopg.connect(url, autocommit=True)
         # One type for every whole number: a statement is then prepared once, not once for each size of its numbers.
         connection.adapters.register_dumper(int, Int8BinaryDumper)
+        connection.add_notice_handler(self._noticed)
         for setting in SETTINGS:
             connection.execute(setting)
         return connection
+
+    def _noticed(self, notice: psycopg.errors.Diagnostic) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            self._warnings.append(notice.sqlstate or "")
 
     def ready(self) -> None:
         """Opens the connection again where it broke. Raises psycopg.Error."""
@@ -64,6 +79,17 @@ class PostgresConnection:
     def in_transaction(self) -> bool:
         """Whether there is anything to roll back."""
         return not self.raw.closed and self.raw.info.transaction_status != pq.TransactionStatus.IDLE
+
+    def commit(self) -> None:
+        """Raises psycopg.Error also where no statement failed and what was written is not there, or may go with the server."""
+        self._warnings.clear()
+        done = self.raw.execute("COMMIT")
+        if (
+            done.statusmessage != "COMMIT"
+        ):  # an error before it was swallowed: the server has rolled back, and says no more
+            raise psycopg.errors.InFailedSqlTransaction
+        if self._warnings:  # somebody ended the wait for the standby: it is committed here, and may not be there
+            raise psycopg.OperationalError
 
     def close(self) -> None:
         """Closes the connection."""

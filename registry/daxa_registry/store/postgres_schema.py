@@ -105,13 +105,20 @@ MIGRATIONS = (
 )
 
 
+def _alone(connection: psycopg.Connection) -> None:
+    """Waits until no other node migrates, however long that takes it; for the tables no longer than for any other lock."""
+    connection.execute("SET LOCAL lock_timeout=0")
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+    connection.execute("SET LOCAL lock_timeout='5s'")
+
+
 def migrate(connection: psycopg.Connection) -> None:
     """Brings the database to this program's version, in one transaction for each step.
 
     Raises ConfigurationError for one from the future, and for one whose tables are not those of its version.
     """
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+        _alone(connection)
         connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)")
         row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
         version = row[0] if row and row[0] is not None else 0
@@ -123,7 +130,7 @@ def migrate(connection: psycopg.Connection) -> None:
             )
     for number in range(version + 1, len(MIGRATIONS) + 1):
         with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+            _alone(connection)
             done = connection.execute("SELECT 1 FROM schema_version WHERE version>=%s", (number,)).fetchone()
             if done:
                 continue

@@ -16,7 +16,7 @@ from .database import Database
 from .hours import pack, unpack, without
 from .interface import Expired
 from .sqlite_activity import take_back
-from .sqlite_withdraw import recount
+from .sqlite_withdraw import leave, recount, vacate
 
 
 def expire(database: Database, after: int, before_hour: int, limit: int) -> tuple[Expired, set[int]]:
@@ -51,20 +51,7 @@ def expire(database: Database, after: int, before_hour: int, limit: int) -> tupl
     emptied = {address for _, address in gone}
     for subject, addresses in sorted(places.items()):
         recount(database, subject, addresses & emptied)
-        _leave(database, subject)
-    for address in sorted(emptied):
-        database.execute("DELETE FROM node WHERE id=? AND kind=2 AND subjects=0 AND infrastructure=0", (address,))
+        leave(database, subject)
+    vacate(database, emptied)
     last = int(rows[-1][0]) if len(rows) == limit else 0
     return Expired(last, frozenset(places)), {address for there in places.values() for address in there}
-
-
-def _leave(database: Database, subject: int) -> None:
-    """A subject that was nowhere and was never told anything is nobody; nor is a key without subjects a key."""
-    row = database.execute("SELECT key FROM subject WHERE id=? AND sequence=0 AND addresses=0", (subject,)).fetchone()
-    if row is None:
-        return
-    database.execute("DELETE FROM subject WHERE id=?", (subject,))
-    database.execute("DELETE FROM ladder WHERE subject=?", (subject,))
-    database.execute(
-        "DELETE FROM node WHERE id=?1 AND kind=1 AND NOT EXISTS (SELECT 1 FROM subject WHERE key=?1)", (row[0],)
-    )

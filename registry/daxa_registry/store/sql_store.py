@@ -1,15 +1,19 @@
 """The part of a store that is the same statements on every database: who, batches, matching, verdicts.
 
 A store of one database opens it, says how a transaction begins and ends, and adds to this nothing but its connections. What
-the writer knows of the database is remembered in memory, and forgotten when a transaction fails.
+the writer knows of the database is remembered in memory, and forgotten before the next transaction when one failed, or when
+somebody else has written meanwhile.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import ClassVar
 
+from daxa_core.errors import Unavailable
 from daxa_core.model import Kind, Level, Refusal, Sighting
 from daxa_registry.decision.graph import Neighbourhood, Population
 from daxa_registry.decision.quiet import Glance
@@ -27,29 +31,99 @@ from .sqlite_memory import Record
 class SqlStore(LadderTables, LogTables, LeakTables):
     """What :class:`~daxa_registry.store.interface.Store` asks for, but for opening, transactions and closing."""
 
+    _errors: ClassVar[type[Exception]]
+    """What the database itself raises."""
+    _reader: Database
+    _write_lock: AbstractContextManager[bool]
+    _read_lock: AbstractContextManager[bool]
+    _writing: int | None = None
+    """The thread that a transaction is open on."""
+
     def _remember(self, writer: Database, hub_size: int) -> None:
         """What is asked through that connection from now on; nothing of it is known yet."""
         self._writer = writer
         self._members: dict[str, int] = dict(writer.execute("SELECT name, id FROM member"))
+        self._newcomers: dict[str, int] = {}
         self._absorber = Absorber(writer, hub_size)
         self._graph = GraphReader(writer, hub_size, self._absorber.activity.unusual)
+        self._stale = False
 
     def _forget(self) -> None:
         """Drops everything remembered and unwritten: what the database says is all that is so."""
+        self._newcomers.clear()
         self._members = dict(self._writer.execute("SELECT name, id FROM member"))
         self._absorber.forget()
         self._graph.forget()
         self._frontier = None
 
-    def _at_hand(self) -> bool:
-        """Whether what is remembered is what the database says."""
-        return True
+    # transactions
 
-    def _reading(self) -> AbstractContextManager[Database]:
+    def _begin(self) -> bool:
+        """Begins to write; whether anybody else may have written since this store did."""
         raise NotImplementedError
 
+    def _commit(self) -> None:
+        """Raises the database's error where what was written may not be there."""
+        raise NotImplementedError
+
+    def _roll_back(self, error: BaseException) -> None:
+        """Ends a transaction that failed so."""
+        raise NotImplementedError
+
+    @staticmethod
+    def _unavailable(error: Exception) -> Unavailable:
+        """The typed error for one of the database's: its class is told, its text never (it may quote values)."""
+        raise NotImplementedError
+
+    def _on_others(self) -> None:
+        """Somebody else has written, and what was remembered is forgotten. Inside a transaction."""
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._write_lock:
+            try:
+                others = self._begin()
+                self._writing = threading.get_ident()
+                if others or self._stale:
+                    self._forget()
+                    self._on_others()
+                    self._stale = False
+                yield
+                self._absorber.finish()
+                self._commit()
+                self._members |= self._newcomers
+                self._newcomers.clear()
+            except BaseException as error:
+                # What was remembered in this transaction may never have been.
+                self._stale = True
+                with suppress(self._errors):
+                    self._roll_back(error)
+                if isinstance(error, self._errors):
+                    raise self._unavailable(error) from error
+                raise
+            finally:
+                self._writing = None
+
+    def _at_hand(self) -> bool:
+        """Whether this thread is inside a transaction, and what is remembered is so."""
+        return self._writing == threading.get_ident()
+
+    def _reader_now(self) -> Database:
+        return self._reader
+
+    @contextmanager
+    def _reading(self) -> Iterator[Database]:
+        if self._at_hand():  # a transaction sees what it has written itself
+            yield self._writer
+            return
+        with self._read_lock:
+            try:
+                yield self._reader_now()
+            except self._errors as error:
+                raise self._unavailable(error) from error
+
     def _writing_now(self) -> AbstractContextManager[Database]:
-        """The connection that writes, with its errors made this package's."""
+        """The connection for a statement that may stand outside a transaction, with its errors made this package's."""
         raise NotImplementedError
 
     # between nodes: there are none, unless a store says so
@@ -71,20 +145,22 @@ class SqlStore(LadderTables, LogTables, LeakTables):
     # who
 
     def member_id(self, name: str) -> int:
-        known = self._members.get(name)
+        # A number that an open transaction gave is nobody else's to use: when that fails, another member may get it.
+        inside = self._at_hand()
+        known = self._members.get(name) or (self._newcomers.get(name) if inside else None)
         if known is None:
             with self._writing_now() as writer:
                 writer.execute("INSERT INTO member (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
                 known = int(writer.execute("SELECT id FROM member WHERE name=?", (name,)).fetchone()[0])
-            self._members[name] = known
+            (self._newcomers if inside else self._members)[name] = known
         return known
 
     # batches
 
     def find_batch(self, member: int, batch_id: bytes) -> StoredBatch | None:
-        row = self._writer.execute(
-            "SELECT digest, accepted, refusals, sequences FROM batch WHERE member=? AND batch_id=?", (member, batch_id)
-        ).fetchone()
+        query = "SELECT digest, accepted, refusals, sequences FROM batch WHERE member=? AND batch_id=?"
+        with self._reading() as reader:
+            row = reader.execute(query, (member, batch_id)).fetchone()
         if row is None:
             return None
         refusals = tuple(Refusal(*item) for item in json.loads(row[2]))
@@ -176,15 +252,19 @@ class SqlStore(LadderTables, LogTables, LeakTables):
             "SELECT s.id, s.member, n.fingerprint, s.level, s.sequence FROM subject s JOIN node n ON n.id=s.key"
             " WHERE s.id IN ({})"
         )
-        for row in self._writer.select(query, wanted) if wanted else ():
-            out[row[0]] = Standing(row[0], row[1], row[2], Level(row[3]), row[4])
+        if wanted:
+            with self._reading() as reader:
+                for row in reader.select(query, wanted):
+                    out[row[0]] = Standing(row[0], row[1], row[2], Level(row[3]), row[4])
         return out
 
     def sequences(self, subjects: Iterable[int]) -> Mapping[int, int]:
         records, wanted = self._remembered(subjects)
         out = {record.id: record.sequence for record in records if record.sequence}
-        query = "SELECT id, sequence FROM subject WHERE sequence > 0 AND id IN ({})"
-        return out | dict(self._writer.select(query, wanted)) if wanted else out
+        if wanted:
+            with self._reading() as reader:
+                out |= dict(reader.select("SELECT id, sequence FROM subject WHERE sequence > 0 AND id IN ({})", wanted))
+        return out
 
     def _remembered(self, subjects: Iterable[int]) -> tuple[list[Record], list[int]]:
         """The subjects that are at hand, and those that are not: these are now written as well."""
@@ -198,7 +278,8 @@ class SqlStore(LadderTables, LogTables, LeakTables):
             else:
                 records.append(record)
         if wanted:
-            self._absorber.flush()
+            if at_hand:
+                self._absorber.flush()
         return records, wanted
 
     def head(self, member: int) -> int:
@@ -234,7 +315,8 @@ class SqlStore(LadderTables, LogTables, LeakTables):
 
     def verdicts_at(self, member: int, sequences: Sequence[int]) -> list[bytes]:
         query = "SELECT sequence, body FROM verdict WHERE member=? AND sequence IN ({})"
-        found = dict(self._writer.select(query, sequences, member))
+        with self._reading() as reader:
+            found = dict(reader.select(query, sequences, member))
         return [found[sequence] for sequence in sequences if sequence in found]
 
     def levels(self) -> Mapping[Level, int]:

@@ -1,7 +1,7 @@
 """The embedded store: one SQLite file in WAL mode, durable at every commit.
 
 One connection writes, one reads; each is used under its own lock, so neither waits for the other. What the writer knows of
-the file is cached in memory, and forgotten when a transaction fails. The absorbing of sightings is in :mod:`.sqlite_absorb`.
+the file is remembered in memory (:mod:`.sql_store`). The absorbing of sightings is in :mod:`.sqlite_absorb`.
 
     >>> store = SqliteStore(":memory:")
     >>> with store.transaction():
@@ -27,14 +27,15 @@ from .interface import HUB_SIZE
 from .sql_store import SqlStore
 from .sqlite_checkpoint import LONGEST_PAGES, Checkpoints
 from .sqlite_rows import SqliteConnection
-from .sqlite_schema import TABLES, migrate, not_empty, retire
+from .sqlite_schema import migrate, retire
+from .transfer import copy_in
 
 BUSY_SECONDS = 5.0
 
 
-def unavailable(error: sqlite3.Error) -> Unavailable:
+def unavailable(error: Exception) -> Unavailable:
     """The typed error for one of SQLite's: its class is told, its text never (it may quote a statement)."""
-    if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
         wanted = "the database that this was moved to: change registry.toml and start again"
         return Unavailable(ErrorCode.UNAVAILABLE, "store", wanted, retry_after=30.0)
     if isinstance(error, sqlite3.OperationalError):
@@ -45,6 +46,10 @@ def unavailable(error: sqlite3.Error) -> Unavailable:
 
 class SqliteStore(SqlStore):
     """A :class:`~daxa_registry.store.interface.Store` on one file, or in memory for one run."""
+
+    _errors = sqlite3.Error
+    _reader: SqliteConnection
+    _unavailable = staticmethod(unavailable)
 
     def __init__(self, path: str | Path, *, hub_size: int = HUB_SIZE, cache_mib: int = 256) -> None:
         """Opens or makes the file and migrates it. Raises ConfigurationError for a schema from the future."""
@@ -58,7 +63,7 @@ class SqliteStore(SqlStore):
         self._write_lock = threading.RLock()
         self._read_lock = self._write_lock if memory else threading.RLock()
         self._checkpoints = None if memory else Checkpoints(str(path))
-        self._writing: int | None = None  # the thread that a transaction is open on
+        [self._written] = self._connection.execute("PRAGMA data_version").fetchone()
         self._remember(self._connection, hub_size)
 
     @staticmethod
@@ -74,32 +79,21 @@ class SqliteStore(SqlStore):
         connection.execute(f"PRAGMA wal_autocheckpoint={LONGEST_PAGES}")
         return connection
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        with self._write_lock:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._writing = threading.get_ident()
-                yield
-                self._absorber.finish()
-                self._connection.execute("COMMIT")
-                self._writing = None
-            except BaseException as error:
-                self._writing = None
-                self._undo()
-                if isinstance(error, sqlite3.Error):
-                    raise unavailable(error) from error
-                raise
-            if self._checkpoints is not None:
-                self._checkpoints.wrote(self._connection)
+    def _begin(self) -> bool:
+        self._connection.execute("BEGIN IMMEDIATE")
+        # One file is one process's; where a second one writes after all, nothing is done by what was remembered before.
+        [written] = self._connection.execute("PRAGMA data_version").fetchone()
+        others, self._written = written != self._written, written
+        return bool(others)
 
-    def _undo(self) -> None:
-        try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            self._forget()
-        except sqlite3.Error as error:
-            raise unavailable(error) from error
+    def _commit(self) -> None:
+        self._connection.execute("COMMIT")
+        if self._checkpoints is not None:
+            self._checkpoints.wrote(self._connection)
+
+    def _roll_back(self, error: BaseException) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def close(self) -> None:
         if self._checkpoints is not None:
@@ -107,17 +101,6 @@ class SqliteStore(SqlStore):
         with self._write_lock, self._read_lock:
             self._reader.close()
             self._connection.close()
-
-    @contextmanager
-    def _reading(self) -> Iterator[Database]:
-        if self._writing == threading.get_ident():  # a transaction sees what it has written itself
-            yield self._connection
-            return
-        with self._read_lock:
-            try:
-                yield self._reader
-            except sqlite3.Error as error:
-                raise unavailable(error) from error
 
     @contextmanager
     def _writing_now(self) -> Iterator[Database]:
@@ -148,27 +131,12 @@ class SqliteStore(SqlStore):
             raise unavailable(error) from error
 
     def load(self, path: Path) -> None:
-        with self._write_lock:
-            try:
-                if any(self._connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in TABLES):  # noqa: S608
-                    raise not_empty()
-                with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source:
-                    source.backup(self._connection)
-                migrate(sqlite_utils.Database(self._connection, execute_plugins=False))
-                self._forget()
-            except sqlite3.Error as error:
-                raise unavailable(error) from error
+        with self.transaction():
+            copy_in(self._connection, path)
+            self._forget()
 
     @contextmanager
     def moving(self) -> Iterator[Path]:
-        with self._write_lock:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._file()
-                retire(self._connection)
-                self._connection.execute("COMMIT")
-            except BaseException as error:
-                self._undo()
-                if isinstance(error, sqlite3.Error):
-                    raise unavailable(error) from error
-                raise
+        with self.transaction():
+            yield self._file()
+            retire(self._connection)

@@ -30,7 +30,8 @@ class LadderTables:
 
     def ladder(self, subjects: Iterable[int]) -> Mapping[int, tuple[State, int]]:
         query = "SELECT subject, state, due FROM ladder WHERE subject IN ({})"
-        return {subject: (State.from_json(state), due) for subject, state, due in self._writer.select(query, subjects)}
+        with self._reading() as reader:
+            return {subject: (State.from_json(state), due) for subject, state, due in reader.select(query, subjects)}
 
     def due(self, now: int, limit: int) -> list[int]:
         with self._reading() as reader:

@@ -57,7 +57,8 @@ def withdraw(
             )
         )
     recount(database, subject, addresses)
-    database.execute("DELETE FROM subject WHERE id=? AND sequence=0 AND addresses=0", (subject,))
+    leave(database, subject)
+    vacate(database, addresses)
     return changed, frozenset(touched), addresses
 
 
@@ -70,11 +71,13 @@ def recount(database: Database, subject: int, addresses: set[int]) -> None:
         )
     places: dict[int, int] = {}
     used = 0
-    rows = database.execute("SELECT address, manner, first, hours FROM presence WHERE subject=?", (subject,))
+    query = "SELECT address, manner, first, hours FROM presence WHERE subject=?"
+    rows = database.execute(query, (subject,)).fetchall()
+    anchor = min((row[2] for row in rows), default=0)
     for address, manner, first, hours in rows:
         if manner == Manner.USED:
-            # One absolute bit set per address, so that two devices in one hour are one hour.
-            places[address] = places.get(address, 0) | unpack(hours) << first % 100_000
+            # One bit set per address, from the same hour on, so that two devices in one hour are one hour.
+            places[address] = places.get(address, 0) | unpack(hours) << (first - anchor)
         else:
             places.setdefault(address, 0)
         used |= manner != Manner.REJECTED
@@ -82,3 +85,21 @@ def recount(database: Database, subject: int, addresses: set[int]) -> None:
         "UPDATE subject SET seen=?, hours=?, addresses=? WHERE id=?",
         (int(used), sum(bits.bit_count() for bits in places.values()), len(places), subject),
     )
+
+
+def leave(database: Database, subject: int) -> None:
+    """A subject that was nowhere and was never told anything is nobody; nor is a key without subjects a key."""
+    row = database.execute("SELECT key FROM subject WHERE id=? AND sequence=0 AND addresses=0", (subject,)).fetchone()
+    if row is None:
+        return
+    database.execute("DELETE FROM subject WHERE id=?", (subject,))
+    database.execute("DELETE FROM ladder WHERE subject=?", (subject,))
+    database.execute(
+        "DELETE FROM node WHERE id=?1 AND kind=1 AND NOT EXISTS (SELECT 1 FROM subject WHERE key=?1)", (row[0],)
+    )
+
+
+def vacate(database: Database, addresses: set[int]) -> None:
+    """Those of the addresses leave on which nobody is any more."""
+    for address in sorted(addresses):
+        database.execute("DELETE FROM node WHERE id=? AND kind=2 AND subjects=0 AND infrastructure=0", (address,))

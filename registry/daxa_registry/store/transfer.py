@@ -11,9 +11,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .postgres_rows import PostgresConnection
+from .database import Database
 from .sqlite_schema import TABLES, not_empty, opened
+
+if TYPE_CHECKING:
+    from .postgres_rows import PostgresConnection
 
 AT_ONCE = 5_000
 
@@ -46,10 +50,10 @@ def _rows(connection: PostgresConnection, table: str, columns: list[str]) -> Ite
         yield from copy.rows()
 
 
-def copy_in(connection: PostgresConnection, path: Path) -> None:
+def copy_in(database: Database, path: Path) -> None:
     """Takes all tables from a file, inside the caller's transaction. Raises ConfigurationError where there is anything yet."""
     for table in TABLES:
-        if connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():  # noqa: S608 - fixed names
+        if database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():  # noqa: S608 - fixed names
             raise not_empty()
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as source:
         source.execute("BEGIN")  # one moment of a file that is in use
@@ -57,7 +61,4 @@ def copy_in(connection: PostgresConnection, path: Path) -> None:
             columns = columns_of(source, table)
             cursor = source.execute(f"SELECT {', '.join(columns)} FROM {table}")  # noqa: S608 - our own schema
             while rows := cursor.fetchmany(AT_ONCE):
-                connection.insert(f"{table} ({', '.join(columns)})", rows)
-    connection.execute(
-        "SELECT setval(pg_get_serial_sequence('member', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM member), false)"
-    )
+                database.insert(f"{table} ({', '.join(columns)})", rows)
