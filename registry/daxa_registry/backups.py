@@ -14,7 +14,7 @@ import sqlite3
 import tempfile
 import time
 import tomllib
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_core.pseudonym import digest
 
 from .bootstrap import open_store
-from .config import read_registry
+from .config import read_evaluator, read_registry
 from .keys.files import make_private_folder
 from .keys.signing import read_verification_keys
 from .service import archive
@@ -31,6 +31,8 @@ from .service.audit import audit
 from .store.interface import Store
 
 DATABASE, QUOTA = "registry.sqlite", "quota.sqlite"
+BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database while it is in use."""
 PAGE = 1_000
 
 
@@ -54,28 +56,31 @@ def make_backup(configuration: Path, out: Path, with_files: bool, passphrase: by
             ErrorCode.INVALID_CONFIGURATION, "--passphrase-file", "one, where keys go into the backup"
         )
     home = configuration.absolute().parent
-    files = sorted(p for p in home.iterdir() if p.is_file() and not p.is_symlink()) if with_files else []
+    an_evaluators = _is_evaluators(configuration)
+    if an_evaluators:
+        database = home / read_evaluator(configuration, checked=False).data / QUOTA
+    else:
+        config = read_registry(configuration, checked=False)
+        database = Path(config.database)
+    # A database that stands beside the configuration is no file of it: what is copied while it is in use is torn.
+    own = {database.with_name(database.name + suffix) for suffix in ("", *BESIDE)}
+    found = [path for path in home.iterdir() if path.is_file() and not path.is_symlink() and path not in own]
+    files = sorted(found) if with_files else []
+    names = tuple(path.name for path in files)
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=out.absolute().parent) as scratch:
         parts = {f"files/{path.name}": path for path in files}
-        if "share" in tomllib.loads(configuration.read_text("utf-8")):
-            quota = home / tomllib.loads(configuration.read_text("utf-8"))["data"] / QUOTA
-            kept = Kept(0, "", {}, tuple(path.name for path in files))
-            if quota.exists():
-                with (
-                    closing(sqlite3.connect(quota)) as source,
-                    closing(sqlite3.connect(Path(scratch) / QUOTA)) as target,
-                ):
-                    source.backup(target)
-                parts[QUOTA] = Path(scratch) / QUOTA
+        if an_evaluators:
+            kept = Kept(0, "", {}, names)
+            if database.exists():
+                parts[QUOTA] = _copied(database, Path(scratch) / QUOTA)
         else:
-            config = read_registry(configuration)
             store = open_store(config.database)
             try:
                 store.save(Path(scratch) / DATABASE)
             finally:
                 store.close()
             parts[DATABASE] = Path(scratch) / DATABASE
-            kept = _checked(Path(scratch) / DATABASE, config.verification, tuple(path.name for path in files))
+            kept = _checked(Path(scratch) / DATABASE, config.verification, names)
         manifest = {
             "made_at": int(time.time()), "configuration": configuration.name,
             "size": kept.size, "root": kept.root, "rows": kept.rows,
@@ -89,10 +94,13 @@ def restore(backup: Path, target: Path, passphrase: bytes | None) -> Kept:
 
     Raises ConfigurationError where the backup is torn, its log does not fit, or something is there already.
     """
-    with archive.unpacked(backup, passphrase) as (folder, manifest):
+    with archive.unpacked(backup, passphrase) as (folder, manifest), ExitStack() as scratch:
         files = [Path(name).name for name in manifest["parts"] if name.startswith("files/")]
         if target.is_file():
             files, home, configuration = [], target.absolute().parent, target
+            if _is_evaluators(target) == (folder / DATABASE).exists():
+                wanted = "the configuration of a registry for a registry's backup, of an evaluator for an evaluator's"
+                raise ConfigurationError(ErrorCode.INVALID_FILE, target.name, wanted)
         else:
             if manifest["configuration"] not in files:
                 raise ConfigurationError(
@@ -100,7 +108,10 @@ def restore(backup: Path, target: Path, passphrase: bytes | None) -> Kept:
                 )
             if target.exists():
                 raise ConfigurationError(ErrorCode.INVALID_FILE, target.name, "a folder that is not there yet")
-            home, configuration = target, folder / manifest["configuration"]
+            # Made beside its place and moved there when all of it is there.
+            beside = tempfile.TemporaryDirectory(prefix=".restore-", dir=target.absolute().parent)
+            home = Path(scratch.enter_context(beside)) / target.name
+            configuration = folder / "files" / manifest["configuration"]
         kept = Kept(0, "", {}, tuple(files))
         if (folder / DATABASE).exists():
             verification = read_registry(configuration, checked=False).verification
@@ -113,9 +124,9 @@ def restore(backup: Path, target: Path, passphrase: bytes | None) -> Kept:
             make_private_folder(home)
             for name in files:
                 with os.fdopen(os.open(home / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-                    out.write((folder / name).read_bytes())
+                    out.write((folder / "files" / name).read_bytes())
         if (folder / QUOTA).exists():
-            data = home / tomllib.loads((home / configuration.name).read_text("utf-8"))["data"]
+            data = read_evaluator(home / configuration.name, checked=False).data
             make_private_folder(data)
             _put(folder / QUOTA, data / QUOTA)
         if (folder / DATABASE).exists():
@@ -125,6 +136,8 @@ def restore(backup: Path, target: Path, passphrase: bytes | None) -> Kept:
                 _same(store, kept)
             finally:
                 store.close()
+        if files:
+            home.rename(target)
     return kept
 
 
@@ -154,6 +167,22 @@ def migrate_store(source: str, target: str) -> Kept:
     return kept
 
 
+def _is_evaluators(configuration: Path) -> bool:
+    try:
+        return "share" in tomllib.loads(configuration.read_text("utf-8"))
+    except ValueError:
+        raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, configuration.name, "TOML in UTF-8") from None
+
+
+def _copied(quota: Path, out: Path) -> Path:
+    try:
+        with closing(sqlite3.connect(quota)) as source, closing(sqlite3.connect(out)) as target:
+            source.backup(target)
+    except sqlite3.Error:
+        raise ConfigurationError(ErrorCode.INVALID_FILE, quota.name, "a quota file that is whole") from None
+    return out
+
+
 def _checked(database: Path, verification: Path, files: tuple[str, ...]) -> Kept:
     """What a database file holds, after its log was rebuilt leaf by leaf."""
     store = open_store(str(database))
@@ -165,7 +194,7 @@ def _checked(database: Path, verification: Path, files: tuple[str, ...]) -> Kept
         return Kept(report.size, report.root.hex(), dict(store.counts()), files)
     finally:
         store.close()
-        for suffix in ("-wal", "-shm"):
+        for suffix in BESIDE:
             with suppress(FileNotFoundError):
                 database.with_name(database.name + suffix).unlink()
 

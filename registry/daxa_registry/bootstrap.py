@@ -7,6 +7,7 @@ import contextlib
 import gc
 import json
 import logging
+import re
 import signal
 import sys
 import threading
@@ -80,6 +81,8 @@ everybody's batch, at 5,000,000 for two seconds: the young are looked through by
 
 
 POSTGRES_SCHEMES = ("postgresql", "postgres")
+_MEANT_FOR_POSTGRES = re.compile(r"(^|/)postgres(ql)?:|\b(host|hostaddr|dbname|service|user|password) *=")
+"""A URL with a slash too few, or libpq's other way to write one: as a path it would be a new, empty registry."""
 
 
 def open_store(database: str) -> Store:
@@ -98,6 +101,9 @@ def open_store(database: str) -> Store:
             wanted = "a path, or the driver for PostgreSQL: install daxa-registry[registry,postgres]"
             raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted) from None
         return PostgresStore(database)
+    if _MEANT_FOR_POSTGRES.search(database):
+        wanted = "a path, or a URL that begins with postgresql://, which this is not"
+        raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
     if database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True)
     return SqliteStore(database)

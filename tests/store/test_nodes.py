@@ -214,7 +214,7 @@ def test_a_database_from_the_future_is_refused_untouched(postgres_url: str) -> N
             PostgresStore(postgres_url)
         database.execute("DELETE FROM schema_version")
         with pytest.raises(
-            ConfigurationError, match=r"database: an empty database, or one of version 0 with its tables"
+            ConfigurationError, match=r"database: an empty database, or a registry's with all its tables"
         ):
             PostgresStore(postgres_url)
         assert database.execute("SELECT count(*) FROM schema_version").fetchone() == (0,)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
+from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_registry import backups
 
 from .acts import Act, act
 from .backup import tell
+
+_PASSWORD = re.compile(r"://[^?@]*:[^?@]+@|[?&]password=")
 
 
 @click.command("migrate-store")
@@ -22,6 +26,11 @@ def migrate_store(source: str, target: str, act: Act) -> None:
     Every verdict, every row count and the log's root are compared before it is done. Then set ``database`` in registry.toml and
     start again.
     """
+    if "://" not in target:
+        raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "--to", "a URL that begins with postgresql://")
+    if _PASSWORD.search(target):
+        wanted = "a URL without a password, which everybody on this host can read here; PGPASSFILE names a file for it"
+        raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "--to", wanted)
     act.says(f"everything in {Path(source).name} moves to PostgreSQL, and {Path(source).name} takes nothing more")
     if act.agreed:
         tell(backups.migrate_store(source, target))

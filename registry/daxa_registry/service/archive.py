@@ -11,6 +11,7 @@ a passphrase by scrypt, and a value beside it tells a wrong passphrase from a to
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -97,9 +98,13 @@ def _pack(out: Any, parts: Mapping[str, Path], manifest: Mapping[str, object]) -
 
 @contextmanager
 def unpacked(path: Path, passphrase: bytes | None) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The parts in a private folder, and the manifest. Raises ConfigurationError where it is torn, or the passphrase wrong."""
+    """The parts in a private folder, those of a configuration in its folder ``files``; and the manifest.
+
+    Raises ConfigurationError where it is torn, or the passphrase wrong.
+    """
     with tempfile.TemporaryDirectory(prefix="daxa-restore-") as scratch:
         folder = Path(scratch)
+        (folder / "files").mkdir()
         plain = path
         with path.open("rb") as source:
             if source.read(len(MAGIC)) == MAGIC:
@@ -112,18 +117,25 @@ def unpacked(path: Path, passphrase: bytes | None) -> Iterator[tuple[Path, dict[
             with zipfile.ZipFile(plain) as packed:
                 manifest = json.loads(packed.read(_MANIFEST))
                 for name, wanted in manifest["parts"].items():
-                    target = folder / Path(name).name  # nothing outside the folder, whatever the name says
+                    # Nothing outside the folder, whatever the name says; and no file of a configuration in a database's place.
+                    target = (folder / "files" if name.startswith("files/") else folder) / Path(name).name
                     with packed.open(name) as part, target.open("wb") as out:
                         shutil.copyfileobj(part, out, CHUNK)
                     if _digest_of(target) != wanted:
                         raise _torn(path)
-        except (zipfile.BadZipFile, KeyError, ValueError, EOFError, zlib.error):
+        except (zipfile.BadZipFile, LookupError, ValueError, EOFError, RuntimeError, struct.error, zlib.error):
             raise _torn(path) from None
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # an offset that no file has
+                raise _torn(path) from None
+            raise
         yield folder, manifest
 
 
 def _open(path: Path, source: IO[bytes], out: IO[bytes], passphrase: bytes) -> None:
     salt, check = source.read(SALT_BYTES), source.read(CHECK_BYTES)
+    if len(check) < CHECK_BYTES:
+        raise _torn(path)
     key = _key(passphrase, salt)
     if digest(_CHECK_CONTEXT, key)[:CHECK_BYTES] != check:
         raise _refuse(path, "the passphrase that it was sealed with; this one is another")

@@ -26,6 +26,7 @@ from .postgres_rows import PostgresConnection
 from .postgres_schema import migrate
 from .postgres_signals import Signals
 from .sql_store import SqlStore
+from .sqlite_schema import check_tables, incomplete
 from .transfer import copy_in, copy_out
 
 PASSING = frozenset({"08", "25", "40", "53", "55", "57", "58"})
@@ -57,8 +58,16 @@ class PostgresStore(SqlStore):
         with contextlib.ExitStack() as opened:
             try:
                 self._connection = opened.enter_context(contextlib.closing(PostgresConnection(url)))
+                if self._connection.raw.info.parameter_status("server_encoding") != "UTF8":
+                    wanted = "a database in UTF8: createdb -E UTF8 -T template0"
+                    raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
                 migrate(self._connection.raw)
+                check_tables(self._connection)
+                if len(self._connection.execute("SELECT node FROM turn").fetchall()) != 1:
+                    raise incomplete()
                 self._reader = opened.enter_context(contextlib.closing(PostgresConnection(url)))
+            except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+                raise incomplete() from None
             except psycopg.Error as error:
                 wanted = f"a PostgreSQL database that can be reached and written to, got {type(error).__name__}"
                 raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted) from None

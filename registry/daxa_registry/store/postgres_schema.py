@@ -11,6 +11,8 @@ import psycopg
 
 from daxa_core.errors import ConfigurationError, ErrorCode
 
+from .sqlite_schema import incomplete
+
 PARTITIONS = 8
 MIGRATION_LOCK = 0x64617861
 """Two nodes that start at once migrate one after the other."""
@@ -122,6 +124,8 @@ def migrate(connection: psycopg.Connection) -> None:
         connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)")
         row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
         version = row[0] if row and row[0] is not None else 0
+        if not isinstance(version, int):  # another program's table of that name
+            raise incomplete()
         if version > len(MIGRATIONS):
             raise ConfigurationError(
                 ErrorCode.INVALID_CONFIGURATION,
@@ -137,9 +141,5 @@ def migrate(connection: psycopg.Connection) -> None:
             try:
                 connection.execute(MIGRATIONS[number - 1])
             except psycopg.errors.DuplicateTable:
-                raise ConfigurationError(
-                    ErrorCode.INVALID_CONFIGURATION,
-                    "database",
-                    f"an empty database, or one of version {number - 1} with its tables; restore a backup into an empty one",
-                ) from None
+                raise incomplete() from None
             connection.execute("INSERT INTO schema_version VALUES (%s)", (number,))

@@ -20,14 +20,14 @@ from pathlib import Path
 
 import sqlite_utils
 
-from daxa_core.errors import ErrorCode, Unavailable
+from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, Unavailable
 
 from .database import Database
 from .interface import HUB_SIZE
 from .sql_store import SqlStore
 from .sqlite_checkpoint import LONGEST_PAGES, Checkpoints
 from .sqlite_rows import SqliteConnection
-from .sqlite_schema import migrate, retire
+from .sqlite_schema import check_tables, incomplete, migrate, retire
 from .transfer import copy_in
 
 BUSY_SECONDS = 5.0
@@ -44,6 +44,19 @@ def unavailable(error: Exception) -> Unavailable:
     return Unavailable(ErrorCode.INTERNAL, "store", f"a statement that fits the schema, got {type(error).__name__}")
 
 
+def not_opened(error: sqlite3.Error) -> DaxaError:
+    """Why a file cannot be opened: what SQLite calls it, and what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return unavailable(error)
+    if code == sqlite3.SQLITE_ERROR:
+        return incomplete()
+    wanted = f"a path where a file can be written, got {getattr(error, 'sqlite_errorname', type(error).__name__)}"
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        wanted = "a registry's SQLite file that is whole; this one is not: restore a backup into a new one"
+    return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
+
+
 class SqliteStore(SqlStore):
     """A :class:`~daxa_registry.store.interface.Store` on one file, or in memory for one run."""
 
@@ -52,14 +65,21 @@ class SqliteStore(SqlStore):
     _unavailable = staticmethod(unavailable)
 
     def __init__(self, path: str | Path, *, hub_size: int = HUB_SIZE, cache_mib: int = 256) -> None:
-        """Opens or makes the file and migrates it. Raises ConfigurationError for a schema from the future."""
+        """Opens or makes the file and migrates it. Raises ConfigurationError for what is no registry's, or a later program's."""
         memory = str(path) == ":memory:"
-        try:
-            self._connection = self._connect(str(path), cache_mib)
-            migrate(sqlite_utils.Database(self._connection, execute_plugins=False))
-            self._reader = self._connection if memory else self._connect(str(path), cache_mib // 4)
-        except sqlite3.Error as error:
-            raise unavailable(error) from error
+        with contextlib.ExitStack() as opened:
+            try:
+                self._connection = opened.enter_context(contextlib.closing(self._connect(str(path))))
+                migrate(sqlite_utils.Database(self._connection, execute_plugins=False))
+                check_tables(self._connection)
+                self._tune(self._connection, cache_mib)
+                self._reader = self._connection
+                if not memory:
+                    self._reader = opened.enter_context(contextlib.closing(self._connect(str(path))))
+                    self._tune(self._reader, cache_mib // 4)
+            except sqlite3.Error as error:
+                raise not_opened(error) from None
+            opened.pop_all()
         self._write_lock = threading.RLock()
         self._read_lock = self._write_lock if memory else threading.RLock()
         self._checkpoints = None if memory else Checkpoints(str(path))
@@ -67,17 +87,21 @@ class SqliteStore(SqlStore):
         self._remember(self._connection, hub_size)
 
     @staticmethod
-    def _connect(path: str, cache_mib: int) -> SqliteConnection:
+    def _connect(path: str) -> SqliteConnection:
         connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=SqliteConnection
         )
         assert isinstance(connection, SqliteConnection)
+        return connection
+
+    @staticmethod
+    def _tune(connection: SqliteConnection, cache_mib: int) -> None:
+        # Not before the file is known to be a registry's: the journal's mode is written into it.
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA cache_size=-{max(cache_mib, 2) * 1024}")
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute(f"PRAGMA wal_autocheckpoint={LONGEST_PAGES}")
-        return connection
 
     def _begin(self) -> bool:
         self._connection.execute("BEGIN IMMEDIATE")

@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 from sqlite_utils import Database
 
 from daxa_core.errors import ConfigurationError, ErrorCode
+
+from .database import Database as Connection
 
 TABLES = (
     "member", "node", "subject", "presence", "batch", "verdict", "ladder", "document", "leaf", "tree_hash", "cosignature",
@@ -145,6 +150,8 @@ def migrate(database: Database) -> None:
             "database",
             f"schema version up to {len(MIGRATIONS)}, this one is {version}: use the program that made it, or a newer one",
         )
+    if version == 0 and database.conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise incomplete()
     for number in range(version, len(MIGRATIONS)):
         script = f"BEGIN IMMEDIATE;{MIGRATIONS[number]};PRAGMA user_version={number + 1};COMMIT;"
         try:
@@ -153,10 +160,7 @@ def migrate(database: Database) -> None:
             if database.conn.in_transaction:
                 database.conn.execute("ROLLBACK")
             if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
-                wanted = (
-                    f"a database of version {number} with its tables, and no others; restore a backup into a new one"
-                )
-                raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted) from None
+                raise incomplete() from None
             raise
 
 
@@ -165,6 +169,25 @@ def opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     migrate(Database(connection, execute_plugins=False))
     return connection
+
+
+@cache
+def columns() -> Mapping[str, tuple[str, ...]]:
+    """The columns of each table, which are the same on every store."""
+    with closing(opened(Path(":memory:"))) as made:
+        return {table: tuple(row[1] for row in made.execute(f"PRAGMA table_info({table})")) for table in TABLES}
+
+
+def check_tables(database: Connection) -> None:
+    """Raises the database's own error where a table or a column is not there, whatever its version says."""
+    for table, names in columns().items():
+        database.execute(f"SELECT {', '.join(names)} FROM {table} LIMIT 0")  # noqa: S608 - our own schema
+
+
+def incomplete() -> ConfigurationError:
+    """What a database is told that has other tables than its version says: another program's, or half of a migration."""
+    wanted = "an empty database, or a registry's with all its tables and no others; restore a backup into an empty one"
+    return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
 
 
 def retire(connection: sqlite3.Connection) -> None:

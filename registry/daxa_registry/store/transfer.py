@@ -8,23 +8,20 @@ Such a file is a registry's database like any other: a program of a later versio
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daxa_core.errors import ConfigurationError, ErrorCode
+
 from .database import Database
-from .sqlite_schema import TABLES, not_empty, opened
+from .sqlite_schema import TABLES, columns, not_empty, opened
 
 if TYPE_CHECKING:
     from .postgres_rows import PostgresConnection
 
 AT_ONCE = 5_000
-
-
-def columns_of(database: sqlite3.Connection, table: str) -> list[str]:
-    """The names of a table's columns, which are the same on every store."""
-    return [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
 
 
 def copy_out(connection: PostgresConnection, path: Path) -> None:
@@ -34,17 +31,16 @@ def copy_out(connection: PostgresConnection, path: Path) -> None:
         target.execute("BEGIN IMMEDIATE")
         with connection.raw.transaction():
             connection.raw.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            for table in TABLES:
-                columns = columns_of(target, table)
-                marks = ",".join("?" * len(columns))
-                statement = f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})"  # noqa: S608 - our own schema
-                target.executemany(statement, _rows(connection, table, columns))
+            for table, names in columns().items():
+                marks = ",".join("?" * len(names))
+                statement = f"INSERT INTO {table} ({','.join(names)}) VALUES ({marks})"  # noqa: S608 - our own schema
+                target.executemany(statement, _rows(connection, table, names))
         target.execute("COMMIT")
 
 
-def _rows(connection: PostgresConnection, table: str, columns: list[str]) -> Iterator[tuple[object, ...]]:
-    query = f"COPY (SELECT {', '.join(columns)} FROM {table}) TO STDOUT (FORMAT BINARY)"  # noqa: S608 - our own schema
-    types = connection.types_of(table, columns)
+def _rows(connection: PostgresConnection, table: str, names: Sequence[str]) -> Iterator[tuple[object, ...]]:
+    query = f"COPY (SELECT {', '.join(names)} FROM {table}) TO STDOUT (FORMAT BINARY)"  # noqa: S608 - our own schema
+    types = connection.types_of(table, names)
     with connection.raw.cursor().copy(query) as copy:
         copy.set_types(types)
         yield from copy.rows()
@@ -56,9 +52,18 @@ def copy_in(database: Database, path: Path) -> None:
         if database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():  # noqa: S608 - fixed names
             raise not_empty()
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as source:
-        source.execute("BEGIN")  # one moment of a file that is in use
-        for table in TABLES:
-            columns = columns_of(source, table)
-            cursor = source.execute(f"SELECT {', '.join(columns)} FROM {table}")  # noqa: S608 - our own schema
-            while rows := cursor.fetchmany(AT_ONCE):
-                database.insert(f"{table} ({', '.join(columns)})", rows)
+        for table, names in columns().items():
+            for rows in _pages(source, path, f"SELECT {', '.join(names)} FROM {table}"):  # noqa: S608 - our own schema
+                database.insert(f"{table} ({', '.join(names)})", rows)
+
+
+def _pages(source: sqlite3.Connection, path: Path, query: str) -> Iterator[list[tuple[object, ...]]]:
+    try:
+        if not source.in_transaction:
+            source.execute("BEGIN")  # one moment of a file that is in use
+        cursor = source.execute(query)
+        while rows := cursor.fetchmany(AT_ONCE):
+            yield rows
+    except sqlite3.Error:
+        wanted = "a registry's database that is whole; nothing of it was put anywhere"
+        raise ConfigurationError(ErrorCode.INVALID_FILE, path.name, wanted) from None

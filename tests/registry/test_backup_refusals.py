@@ -1,0 +1,122 @@
+"""Backups and moves that must not be made, and restores that must put nothing anywhere: each told in one line."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import deployment
+from daxa_core.errors import ConfigurationError, DaxaError
+from daxa_registry import backups
+from daxa_registry.bootstrap import open_store
+from daxa_registry.cli import cli
+from daxa_registry.config import read_registry
+from daxa_registry.service.log import append_event
+
+NOW = 1_800_000_000
+PASSPHRASE = b"a passphrase that is long enough"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A deployment whose registry's database stands beside its configuration, and is in use."""
+    made = deployment.deploy(tmp_path / "deployment", ("upbit",), threshold=1, evaluators=1)
+    configuration = made / "registry/registry.toml"
+    configuration.write_text(configuration.read_text().replace('"data/registry.sqlite"', '"registry.sqlite"'))
+    with contextlib.closing(open_store(read_registry(configuration).database)) as store:
+        for number in range(3):
+            with store.transaction():
+                append_event(store, "test", {"number": number}, NOW)
+        yield made
+
+
+def test_a_database_beside_the_configuration_is_saved_as_a_database_and_comes_back(
+    folder: Path, tmp_path: Path
+) -> None:
+    """A copy of the file, taken while it is in use, would be torn, and would stand where the restored one belongs."""
+    kept = backups.make_backup(folder / "registry/registry.toml", tmp_path / "b", True, PASSPHRASE)
+    assert not any(name.startswith("registry.sqlite") for name in kept.files)
+    assert backups.restore(tmp_path / "b", tmp_path / "again", PASSPHRASE) == kept
+    with contextlib.closing(open_store(str(tmp_path / "again/registry.sqlite"))) as store:
+        assert store.log_size() == 3
+
+
+def test_a_restore_with_files_that_ends_at_the_database_leaves_no_keys_behind(
+    folder: Path, tmp_path: Path, postgres_url: str
+) -> None:
+    """The folder is there when all of it is there; else the next try would find it and refuse."""
+    configuration = folder / "registry/registry.toml"
+    configuration.write_text(configuration.read_text().replace('"registry.sqlite"', f'"{postgres_url}"'))
+    with contextlib.closing(open_store(postgres_url)) as store:
+        store.member_id("upbit")
+        backups.make_backup(configuration, tmp_path / "b", True, PASSPHRASE)
+    with pytest.raises(ConfigurationError, match="database: an empty database to put it in"):
+        backups.restore(tmp_path / "b", tmp_path / "again", PASSPHRASE)
+    assert {found.name for found in tmp_path.iterdir() if not found.name.startswith("post")} == {"b", "deployment"}
+
+
+def test_a_backup_goes_to_what_it_is_of(folder: Path, tmp_path: Path) -> None:
+    """An evaluator's into a registry's configuration, and the reverse."""
+    registry, evaluator = folder / "registry/registry.toml", folder / "evaluators/1/evaluator.toml"
+    backups.make_backup(registry, tmp_path / "r", False, None)
+    backups.make_backup(evaluator, tmp_path / "e", False, None)
+    for backup, target in (("r", evaluator), ("e", registry)):
+        with pytest.raises(ConfigurationError, match=f"INVALID_FILE: {target.name}: the configuration of a registry"):
+            backups.restore(tmp_path / backup, target, None)
+
+
+def test_what_is_no_configuration_and_no_quota_file_is_told(folder: Path, tmp_path: Path) -> None:
+    """Bytes that are no text, no TOML, a key that is not there, a quota file that is torn."""
+    evaluator = folder / "evaluators/1/evaluator.toml"
+    text = evaluator.read_text()
+    for content, told in (
+        (b"\xff\xfe", "evaluator.toml: TOML in UTF-8"),
+        (b"= nonsense", "evaluator.toml: TOML in UTF-8"),
+        (b'share = "x"', "evaluator.toml: "),
+        (text.encode(), "quota.sqlite: a quota file that is whole"),
+    ):
+        evaluator.write_bytes(content)
+        (evaluator.parent / "data").mkdir(exist_ok=True)
+        (evaluator.parent / "data/quota.sqlite").write_bytes(b"garbage " * 500)
+        with pytest.raises(ConfigurationError, match=told):
+            backups.make_backup(evaluator, tmp_path / "e", False, None)
+    assert not (tmp_path / "e").exists()
+
+
+def test_a_backup_with_any_byte_changed_or_cut_anywhere_in_its_head_is_told_as_torn(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Never another exception, and never another error: a sealed one that is cut short is not a wrong passphrase."""
+    evaluator = folder / "evaluators/1/evaluator.toml"
+    backups.make_backup(evaluator, tmp_path / "sealed", True, PASSPHRASE)
+    sealed = (tmp_path / "sealed").read_bytes()
+    for length in (0, 10, 21, 30, 52, 53, 60):
+        (tmp_path / "cut").write_bytes(sealed[:length])
+        with pytest.raises(ConfigurationError, match="this one is torn"):
+            backups.restore(tmp_path / "cut", tmp_path / "again", PASSPHRASE)
+    backups.make_backup(evaluator, tmp_path / "plain", False, None)
+    plain = (tmp_path / "plain").read_bytes()
+    for place in range(len(plain)):
+        (tmp_path / "bit").write_bytes(plain[:place] + bytes([plain[place] ^ 0x41]) + plain[place + 1 :])
+        with contextlib.suppress(DaxaError):
+            backups.restore(tmp_path / "bit", tmp_path / "again", None)
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("host=db", "--to: a URL that begins with postgresql://"),
+        ("postgresql://registry:hush@db/registry", "--to: a URL without a password"),
+        ("postgresql://db/registry?password=hush", "--to: a URL without a password"),
+    ],
+)
+def test_a_move_is_to_postgresql_and_its_password_is_not_in_the_list_of_processes(target: str, told: str) -> None:
+    """Refused before anything is said or done."""
+    ran = CliRunner().invoke(cli, ["migrate-store", "--from", "registry.sqlite", "--to", target, "--yes"])
+    assert told in str(ran.exception)
+    assert "hush" not in str(ran.exception) + ran.output

@@ -1,0 +1,118 @@
+"""What is no registry's database is told in one line that says what to do, and stays as it was, on either store."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from daxa_core.errors import ConfigurationError
+from daxa_registry.bootstrap import open_store
+from daxa_registry.store.postgres import PostgresStore
+from daxa_registry.store.sqlite import SqliteStore
+
+INCOMPLETE = "an empty database, or a registry's with all its tables and no others; restore a backup into an empty one"
+TORN = "a registry's SQLite file that is whole; this one is not: restore a backup into a new one"
+
+
+def scripted(path: Path, script: str) -> bytes:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(script)
+    return path.read_bytes()
+
+
+def registry(path: Path) -> bytes:
+    SqliteStore(path).close()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("CREATE TABLE customer (name); INSERT INTO customer VALUES ('a')", INCOMPLETE),
+        ("PRAGMA user_version=7", INCOMPLETE),
+        ("CREATE TABLE node (id)", INCOMPLETE),
+        ("CREATE TABLE x (y); PRAGMA user_version=99", "schema version up to 7, this one is 99: use the program that made it"),
+    ],
+)  # fmt: skip
+def test_a_file_of_another_program_or_half_a_migration_is_refused_untouched(
+    tmp_path: Path, script: str, told: str
+) -> None:
+    """Not a byte of it changes: not the journal's mode, not a table more."""
+    path = tmp_path / "registry.sqlite"
+    before = scripted(path, script)
+    with pytest.raises(ConfigurationError, match=f"^INVALID_CONFIGURATION: database: {told}"):
+        SqliteStore(path)
+    assert path.read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_registrys_file_that_lost_a_table_is_refused(tmp_path: Path) -> None:
+    """Its version says that it is whole; it would fail at the first statement that needs it."""
+    path = tmp_path / "registry.sqlite"
+    registry(path)
+    scripted(path, "DROP TABLE cosignature")
+    with pytest.raises(ConfigurationError, match=INCOMPLETE):
+        SqliteStore(path)
+
+
+def test_a_torn_file_and_one_that_is_no_database_are_told_as_such(tmp_path: Path) -> None:
+    """Cut in half, or text: restore a backup."""
+    whole = registry(tmp_path / "whole.sqlite")
+    for name, content in (("half", whole[: len(whole) // 2]), ("text", b"no database at all " * 100)):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ConfigurationError, match=TORN):
+            SqliteStore(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == content
+
+
+def test_a_path_where_no_file_can_be_is_told_with_sqlites_own_word(tmp_path: Path) -> None:
+    """A folder of that name."""
+    with pytest.raises(ConfigurationError, match="database: a path where a file can be written, got SQLITE_CANTOPEN"):
+        SqliteStore(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "database",
+    ["postgresql:/u:hush@db/registry", "postgres:registry", "host=db dbname=registry password=hush", "password = hush"],
+)
+def test_what_was_meant_for_postgresql_does_not_become_a_file(tmp_path: Path, database: str) -> None:
+    """A slash too few would be a new, empty registry, in a folder that is named by the password."""
+    with pytest.raises(ConfigurationError, match="database: a path, or a URL that begins with postgresql://") as caught:
+        open_store(str(tmp_path / database))
+    assert "hush" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "DROP TABLE leaf",
+        "ALTER TABLE verdict DROP COLUMN judged",
+        "DELETE FROM turn",
+        "DROP TABLE schema_version; CREATE TABLE schema_version (version text); INSERT INTO schema_version VALUES ('1.2')",
+        "DROP TABLE schema_version; CREATE TABLE schema_version (installed_rank int)",
+    ],
+)
+def test_a_postgresql_database_that_lost_something_or_is_anothers_is_refused(postgres_url: str, script: str) -> None:
+    """Whatever its version says."""
+    PostgresStore(postgres_url).close()
+    with psycopg.connect(postgres_url, autocommit=True) as database:
+        database.execute(script)
+    with pytest.raises(ConfigurationError, match=INCOMPLETE):
+        PostgresStore(postgres_url)
+
+
+def test_a_postgresql_database_in_another_encoding_is_refused(postgres_server: str) -> None:
+    """Texts come back as bytes from one that has none."""
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        server.execute("CREATE DATABASE plain ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+        try:
+            with pytest.raises(ConfigurationError, match="database: a database in UTF8: createdb"):
+                PostgresStore(urlunsplit(urlsplit(postgres_server)._replace(path="/plain")))
+        finally:
+            server.execute("DROP DATABASE plain WITH (FORCE)")
