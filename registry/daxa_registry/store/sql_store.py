@@ -277,9 +277,8 @@ class SqlStore(LadderTables, LogTables, LeakTables):
                 wanted.append(subject)
             else:
                 records.append(record)
-        if wanted:
-            if at_hand:
-                self._absorber.flush()
+        if wanted and at_hand:
+            self._absorber.flush()
         return records, wanted
 
     def head(self, member: int) -> int:
