@@ -7,7 +7,7 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -83,9 +83,19 @@ def untyped(data: bytes) -> None:
 def fuzzed(fuzz: ModuleType, monkeypatch: pytest.MonkeyPatch, inputs: int, *readers: Any) -> int:
     table = {f"reader {n}": Decoder(read, (b"{}",)) for n, read in enumerate(readers)}
     monkeypatch.setattr(fuzz, "ensure_environment", lambda: None)
+    armed: list[int] = []
+    watchdog = SimpleNamespace(
+        enable=lambda: None,
+        dump_traceback_later=lambda seconds, exit: armed.append(seconds),
+        cancel_dump_traceback_later=armed.clear,
+    )
+    monkeypatch.setattr(fuzz, "faulthandler", watchdog)
     monkeypatch.setattr(fuzzing, "decoders", lambda folder: table)
     monkeypatch.setattr(sys, "argv", ["fuzz", "--inputs", str(inputs), "--examples", "20", "--runs", "0"])
-    code: int = fuzz.main()
+    try:
+        code: int = fuzz.main()
+    finally:
+        assert not armed, "a watchdog that outlives the run ends whoever started it"
     return code
 
 
