@@ -49,13 +49,15 @@ class SubmitResult:
 
     Every key of an accepted sighting is in ``verdicts``; one that was never anything else is CLEAR with sequence 0. Where the
     answer held a verdict that was not to be believed, ``distrusted`` says why, and a key of that batch without another one is
-    not in ``verdicts``: nothing is known of it.
+    not in ``verdicts``: nothing is known of it. ``of_no_use`` are the keys that this member has refused and never seen used: of
+    no use to whoever presents them here; whether another issued them is told to that one alone.
     """
 
     accepted: int
     refusals: tuple[Refusal, ...]
     verdicts: dict[str, Verdict] = field(repr=False)
     distrusted: tuple[CryptoError, ...] = ()
+    of_no_use: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(slots=True)
@@ -253,6 +255,7 @@ class Tally:
         self._verdicts: dict[str, Verdict] = {}
         self._verifier = verifier
         self._distrusted: list[CryptoError] = []
+        self._of_no_use: set[str] = set()
 
     def take(self, batch: Batch, response: sighting_pb2.SubmitSightingsResponse, known: Mapping[bytes, int]) -> None:
         """One batch's answer; ``known`` is what the verifier knew of the batch's keys before the batch was sent.
@@ -276,6 +279,8 @@ class Tally:
             place = batch.places[refusal.index]
             self._refusals.append(Refusal(place, refusal.code, refusal.field, refusal.expected))
         self._distrusted += answer.distrusted
+        for key in response.of_no_use:
+            self._of_no_use.update(raw_keys.get(key, ()))
         for key, raws in raw_keys.items():
             verdict = answer.verdicts.get(key)
             if verdict is not None:
@@ -287,4 +292,6 @@ class Tally:
     def result(self) -> SubmitResult:
         """What became of it so far."""
         refusals = tuple(sorted(self._refusals, key=lambda refusal: refusal.index))
-        return SubmitResult(self._accepted, refusals, dict(self._verdicts), tuple(self._distrusted))
+        return SubmitResult(
+            self._accepted, refusals, dict(self._verdicts), tuple(self._distrusted), frozenset(self._of_no_use)
+        )

@@ -257,7 +257,7 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
     services = [
         Service(
             sighting_pb2_grpc.add_SightingServiceServicer_to_server,
-            SightingService(intake, parameters, domain, metrics),
+            SightingService(intake, parameters, domain, metrics, store.only_refused),
             sighting_pb2.DESCRIPTOR.services_by_name["SightingService"],
         ),
         Service(

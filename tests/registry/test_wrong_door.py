@@ -37,6 +37,7 @@ def test_the_issuer_alone_is_told_that_its_key_was_presented_elsewhere(world: li
     issued, foreign = answer.verdicts[key("u1")], answer.verdicts[key("nobody's")]
     assert (issued.level, issued.sequence, issued.reasons) == (foreign.level, foreign.sequence, foreign.reasons)
     assert (issued.level, issued.sequence) == (Level.CLEAR, 0)
+    assert answer.of_no_use == {key("u1"), key("nobody's")}
     told = upbit.verdicts([key("u1")])[key("u1")]
     [reason] = [reason for reason in told.reasons if reason.code == "PRESENTED_ELSEWHERE"]
     assert (told.level, reason.count.name, reason.hour) == (Level.MONITOR, "FROM_5_TO_9", hour)
@@ -56,6 +57,22 @@ def test_ones_own_key_typed_at_the_wrong_exchange_is_no_attack(world: life.World
         slip = RawSighting(key("u1"), address, world.hour(), Manner.REJECTED, count, device=life.STACK)
         world.client("bithumb").submit([slip])
     assert world.client("upbit").verdicts([key("u1")])[key("u1")].sequence == 0
+
+
+def test_an_exchange_is_told_which_keys_are_of_no_use_there_and_no_more(world: life.World) -> None:
+    """It follows from its own sightings: its own key with a wrong signature is not one, nor is one that it uses later; and
+    nothing of it changes when another exchange issues the key."""
+    bithumb = world.client("bithumb")
+
+    def refused_there(*names: str) -> frozenset[str]:
+        tried = [RawSighting(key(name), "211.234.10.9", world.hour(), Manner.REJECTED) for name in names]
+        return bithumb.submit(tried).of_no_use
+
+    assert refused_there("b1", "x1", "x2") == {key("x1"), key("x2")}
+    world.client("korbit").submit([customer("x1", world.hour())])
+    assert refused_there("x1", "x2") == {key("x1"), key("x2")}
+    assert bithumb.submit([customer("x1", world.hour())]).of_no_use == frozenset()
+    assert refused_there("x1", "x2") == {key("x2")}
 
 
 def test_who_goes_through_a_list_is_marked_and_so_are_the_keys(world: life.World, run: Run) -> None:

@@ -151,6 +151,23 @@ def test_matches_are_counted_by_issuer(reopen: Open) -> None:
     assert store.leaked_subjects(leak.number, subjects[0]) == subjects[1:]
 
 
+def test_what_a_member_only_refused_is_told_from_its_own_keys(reopen: Open) -> None:
+    """By what it alone sent: used, declared or with an account is its own, whatever it refused of it; others do not count."""
+    store = reopen()
+    with store.transaction():
+        upbit, bithumb = store.member_id("upbit"), store.member_id("bithumb")
+        refused = [seen(name, "a", manner=Manner.REJECTED) for name in ("used", "declared", "foreign")]
+        store.absorb(upbit, refused, fine)
+        store.absorb(upbit, [seen("used", "a"), seen("declared", "a", manner=Manner.DECLARED)], fine)
+        store.absorb(upbit, [seen("owned", "a", manner=Manner.REJECTED, account=b"a" * 16)], fine)
+        store.absorb(bithumb, [seen("foreign", "a"), seen("theirs", "a", manner=Manner.REJECTED)], fine)
+    store = reopen()
+    keys = [fp(name) for name in ("used", "declared", "foreign", "owned", "theirs", "unknown")]
+    assert store.only_refused("upbit", keys) == {fp("foreign")}
+    assert store.only_refused("bithumb", keys) == {fp("theirs")}
+    assert store.only_refused("nobody", keys) == frozenset()
+
+
 def test_an_address_that_goes_through_a_list_is_told_from_a_holders_mistakes(reopen: Open) -> None:
     """Keys that are used there are not counted, though they fail there too."""
     store = reopen()

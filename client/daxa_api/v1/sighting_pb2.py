@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from daxa_api.v1 import types_pb2 as daxa__api_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64\x61xa_api/v1/sighting.proto\x12\x0b\x64\x61xa_api.v1\x1a\x17\x64\x61xa_api/v1/types.proto\"\xac\x01\n\x08Sighting\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\x0c\x12\x0f\n\x07network\x18\x03 \x01(\x0c\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\x0c\x12\x0e\n\x06holder\x18\x05 \x01(\x0c\x12\x0f\n\x07\x61\x63\x63ount\x18\x06 \x01(\x0c\x12\x0c\n\x04hour\x18\x07 \x01(\r\x12\r\n\x05\x63ount\x18\x08 \x01(\r\x12#\n\x06manner\x18\t \x01(\x0e\x32\x13.daxa_api.v1.Manner\"\x94\x01\n\x16SubmitSightingsRequest\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x0c\x12\x0e\n\x06member\x18\x02 \x01(\t\x12\x13\n\x0bkey_version\x18\x03 \x01(\r\x12\x19\n\x11\x63\x61nonical_version\x18\x04 \x01(\r\x12(\n\tsightings\x18\x05 \x03(\x0b\x32\x15.daxa_api.v1.Sighting\"|\n\x17SubmitSightingsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12&\n\x08refusals\x18\x02 \x03(\x0b\x32\x14.daxa_api.v1.Refusal\x12\'\n\x08verdicts\x18\x03 \x03(\x0b\x32\x15.daxa_api.v1.Envelope\"c\n\x18WithdrawSightingsRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x12\n\nfirst_hour\x18\x02 \x01(\r\x12\x11\n\tlast_hour\x18\x03 \x01(\r\x12\x13\n\x0bkey_version\x18\x04 \x01(\r\".\n\x19WithdrawSightingsResponse\x12\x11\n\twithdrawn\x18\x01 \x01(\r2\xd3\x01\n\x0fSightingService\x12\\\n\x0fSubmitSightings\x12#.daxa_api.v1.SubmitSightingsRequest\x1a$.daxa_api.v1.SubmitSightingsResponse\x12\x62\n\x11WithdrawSightings\x12%.daxa_api.v1.WithdrawSightingsRequest\x1a&.daxa_api.v1.WithdrawSightingsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64\x61xa_api/v1/sighting.proto\x12\x0b\x64\x61xa_api.v1\x1a\x17\x64\x61xa_api/v1/types.proto\"\xac\x01\n\x08Sighting\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\x0c\x12\x0f\n\x07network\x18\x03 \x01(\x0c\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\x0c\x12\x0e\n\x06holder\x18\x05 \x01(\x0c\x12\x0f\n\x07\x61\x63\x63ount\x18\x06 \x01(\x0c\x12\x0c\n\x04hour\x18\x07 \x01(\r\x12\r\n\x05\x63ount\x18\x08 \x01(\r\x12#\n\x06manner\x18\t \x01(\x0e\x32\x13.daxa_api.v1.Manner\"\x94\x01\n\x16SubmitSightingsRequest\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x0c\x12\x0e\n\x06member\x18\x02 \x01(\t\x12\x13\n\x0bkey_version\x18\x03 \x01(\r\x12\x19\n\x11\x63\x61nonical_version\x18\x04 \x01(\r\x12(\n\tsightings\x18\x05 \x03(\x0b\x32\x15.daxa_api.v1.Sighting\"\x8f\x01\n\x17SubmitSightingsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12&\n\x08refusals\x18\x02 \x03(\x0b\x32\x14.daxa_api.v1.Refusal\x12\'\n\x08verdicts\x18\x03 \x03(\x0b\x32\x15.daxa_api.v1.Envelope\x12\x11\n\tof_no_use\x18\x04 \x03(\x0c\"c\n\x18WithdrawSightingsRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x12\n\nfirst_hour\x18\x02 \x01(\r\x12\x11\n\tlast_hour\x18\x03 \x01(\r\x12\x13\n\x0bkey_version\x18\x04 \x01(\r\".\n\x19WithdrawSightingsResponse\x12\x11\n\twithdrawn\x18\x01 \x01(\r2\xd3\x01\n\x0fSightingService\x12\\\n\x0fSubmitSightings\x12#.daxa_api.v1.SubmitSightingsRequest\x1a$.daxa_api.v1.SubmitSightingsResponse\x12\x62\n\x11WithdrawSightings\x12%.daxa_api.v1.WithdrawSightingsRequest\x1a&.daxa_api.v1.WithdrawSightingsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,12 +36,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGHTING']._serialized_end=241
   _globals['_SUBMITSIGHTINGSREQUEST']._serialized_start=244
   _globals['_SUBMITSIGHTINGSREQUEST']._serialized_end=392
-  _globals['_SUBMITSIGHTINGSRESPONSE']._serialized_start=394
-  _globals['_SUBMITSIGHTINGSRESPONSE']._serialized_end=518
-  _globals['_WITHDRAWSIGHTINGSREQUEST']._serialized_start=520
-  _globals['_WITHDRAWSIGHTINGSREQUEST']._serialized_end=619
-  _globals['_WITHDRAWSIGHTINGSRESPONSE']._serialized_start=621
-  _globals['_WITHDRAWSIGHTINGSRESPONSE']._serialized_end=667
-  _globals['_SIGHTINGSERVICE']._serialized_start=670
-  _globals['_SIGHTINGSERVICE']._serialized_end=881
+  _globals['_SUBMITSIGHTINGSRESPONSE']._serialized_start=395
+  _globals['_SUBMITSIGHTINGSRESPONSE']._serialized_end=538
+  _globals['_WITHDRAWSIGHTINGSREQUEST']._serialized_start=540
+  _globals['_WITHDRAWSIGHTINGSREQUEST']._serialized_end=639
+  _globals['_WITHDRAWSIGHTINGSRESPONSE']._serialized_start=641
+  _globals['_WITHDRAWSIGHTINGSRESPONSE']._serialized_end=687
+  _globals['_SIGHTINGSERVICE']._serialized_start=690
+  _globals['_SIGHTINGSERVICE']._serialized_end=901
 # @@protoc_insertion_point(module_scope)

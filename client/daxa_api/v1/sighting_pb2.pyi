@@ -44,14 +44,16 @@ class SubmitSightingsRequest(_message.Message):
     def __init__(self, batch_id: _Optional[bytes] = ..., member: _Optional[str] = ..., key_version: _Optional[int] = ..., canonical_version: _Optional[int] = ..., sightings: _Optional[_Iterable[_Union[Sighting, _Mapping]]] = ...) -> None: ...
 
 class SubmitSightingsResponse(_message.Message):
-    __slots__ = ("accepted", "refusals", "verdicts")
+    __slots__ = ("accepted", "refusals", "verdicts", "of_no_use")
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     REFUSALS_FIELD_NUMBER: _ClassVar[int]
     VERDICTS_FIELD_NUMBER: _ClassVar[int]
+    OF_NO_USE_FIELD_NUMBER: _ClassVar[int]
     accepted: int
     refusals: _containers.RepeatedCompositeFieldContainer[_types_pb2.Refusal]
     verdicts: _containers.RepeatedCompositeFieldContainer[_types_pb2.Envelope]
-    def __init__(self, accepted: _Optional[int] = ..., refusals: _Optional[_Iterable[_Union[_types_pb2.Refusal, _Mapping]]] = ..., verdicts: _Optional[_Iterable[_Union[_types_pb2.Envelope, _Mapping]]] = ...) -> None: ...
+    of_no_use: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, accepted: _Optional[int] = ..., refusals: _Optional[_Iterable[_Union[_types_pb2.Refusal, _Mapping]]] = ..., verdicts: _Optional[_Iterable[_Union[_types_pb2.Envelope, _Mapping]]] = ..., of_no_use: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class WithdrawSightingsRequest(_message.Message):
     __slots__ = ("key", "first_hour", "last_hour", "key_version")

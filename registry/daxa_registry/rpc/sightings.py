@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from daxa_api.v1 import sighting_pb2, sighting_pb2_grpc, types_pb2
 from daxa_core import codec
 from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused
-from daxa_core.model import BATCH_ID_BYTES, FINGERPRINT_BYTES, MAX_SIGHTINGS, Sighting
+from daxa_core.model import BATCH_ID_BYTES, FINGERPRINT_BYTES, MAX_SIGHTINGS, Manner, Sighting
 from daxa_core.parameters import Parameters
 from daxa_registry.service.fair_queue import QUANTUM
 from daxa_registry.service.intake import Intake, Submission, Withdrawal
@@ -41,8 +41,15 @@ class SightingService(sighting_pb2_grpc.SightingServiceServicer):
     """See proto/daxa_api/v1/sighting.proto."""
 
     def __init__(
-        self, intake: Intake, parameters: Parameters, trust_domain: str, metrics: Metrics | None = None
+        self,
+        intake: Intake,
+        parameters: Parameters,
+        trust_domain: str,
+        metrics: Metrics | None = None,
+        only_refused: Callable[[str, Sequence[bytes]], Iterable[bytes]] = lambda member, keys: (),
     ) -> None:
+        """``only_refused``: which of a member's keys it has refused and never used."""
+        self._only_refused = only_refused
         self._metrics = metrics or Metrics()
         self._intake = intake
         self._parameters = parameters
@@ -111,6 +118,9 @@ class SightingService(sighting_pb2_grpc.SightingServiceServicer):
         for one in response.refusals:
             self._metrics.took(whole.member, one.code)
         response.verdicts.extend(envelope for _, envelope in newest.values())
+        refused = {one.key for one in whole.items if isinstance(one, Sighting) and one.manner is Manner.REJECTED}
+        if refused:
+            response.of_no_use.extend(await asyncio.to_thread(self._only_refused, whole.member, list(refused)))
         return response
 
     async def WithdrawSightings(

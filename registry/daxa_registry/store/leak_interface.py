@@ -97,5 +97,8 @@ class LeakStore(Protocol):
     def leak_matches(self, leak: int) -> Mapping[int, tuple[int, int]]:
         """By member: how many of the keys that it used or declared stand in the leak, and how many it has."""
 
+    def only_refused(self, member: str, keys: Sequence[bytes]) -> frozenset[bytes]:
+        """Those of the keys that the member has refused, and never used, declared or named an account of."""
+
     def testers(self, least: int, limit: int) -> list[Tester]:
         """Up to ``limit`` addresses where so many keys or more were refused that were never used there, the most first."""

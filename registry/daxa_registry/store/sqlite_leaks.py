@@ -167,6 +167,14 @@ class LeakTables:
             keys = dict(reader.execute("SELECT member, count(*) FROM subject WHERE seen>0 GROUP BY member"))
         return {member: (number, keys.get(member, 0)) for member, number in leaked.items()}
 
+    def only_refused(self, member: str, keys: Sequence[bytes]) -> frozenset[bytes]:
+        query = (
+            "SELECT n.fingerprint FROM member m JOIN subject s ON s.member=m.id JOIN node n ON n.id=s.key AND n.kind=1"
+            " WHERE m.name=? AND s.seen=0 AND s.account IS NULL AND n.fingerprint IN ({})"
+        )
+        with self._reading() as reader:
+            return frozenset(row[0] for row in reader.select(query, keys, member))
+
     def testers(self, least: int, limit: int) -> list[Tester]:
         query = (
             "SELECT p.address, count(DISTINCT s.key), count(DISTINCT s.member), max(p.first)"
