@@ -1,7 +1,7 @@
-"""Which terms the policy has: a curve over every feature, and surfaces over the pairs that reason names.
+"""Which terms the policy has: a curve over every feature, and surfaces over pairs of them.
 
-The knots lie where the feature changes its meaning; how much it then weighs
-is fitted.
+The knots lie where the feature changes its meaning; how much it then weighs is fitted. Pairs are those that reason names (a
+rare client stack that many share), and those that an earlier fit left most to be explained by.
 """
 
 from __future__ import annotations
@@ -59,6 +59,15 @@ _STEP, _EVEN, _SAME, _SURPRISE = (
     (1, 3, 7, 15, 30),
 )
 _CONCORD, _PARTIES = (0.05, 0.15, 0.3, 0.5, 0.8), (1, 2, 3, 4, 6, 10)
+_NEAR, _REGULAR, _ALONE = (0, 0.3, 0.7, 1.2, 2), (0.5, 2, 6, 14, 22), (0, 0.1, 0.4)
+_TRAVEL, _SHADOWS, _STACKED = (0, 1, 2, 4, 10, 20), (0, 1, 2, 4, 10), (0, 1, 2, 4, 8, 20)
+_AT_ONCE, _CROSSWISE, _DIVERSE, _NETWORKS = (
+    (0, 0.03, 0.1, 0.3),
+    (0, 0.02, 0.08, 0.2),
+    (1.5, 2.5, 4, 8),
+    (2, 3, 5, 8, 15),
+)
+_TURNS = (1, 2.5, 5, 9)
 PAIRS: dict[Hypothesis, tuple[Pair, ...]] = {
     Hypothesis.OPERATOR: (
         ("lockstep", "unevenness", _STEP, _EVEN),
@@ -82,9 +91,31 @@ PAIRS: dict[Hypothesis, tuple[Pair, ...]] = {
         ("crowd", "before", _CROWD, (0, 0.3, 0.7, 1)),
         ("concord", "unevenness", _CONCORD, _EVEN),
         ("regularity", "share", (0.5, 2, 6, 14, 22), (0.1, 0.4, 0.7, 1)),
-        ("elsewhere", "alone", _ELSEWHERE, (0, 0.1, 0.4)),
-        ("shadows", "elsewhere", (0, 1, 2, 4, 10), _ELSEWHERE),
-        ("shadows", "same_stack", (0, 1, 2, 4, 10), _SAME),
+        ("elsewhere", "alone", _ELSEWHERE, _ALONE),
+        ("shadows", "elsewhere", _SHADOWS, _ELSEWHERE),
+        ("shadows", "same_stack", _SHADOWS, _SAME),
+        ("concord", "regularity", _CONCORD, _REGULAR),
+        ("lockstep", "regularity", _STEP, _REGULAR),
+        ("people", "regularity", (2, 3, 5, 8, 15, 30), _REGULAR),
+        ("crowd", "regularity", _CROWD, _REGULAR),
+        ("concord", "travel", _CONCORD, _TRAVEL),
+        ("unevenness", "travel", _EVEN, _TRAVEL),
+        ("nearness", "travel", _NEAR, _TRAVEL),
+        ("declared", "travel", _DECLARED, _TRAVEL),
+        ("stack_people", "travel", _STACKED, _TRAVEL),
+        ("stack_people", "shadows", _STACKED, _SHADOWS),
+        ("stack_people", "elsewhere", _STACKED, _ELSEWHERE),
+        ("stack_people", "declared", _STACKED, _DECLARED),
+        ("unevenness", "stack_people", _EVEN, _STACKED),
+        ("unevenness", "shadows", _EVEN, _TRAVEL),
+        ("unevenness", "same_stack", _EVEN, _SAME),
+        ("lockstep", "concord", _STEP, _CONCORD),
+        ("concord", "elsewhere", _CONCORD, _ELSEWHERE),
+        ("nearness", "surprise", _NEAR, _SURPRISE),
+        ("declared", "alone", _DECLARED, _ALONE),
+        ("same_stack", "elsewhere", _SAME, _ELSEWHERE),
+        ("crowd", "alone", _CROWD, _ALONE),
+        ("crowd", "stack_people", _CROWD, _STACKED),
     ),
     Hypothesis.PARTIES: (
         ("parties", "crosswise", _PARTIES, (0, 0.02, 0.08, 0.2)),
@@ -94,10 +125,21 @@ PAIRS: dict[Hypothesis, tuple[Pair, ...]] = {
         ("stacks", "networks", (1, 2, 3, 4, 6, 10), (2, 3, 5, 8, 15)),
         ("parties", "interleaving", _PARTIES, (1, 2.5, 5, 9)),
         ("parties", "hosts", _PARTIES, (0, 1, 2, 4)),
+        ("networks", "concurrency", _NETWORKS, _AT_ONCE),
+        ("diversity", "concurrency", _DIVERSE, _AT_ONCE),
+        ("interleaving", "concurrency", _TURNS, _AT_ONCE),
+        ("stacks", "concurrency", (1, 2, 3, 5, 8), _AT_ONCE),
+        ("crosswise", "concurrency", _CROSSWISE, _AT_ONCE),
+        ("networks", "hosts", _NETWORKS, (0, 1, 2, 4)),
+        ("networks", "crosswise", _NETWORKS, _CROSSWISE),
+        ("interleaving", "crosswise", _TURNS, _CROSSWISE),
+        ("networks", "diversity", _NETWORKS, _DIVERSE),
+        ("interleaving", "diversity", _TURNS, _DIVERSE),
     ),
     Hypothesis.LEAK: (
         ("breadth", "wrong_doors", (1, 2, 4, 10, 30), (0, 1, 2, 4)),
         ("breadth", "foreign_networks", (1, 2, 4, 10, 30), (1, 2, 4)),
+        ("breadth", "accepted", (1, 2, 4, 10, 30), (0, 1)),
     ),
 }
 

@@ -73,10 +73,13 @@ def table_of(judged: Judged) -> Table:
 @cache
 def _sources() -> bytes:
     """A digest of all code that a table comes from."""
+    sources = [
+        source for package in (decision, simulation) for source in sorted(Path(package.__path__[0]).glob("*.py"))
+    ]
+    sources += [Path(fitting.__path__[0]) / name for name in ("graph.py", "tables.py", "worlds.py")]
     mixed = blake3()
-    for package in (decision, simulation, fitting):
-        for source in sorted(Path(package.__path__[0]).glob("*.py")):
-            mixed.update(source.name.encode() + source.read_bytes())
+    for source in sources:
+        mixed.update(source.name.encode() + source.read_bytes())
     return mixed.digest()
 
 

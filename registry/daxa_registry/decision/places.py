@@ -32,7 +32,7 @@ PARTNER_HOURS = 4
 PARTNER_RATIO = 0.7
 NEWCOMER_HOURS = 24
 HUB_PERSONS = 64
-SMALL_PLACE = 40
+SMALL_PLACE = 24
 
 
 # Sums over parties, each weighted by how surely it is another person: the weights; c0, q0, c24, q24, n0, n24 of ``overlap``;
