@@ -184,7 +184,7 @@ class Gateway:
         self._keep(counts=True)
         self._spool.hasten(time.time())
         end = time.monotonic() + seconds
-        while self._spool.state().waiting:
+        while not self._spool.empty():
             if time.monotonic() >= end or self._stop.wait(0.05):
                 return False
         return True

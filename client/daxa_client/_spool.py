@@ -155,6 +155,12 @@ class Spool:
                 )
             database.execute("DELETE FROM batch WHERE batch_id=?", (batch_id,))
 
+    def empty(self) -> bool:
+        """Whether nothing waits: without counting what does. Raises Unavailable."""
+        with self._file.transaction(writes=False) as database:
+            query = "SELECT EXISTS (SELECT 1 FROM sighting) OR EXISTS (SELECT 1 FROM batch)"
+            return not database.execute(query).fetchone()[0]
+
     def state(self) -> SpoolState:
         """What is in it. Raises Unavailable."""
         with self._file.transaction(writes=False) as database:

@@ -1,7 +1,8 @@
 """Reading the registry's verdicts: none is believed before its signature holds, and none that is older than one seen before.
 
 What was seen is kept in memory, by key, as the sequence of the newest verdict. An answer is held against what was known before
-the question was asked: what came in meanwhile may rightly be newer.
+the question was asked: what came in meanwhile may rightly be newer. A key's verdict comes with each batch that names it, so
+what was read of late is kept too, by a digest of the whole envelope: the same bytes need no second look.
 
     >>> verifier = Verifier(keys, "upbit")                                              # doctest: +SKIP
     >>> known = verifier.known(asked)                                                   # doctest: +SKIP
@@ -20,12 +21,15 @@ from daxa_api.v1 import types_pb2
 from daxa_core.codec import read_envelope
 from daxa_core.errors import CryptoError, ErrorCode
 from daxa_core.model import Verdict
+from daxa_core.pseudonym import digest
 from daxa_core.verification import VerificationKeys
 
 from ._errors import ROLE, malformed
 
 LOG = logging.getLogger("daxa_client")
 REMEMBERED = 200_000
+READ_LATELY = 20_000
+_CONTEXT = "daxa 2026-11 envelope that was read v1"
 
 
 @dataclass(slots=True)
@@ -44,11 +48,18 @@ class Verifier:
         self._member = member
         self._remembered = remembered
         self._newest: OrderedDict[bytes, int] = OrderedDict()
+        self._read: dict[bytes, Verdict] = {}
         self._lock = threading.Lock()
 
     def read(self, message: types_pb2.Envelope) -> Verdict:
         """The verdict, and remembers it. Raises CryptoError as :meth:`daxa_core.verification.VerificationKeys.verdict`."""
-        verdict = self._keys.verdict(read_envelope(message), self._member)
+        name = digest(_CONTEXT, message.SerializeToString())
+        verdict = self._read.get(name)
+        if verdict is None:
+            verdict = self._keys.verdict(read_envelope(message), self._member)
+            if len(self._read) >= READ_LATELY:
+                self._read.clear()
+            self._read[name] = verdict
         with self._lock:
             if verdict.sequence > self._newest.get(verdict.key, 0):
                 self._newest[verdict.key] = verdict.sequence

@@ -67,6 +67,18 @@ def test_batches_are_bounded_and_the_oldest_goes_first(path: Path) -> None:
     assert [len(batch.sightings) for batch in spool.seal(now=3, batches=9)] == [1_000, 500, 3]
 
 
+def test_nothing_waits_once_the_last_batch_is_let_go(path: Path) -> None:
+    """Rows wait, due or not, and batches wait until each is done."""
+    spool = Spool(path, SECRET)
+    assert spool.empty()
+    spool.add([seen("one")], due=9)
+    assert not spool.empty()
+    (batch,) = spool.seal(now=9)
+    assert not spool.empty()
+    spool.done(batch.batch_id)
+    assert spool.empty()
+
+
 def test_the_files_show_nothing_of_what_was_seen(path: Path) -> None:
     """0600 whatever the umask, and no identifier in any of its bytes."""
     previous = os.umask(0)

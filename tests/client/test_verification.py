@@ -10,7 +10,8 @@ import pytest
 
 from daxa_api.v1 import sighting_pb2, types_pb2, verdict_pb2
 from daxa_client import CryptoError, ErrorCode, Level, RawSighting, RegistryClient, Unavailable
-from daxa_core.envelope import VERDICT_TYPE, SigningKey
+from daxa_core import envelope
+from daxa_core.envelope import VERDICT_TYPE, SigningKey, verify_bytes
 
 STRANGER = SigningKey(b"s" * 32)
 HOUR = 495_000
@@ -152,6 +153,23 @@ def test_two_verdicts_on_one_key_are_no_answer(client: RegistryClient, registry:
     looks_up(registry, peers.verdict(key, 1), peers.verdict(key, 2))
     with pytest.raises(Unavailable, match="INTERNAL: registry"):
         client.verdicts(["key-1"])
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_an_envelope_is_verified_once_and_vouches_for_no_other_bytes(
+    client: RegistryClient, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The same envelope comes with each batch that names its key; one that differs in anything is verified, and refused."""
+    looks: list[bytes] = []
+    monkeypatch.setattr(envelope, "verify_bytes", lambda *given: looks.append(given[1]) or verify_bytes(*given))
+    key = b"k" * 32
+    for _ in range(3):
+        assert client._verifier.read(peers.verdict(key, 1)).sequence == 1
+    assert len(looks) == 1
+    for _ in range(2):
+        with pytest.raises(CryptoError) as caught:
+            client._verifier.read(broken(kind, key, 1))
+        assert BROKEN[kind] is caught.value.code
 
 
 def test_what_was_seen_is_bounded(client: RegistryClient) -> None:
