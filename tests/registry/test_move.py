@@ -142,7 +142,7 @@ def test_a_move_that_is_killed_leaves_the_file_in_use_and_is_made_again(world: W
         assert world.submit() is None
         open_store(world.url).close()
         with psycopg.connect(world.url) as held:
-            held.execute("LOCK TABLE tree_hash IN ACCESS EXCLUSIVE MODE")
+            held.execute("LOCK TABLE tree_hash IN SHARE MODE")
             with world.move() as move:
                 waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation='tree_hash'::regclass"
                 wait_for(lambda: held.execute(waiting).fetchone() != (0,))
