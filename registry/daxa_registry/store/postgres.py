@@ -51,6 +51,7 @@ class PostgresStore(SqlStore):
 
     _errors = psycopg.Error
     _reader: PostgresConnection
+    _counter: PostgresConnection | None = None
     _unavailable = staticmethod(unavailable)
 
     def __init__(self, url: str, *, hub_size: int = HUB_SIZE) -> None:
@@ -103,9 +104,17 @@ class PostgresStore(SqlStore):
         if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
             self._connection.close()  # the server is no longer the one to write to: the next connection finds that
 
+    def _counter_now(self) -> Database:
+        if self._counter is None:
+            self._counter = PostgresConnection(self._url)
+        self._counter.ready()
+        return self._counter
+
     def close(self) -> None:
         self._signals.close()
-        with self._write_lock, self._read_lock:
+        with self._write_lock, self._read_lock, self._count_lock:
+            if self._counter is not None:
+                self._counter.close()
             self._reader.close()
             self._connection.close()
 

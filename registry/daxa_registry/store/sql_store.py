@@ -47,6 +47,7 @@ class SqlStore(LadderTables, LogTables, LeakTables):
         self._absorber = Absorber(writer, hub_size)
         self._graph = GraphReader(writer, hub_size, self._absorber.activity.unusual)
         self._stale = False
+        self._count_lock = threading.Lock()
 
     def _forget(self) -> None:
         """Drops everything remembered and unwritten: what the database says is all that is so."""
@@ -119,6 +120,27 @@ class SqlStore(LadderTables, LogTables, LeakTables):
         with self._read_lock:
             try:
                 yield self._reader_now()
+            except self._errors as error:
+                raise self._unavailable(error) from error
+
+    def _counter_now(self) -> Database | None:
+        """The connection for what goes through whole tables; None where there can be no other than the writer's."""
+        raise NotImplementedError
+
+    @contextmanager
+    def _counting(self) -> Iterator[Database]:
+        """For what goes through whole tables, as metrics ask: no look-up waits behind it."""
+        with self._count_lock:
+            try:
+                counter = None if self._at_hand() else self._counter_now()
+            except self._errors as error:
+                raise self._unavailable(error) from error
+            if counter is None:
+                with self._reading() as reader:
+                    yield reader
+                return
+            try:
+                yield counter
             except self._errors as error:
                 raise self._unavailable(error) from error
 
@@ -319,12 +341,12 @@ class SqlStore(LadderTables, LogTables, LeakTables):
         return [found[sequence] for sequence in sequences if sequence in found]
 
     def levels(self) -> Mapping[Level, int]:
-        with self._reading() as reader:
+        with self._counting() as reader:
             found = dict(reader.execute("SELECT level, count(*) FROM subject WHERE seen>0 GROUP BY level"))
         return {level: found.get(int(level), 0) for level in Level}
 
     def contradictions(self) -> Mapping[str, tuple[int, int]]:
-        with self._reading() as reader:
+        with self._counting() as reader:
             rows = reader.execute(
                 "SELECT m.name, count(CASE WHEN EXISTS (SELECT 1 FROM subject o WHERE o.key=s.key AND o.member<>s.member"
                 " AND o.seen>0 AND o.id<s.id) THEN 1 END), count(s.id) FROM member m"
@@ -333,7 +355,7 @@ class SqlStore(LadderTables, LogTables, LeakTables):
         return {name: (false, claims) for name, false, claims in rows}
 
     def counts(self) -> Mapping[str, int]:
-        with self._reading() as reader:
+        with self._counting() as reader:
             out = {
                 name: int(reader.execute(f"SELECT count(*) FROM {name}").fetchone()[0])  # noqa: S608 - fixed names
                 for name in ("member", "subject", "presence", "verdict", "batch", "leaf", "leak", "leaked")

@@ -62,6 +62,7 @@ class SqliteStore(SqlStore):
 
     _errors = sqlite3.Error
     _reader: SqliteConnection
+    _counter: SqliteConnection | None = None
     _unavailable = staticmethod(unavailable)
 
     def __init__(self, path: str | Path, *, hub_size: int = HUB_SIZE, cache_mib: int = 256) -> None:
@@ -119,10 +120,18 @@ class SqliteStore(SqlStore):
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
+    def _counter_now(self) -> Database | None:
+        if self._counter is None and self._reader is not self._connection:
+            self._counter = self._connect(str(self._file()))
+            self._tune(self._counter, cache_mib=2)
+        return self._counter
+
     def close(self) -> None:
         if self._checkpoints is not None:
             self._checkpoints.close()
-        with self._write_lock, self._read_lock:
+        with self._write_lock, self._read_lock, self._count_lock:
+            if self._counter is not None:
+                self._counter.close()
             self._reader.close()
             self._connection.close()
 

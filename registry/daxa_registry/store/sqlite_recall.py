@@ -104,19 +104,17 @@ class Recall:
 
         Answers the fingerprints that no stored node has and that may not be stored.
         """
-        unknown: list[bytes] = []
+        missing: list[tuple[Kind, list[bytes]]] = []
         for (kind, _), place in zip(KINDS, _PLACES, strict=True):
             nodes = self.nodes[kind]
             # Asked one by one: a set less the keys of a dict is worked out by walking through the whole dict.
             prints = {sighting[place] for sighting in sightings}
-            wanted = [print_ for print_ in prints if isinstance(print_, bytes) and print_ not in nodes]
-            if wanted:
-                nodes.update(
-                    self._db.select(
-                        "SELECT fingerprint, id FROM node WHERE kind=? AND fingerprint IN ({})", wanted, kind
-                    )
-                )
-                unknown += [print_ for print_ in wanted if print_ not in nodes]
+            missing.append((kind, [print_ for print_ in prints if isinstance(print_, bytes) and print_ not in nodes]))
+        wanted = dict.fromkeys(print_ for _, prints_ in missing for print_ in prints_)
+        query = "SELECT kind, fingerprint, id FROM node WHERE fingerprint IN ({})"
+        for number, print_, node in self._db.select(query, wanted):
+            self.nodes[number][print_] = node
+        unknown = [print_ for kind, prints_ in missing for print_ in prints_ if print_ not in self.nodes[kind]]
         keys, addresses = self.nodes[Kind.KEY], self.nodes[Kind.ADDRESS]
         self._learn_subjects(member, {s.key: keys[s.key] for s in sightings if s.key in keys})
         self.learn_places(addresses[s.address] for s in sightings if s.address in addresses)
