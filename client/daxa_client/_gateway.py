@@ -202,8 +202,9 @@ class Gateway:
             feed.stop()
         if client is not None:
             client.close()
+        end = time.monotonic() + self._config.deadline_seconds  # for all of them together
         for thread in self._threads:
-            thread.join(self._config.deadline_seconds)
+            thread.join(max(end - time.monotonic(), 0.0))
         try:
             self._keep(counts=True)
         except DaxaError as error:
