@@ -28,7 +28,8 @@ from ._errors import ROLE, malformed
 
 LOG = logging.getLogger("daxa_client")
 REMEMBERED = 200_000
-READ_LATELY = 20_000
+READ_LATELY = 2_000
+"""A few megabytes; most keys have no verdict at all."""
 _CONTEXT = "daxa 2026-11 envelope that was read v1"
 
 

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 
 import life
 from daxa_client import Act, Cause, ErrorCode, Level, RawSighting
 from daxa_core.model import Manner
-from leaking import Run, codes, customer, dump, key, load, market, member, refused, rows, runner
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[life.World]:
-    with market(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def run(world: life.World) -> Run:
-    return runner(world)
+from leaking import Run, codes, customer, dump, key, load, member, refused, rows
 
 
 def test_a_leak_reaches_its_keys_issuers_and_nobody_else(world: life.World, run: Run, tmp_path: Path) -> None:

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 import life
 from daxa_client import ErrorCode
 from daxa_client._config import read_config
 from daxa_client._leaks import LeakClient
-from leaking import Run, dump, key, load, market, member, refused, runner
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[life.World]:
-    with market(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def run(world: life.World) -> Run:
-    return runner(world)
+from leaking import Run, dump, key, load, member, refused
 
 
 def test_screening_finds_ones_own_leaked_keys_and_asks_about_those_alone(

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 import life
 from daxa_client import Level, RawSighting
 from daxa_core.model import Manner
-from leaking import Run, codes, customer, key, market, runner
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[life.World]:
-    with market(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def run(world: life.World) -> Run:
-    return runner(world)
+from leaking import Run, codes, customer, key
 
 
 def test_the_issuer_alone_is_told_that_its_key_was_presented_elsewhere(world: life.World) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,7 @@ from daxa_client._config import read_config
 from daxa_client._leaks import LeakClient
 from daxa_core.leaks import Leak, Progress
 from daxa_registry.rpc.operator import Operator
-from leaking import Run, dump, key, load, market, member, refused, rows, runner
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[life.World]:
-    with market(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def run(world: life.World) -> Run:
-    return runner(world)
+from leaking import Run, dump, key, load, member, refused, rows
 
 
 def test_the_same_leak_twice_is_told_and_an_empty_one_is_refused(world: life.World, run: Run, tmp_path: Path) -> None:
