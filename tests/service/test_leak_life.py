@@ -122,6 +122,43 @@ def test_a_withdrawal_that_is_asked_for_again_answers_as_it_did(world: World) ->
         assert (world.logged(), world.keys(number)) == (logged, 0)
 
 
+@pytest.mark.parametrize("second", [None, MEMBER])
+def test_two_who_withdraw_a_leak_at_once_both_have_it_withdrawn(
+    world: World, monkeypatch: pytest.MonkeyPatch, second: int | None
+) -> None:
+    """The other acts between this one's first look and its own act: it is answered as if it had asked again."""
+    world.commit("one", "a")
+    check = leaks.check_text
+    logged: list[int] = []
+
+    def meanwhile(*words: object) -> None:
+        monkeypatch.setattr(leaks, "check_text", check)
+        world.again().judge(1, None, "daxa/lee", "no leak", False, second)
+        logged.append(world.logged())
+
+    monkeypatch.setattr(leaks, "check_text", meanwhile)
+    gone = world.withdraw(1, member=None)
+    assert (gone.state, gone.applied, world.keys(1)) == (LeakState.WITHDRAWN, None, 0)
+    assert logged == [world.logged()], "once in the log"
+
+
+def test_what_two_judge_at_once_is_judged_in_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes second is told what the first made of it: nothing to verify any more, or verified already."""
+    for number, (first, code) in enumerate(
+        [(None, ErrorCode.LEAK_CLOSED), (Confidence.VERIFIED, ErrorCode.ALREADY_ANSWERED)], 1
+    ):
+        world.commit(f"leak {number}", f"k{number}")
+
+        def meanwhile(*words: object, number: int = number, first: Confidence | None = first) -> None:
+            monkeypatch.undo()
+            world.again().judge(number, first, "daxa/lee", "looked", False)
+
+        monkeypatch.setattr(leaks, "check_text", meanwhile)
+        verify = lambda number=number: world.leaks.judge(number, Confidence.VERIFIED, "daxa/kim", "looked", False)  # noqa: E731
+        assert refused(verify) is code
+        assert leaks.check_text is not meanwhile, "it was called"
+
+
 def test_a_member_withdraws_what_nobody_verified_and_nothing_else(world: World) -> None:
     """After an operator looked into it, it is no longer the member's word alone; when that is taken back, it is again."""
     world.commit("one", "a")

@@ -135,6 +135,35 @@ def test_a_leaks_keys_are_read_ahead_of_its_commit_and_once(reopen: Open, monkey
     assert read == [leak.number for leak in leaks]
 
 
+def test_which_leaks_are_in_force_is_asked_once_and_again_when_one_changes(
+    reopen: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for each batch, let alone twice."""
+    asked: list[int] = []
+    look = LeakTables._in_force
+    monkeypatch.setattr(LeakTables, "_in_force", lambda self: asked.append(1) or look(self))
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        leak = opened(store)
+        store.add_leaked(leak.number, [fp("k1"), fp("k2")])
+        leak = in_force(store, leak)
+
+    def batch(name: str, hour: int = 1_000) -> tuple[int, int]:
+        with store.transaction():
+            moved = store.absorb(member, [seen(name, "a", hour)], fine).moved
+            assert len(moved) == 1
+            return len(store.of_leaked_keys(moved)), len(store.leaks_of(sorted(moved)))
+
+    assert [batch(name) for name in ("k0", "k1", "k2")] == [(0, 0), (1, 1), (1, 1)]
+    assert len(asked) == 1
+    with store.transaction():
+        in_force(store, leak, state=LeakState.WITHDRAWN)
+        assert store.leaks_of(list(store.all_subjects())) == {}
+    assert batch("k1", 1_001) == (0, 0)
+    assert len(asked) == 2
+
+
 def test_matches_are_counted_by_issuer(reopen: Open) -> None:
     """A key that was only refused somewhere is not that member's."""
     store = reopen()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import queue
 import re
 import threading
@@ -17,10 +18,12 @@ import pytest
 import postgres
 from daxa_core import merkle
 from daxa_core.errors import ConfigurationError, Unavailable
+from daxa_core.leaks import LeakState, Tlp
 from daxa_core.model import Level
 from daxa_registry.bootstrap import open_store
 from daxa_registry.store import postgres_rows
 from daxa_registry.store.interface import StoredBatch, StoredVerdict
+from daxa_registry.store.leak_interface import StoredLeak
 from daxa_registry.store.postgres import PostgresStore
 from daxa_registry.store.postgres_schema import MIGRATION_LOCK
 from sightings import fine, fp, grow, seen
@@ -59,6 +62,29 @@ def test_what_one_node_remembers_is_forgotten_when_another_has_written(node: Nod
     assert (place.subjects, sum(p.count for p in neighbourhood.own)) == (2, 4)
     with pytest.raises(AssertionError), one.transaction():
         one.append_verdict(StoredVerdict(subject, member, 1, Level.WARN, 50, b"", b""))
+
+
+def test_a_leak_that_one_node_brings_into_force_speaks_at_the_others(node: Node) -> None:
+    """At the next batch, and as long as it is in force; though nothing had to be asked between two batches of one's own."""
+    one, two = node(), node()
+
+    def batch() -> frozenset[int]:
+        with two.transaction():
+            two.absorb(two.member_id("upbit"), [seen("k", "a")], fine)
+            found = two.of_leaked_keys(two.all_subjects())
+            assert set(two.leaks_of(sorted(two.all_subjects()))) == found
+        return found
+
+    assert batch() == batch() == frozenset()
+    leak = StoredLeak(0, b"i" * 16, 0, "one", "a paste", 1_000, Tlp.AMBER, 2_000)
+    for state, speaks in ((LeakState.IN_FORCE, True), (LeakState.WITHDRAWN, False)):
+        with one.transaction():
+            if state is LeakState.IN_FORCE:
+                leak = one.open_leak(leak)
+                one.add_leaked(leak.number, [fp("k")])
+            one.save_leak(dataclasses.replace(leak, state=state, digest=b"d" * 32))
+        assert bool(batch()) is speaks
+        assert bool(batch()) is speaks
 
 
 def test_the_log_has_one_order_whoever_writes(node: Node) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -101,11 +102,7 @@ class Leaks:
                 if (known.reporter, Leak(known.name, known.source, known.found_at, known.tlp)) != (reporter, leak):
                     raise InvalidInput(ErrorCode.ID_REUSED, "leak_id", "an id that was not used for another leak")
                 return known
-            self._check_room(reporter)
-            loading = [
-                one for one in self._store.leaks() if one.reporter == reporter and one.state is LeakState.LOADING
-            ]
-            if len(loading) >= MAX_LOADING:
+            if self._check_room(reporter) >= MAX_LOADING:
                 raise Refused(ErrorCode.OVERLOADED, "leak_id", f"at most {MAX_LOADING} leaks that are loading")
             return self._store.open_leak(
                 StoredLeak(0, leak_id, reporter, leak.name, leak.source, leak.found_at, leak.tlp, now)
@@ -189,41 +186,50 @@ class Leaks:
         member: int | None = None,
     ) -> tuple[StoredLeak, tuple[Match, ...]]:
         """Gives a leak that confidence, or (None) withdraws it. ``member``: whose report it has to be, where a member asks."""
+        leak, changes = self._judgeable(number, confidence, member)
+        matches = self.matches(number, OPERATORS if member is None else member)
+        if dry_run or not changes:
+            return leak, matches
+        if member is None:
+            check_text("reason", reason, MAX_REASON)
+        with self._store.transaction():
+            leak, changes = self._judgeable(number, confidence, member)  # somebody else may have judged it meanwhile
+            if changes:
+                leak = self._judged(leak, confidence, "" if member is not None else operator, reason)
+                self._since[number] = time.monotonic()
+        self.apply()
+        self._drop(number)
+        return leak, matches
+
+    def _judgeable(self, number: int, confidence: Confidence | None, member: int | None) -> tuple[StoredLeak, bool]:
+        """The leak, and whether the judgement changes it: a withdrawal that is asked for again, or by two at once, does not."""
         leak = self._numbered(number)
         if leak is None or (member is not None and leak.reporter != member):
             raise Refused(ErrorCode.NOT_FOUND, "number", "the number of a leak")
         if member is not None and confidence is not None:
             raise Refused(ErrorCode.PERMISSION_DENIED, "judgement", "WITHDRAWN: operators verify")
-        matches = self.matches(number, OPERATORS if member is None else member)
         if confidence is None and leak.state is LeakState.WITHDRAWN:
-            return leak, matches  # asked again, because the answer was lost
+            return leak, False
         if member is not None and leak.confidence is Confidence.VERIFIED:
             raise Refused(ErrorCode.PERMISSION_DENIED, "number", "a report that no operator has verified: ask them")
         if leak.state is LeakState.WITHDRAWN or (leak.state is LeakState.LOADING and confidence is not None):
             raise Refused(ErrorCode.LEAK_CLOSED, "number", "a leak in force, or one to withdraw")
         if confidence is leak.confidence:
             raise Refused(ErrorCode.ALREADY_ANSWERED, "judgement", f"another than {leak.confidence.name}")
-        if dry_run:
-            return leak, matches
-        if member is None:
-            check_text("reason", reason, MAX_REASON)
-        with self._store.transaction():
-            found = self._numbered(number)
-            if found is None or (found.state, found.confidence) != (leak.state, leak.confidence):
-                raise Refused(ErrorCode.ALREADY_ANSWERED, "number", "a leak that nobody else judges just now")
-            leak, loading = found, found.state is LeakState.LOADING
-            if confidence is None:
-                leak = replace(leak, state=LeakState.WITHDRAWN, applied=None if loading else 0, lowering=True)
-                kind = ActKind.LEAK_WITHDRAWN
-            else:
-                leak = replace(leak, confidence=confidence, applied=0, lowering=confidence is Confidence.UNVERIFIED)
-                kind = ActKind.LEAK_VERIFIED if confidence is Confidence.VERIFIED else ActKind.LEAK_DOUBTED
-            self._store.save_leak(leak)
-            self._note("" if member is not None else operator, kind, leak, reason)
-        self._since[number] = time.monotonic()
-        self.apply()
-        self._drop(number)
-        return leak, matches
+        return leak, True
+
+    def _judged(self, leak: StoredLeak, confidence: Confidence | None, operator: str, reason: str) -> StoredLeak:
+        """Inside a transaction."""
+        if confidence is None:
+            loading = leak.state is LeakState.LOADING
+            leak = replace(leak, state=LeakState.WITHDRAWN, applied=None if loading else 0, lowering=True)
+            kind = ActKind.LEAK_WITHDRAWN
+        else:
+            leak = replace(leak, confidence=confidence, applied=0, lowering=confidence is Confidence.UNVERIFIED)
+            kind = ActKind.LEAK_VERIFIED if confidence is Confidence.VERIFIED else ActKind.LEAK_DOUBTED
+        self._store.save_leak(leak)
+        self._note(operator, kind, leak, reason)
+        return leak
 
     def matches(self, number: int, reader: int) -> tuple[Match, ...]:
         """By member: how many of the leak's keys it issued. A member is told its own number alone."""
@@ -305,12 +311,13 @@ class Leaks:
         last = max(leak.opened_at, leak.loaded_at)
         return leak.state is LeakState.LOADING and self._clock() - last > ABANDONED_SECONDS
 
-    def _check_room(self, reporter: int) -> None:
-        """Inside a transaction."""
-        in_force = [one for one in self._store.leaks() if (one.reporter, one.state) == (reporter, LeakState.IN_FORCE)]
-        if reporter != OPERATORS and len(in_force) >= MAX_IN_FORCE:
+    def _check_room(self, reporter: int) -> int:
+        """How many leaks of that reporter are loading; whether there may be one more in force. Inside a transaction."""
+        states = Counter(one.state for one in self._store.leaks() if one.reporter == reporter)
+        if reporter != OPERATORS and states[LeakState.IN_FORCE] >= MAX_IN_FORCE:
             wanted = f"at most {MAX_IN_FORCE} leaks of a member in force: withdraw one"
             raise Refused(ErrorCode.QUOTA_EXHAUSTED, "leak", wanted, retry_after=3_600.0)
+        return states[LeakState.LOADING]
 
     def _numbered(self, number: int) -> StoredLeak | None:
         return next((one for one in self._store.leaks() if one.number == number), None)

@@ -5,7 +5,6 @@ The upper eight bytes of every key of a leak in force are remembered, sorted: fi
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
@@ -41,11 +40,15 @@ class LeakTables:
 
     _writer: Database
     _absorber: Absorber
-    _writing: int | None
     _prefixes: tuple[list[tuple[int, bytes]], np.ndarray] | None = None
     _prefixes_by_digest: Mapping[bytes, np.ndarray] = MappingProxyType({})
+    _prefixes_at_hand: np.ndarray | None = None
+    """Those of every leak in force, as long as this store alone has written: transactions read and write it, nobody else."""
 
     def _reading(self) -> AbstractContextManager[Database]:
+        raise NotImplementedError
+
+    def _at_hand(self) -> bool:
         raise NotImplementedError
 
     # writing
@@ -73,6 +76,7 @@ class LeakTables:
         _, *names = _COLUMNS.split(", ")
         setting = ", ".join(f"{name}=?" for name in names)
         self._writer.execute(f"UPDATE leak SET {setting} WHERE number=?", (*self._values(leak), leak.number))  # noqa: S608
+        self._prefixes_at_hand = None
 
     def add_leaked(self, leak: int, fingerprints: Sequence[bytes]) -> int:
         query = "SELECT fingerprint FROM leaked WHERE leak=? AND fingerprint IN ({})"
@@ -188,18 +192,27 @@ class LeakTables:
 
     def _known_prefixes(self) -> np.ndarray:
         """Read anew where another leak is in force than before: another node may have brought it, or a failure taken it back."""
-        with self._reading() as reader:
-            query = "SELECT number, digest FROM leak WHERE state=? ORDER BY number"
-            in_force = [(number, digest) for number, digest in reader.execute(query, (_IN_FORCE,))]
-        if self._prefixes is None or self._prefixes[0] != in_force:
+        if self._at_hand() and self._prefixes_at_hand is not None:
+            return self._prefixes_at_hand
+        in_force = self._in_force()
+        found = self._prefixes
+        if found is None or found[0] != in_force:
             # What a digest names never changes, so that a leak is read once, and ahead of its commit.
             known = self._prefixes_by_digest
             parts = [known[digest] if digest in known else self._prefixes_of(number) for number, digest in in_force]
             self._prefixes_by_digest = {
                 digest: part for (_, digest), part in zip(in_force, parts, strict=True) if digest
             }
-            self._prefixes = in_force, np.unique(np.concatenate([np.empty(0, _PREFIX), *parts]))
-        return self._prefixes[1]
+            found = self._prefixes = in_force, np.unique(np.concatenate([np.empty(0, _PREFIX), *parts]))
+        if self._at_hand():
+            self._prefixes_at_hand = found[1]
+        return found[1]
+
+    def _in_force(self) -> list[tuple[int, bytes]]:
+        """The leaks in force, each with the digest of its keys."""
+        with self._reading() as reader:
+            query = "SELECT number, digest FROM leak WHERE state=? ORDER BY number"
+            return [(number, digest) for number, digest in reader.execute(query, (_IN_FORCE,))]
 
     def _prefixes_of(self, leak: int) -> np.ndarray:
         query = "SELECT substr(fingerprint, 1, 8) FROM leaked WHERE leak=?"
@@ -208,5 +221,5 @@ class LeakTables:
 
     def _write_pending(self) -> None:
         """What the writer has not written yet, inside its own transaction: a join sees what is in the file."""
-        if self._writing == threading.get_ident():
+        if self._at_hand():
             self._absorber.flush()
