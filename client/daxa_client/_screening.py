@@ -1,8 +1,9 @@
 """Screening: a member's whole inventory of keys, used or not, held against the published sets of leaks, at home.
 
 The registry learns that this member fetched the sets, and which keys it asks about exactly; not which it has, nor how many. The
-evaluators learn how many keys are new since the last time. An inventory is a file with a key a line, or a CSV (by ``,``, ``;`` or
-tab) whose header names the column of keys. Refused: a table whose header does not, for another column's words match nothing.
+evaluators learn how many keys are new since the last time. An inventory is a file with a key a line, or a CSV (by ``,``, ``;``,
+``|`` or tab) whose header names the column of keys; in UTF-16 too, where it begins with its mark. Refused: a table whose header
+names none or two as surely, for another column's words match nothing; a file in which no line holds a key.
 
 It is cut into blocks where its content says so, so that a line put in or taken out changes one block; what a block's keys are
 evaluated to is kept under a digest that only this member can make, and a known block is not taken apart again.
@@ -13,6 +14,7 @@ evaluated to is kept under a digest that only this member can make, and a known 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import os
 import sqlite3
@@ -22,6 +24,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -29,7 +32,7 @@ from typing import Any, BinaryIO
 from blake3 import blake3
 
 from daxa_core.canonical import canonical_key
-from daxa_core.dump import DELIMITERS, column_of, is_label
+from daxa_core.dump import DELIMITERS, columns_of
 from daxa_core.errors import CryptoError, DaxaError, ErrorCode, InvalidInput, Unavailable
 from daxa_core.leak_set import VALUE_BITS, Shape, checked, decode, value_of
 from daxa_core.pseudonym import derive_key
@@ -46,6 +49,7 @@ KEPT_RUNS = 8
 _BLOCK_CONTEXT = "daxa 2026-11 screening block v2"
 _TAG_BYTES = 8
 _NO_KEY = 0
+_READ_BYTES = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS block (digest BLOB PRIMARY KEY, used INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
@@ -236,7 +240,8 @@ def screen(
     """Holds the inventory (a file that seeks) against every published set.
 
     Chunks that were fetched and blocks that were evaluated stay, whatever happens afterwards, so that it goes on from there.
-    Raises CryptoError INVALID_CHUNK where a chunk comes torn twice, and what :class:`LeakClient` raises.
+    Raises CryptoError INVALID_CHUNK where a chunk comes torn twice, InvalidInput INVALID_VALUE where the inventory is none
+    (``header``, ``inventory``), and what :class:`LeakClient` raises.
     """
     fetched = 0
     run = _Run(client, cache, inventory, tell)
@@ -257,6 +262,8 @@ def screen(
                 waiting = []
     if waiting or not sets:
         found |= run.through(_Leaked.of(waiting) if waiting else _Leaked([], 0, set()))
+    if run.refused and not run.keys:
+        raise InvalidInput(ErrorCode.INVALID_VALUE, "inventory", "a key in one line or more, in UTF-8 or UTF-16")
     hits, doubtful = _confirmed(client, found)
     return Screened(hits, run.keys, tuple(run.refused), len(sets), run.evaluated, fetched, doubtful)
 
@@ -295,13 +302,20 @@ class _Run:
         self._inventory = inventory
         self._tell = tell
         inventory.seek(0)
-        head = inventory.readline(MAX_LINE_BYTES).removeprefix(_BOM).decode("latin-1").strip("\r\n ")
-        found = column_of(head)
-        if found is None and any(delimiter in head for delimiter in DELIMITERS):
-            wanted = "a first line that names the column of keys, such as api_key or access_key; or a key a line and nothing else"
+        self._utf_16 = inventory.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        self._skipped, head = 0, ""
+        for line in self._lines():
+            head = line[:MAX_LINE_BYTES].decode("latin-1").strip("\r\n ")
+            if head and not head.startswith("sep="):
+                break
+            self._skipped += 1
+        columns, self._delimiter = columns_of(head)
+        surest = [place for rank, place in columns if rank == columns[0][0]]
+        if len(surest) > 1 or (not columns and any(delimiter in head for delimiter in DELIMITERS)):
+            wanted = "a first line that names one column of keys, such as api_key or access_key; or a key a line and nothing else"
             raise InvalidInput(ErrorCode.INVALID_VALUE, "header", wanted)
-        self._skipped = 1 if found or is_label(head.strip("\"'")) else 0
-        self._column, self._delimiter = found or (0, ",")
+        self._column = surest[0] if columns else 0
+        self._skipped += bool(columns)
         self.keys = self.evaluated = 0
         self.refused: list[int] = []
 
@@ -329,17 +343,29 @@ class _Run:
 
     def _blocks(self) -> Iterator[list[bytes]]:
         """Ends a block where its last line says so, so that an insertion moves no other block's borders."""
-        self._inventory.seek(0)
         crc, lines = zlib.crc32, []
-        for number, line in enumerate(self._inventory):
-            if number < self._skipped:
-                continue
-            lines.append(line if number else line.removeprefix(_BOM))
+        for line in islice(self._lines(), self._skipped, None):
+            lines.append(line)
             if not crc(line) & (BLOCK_LINES - 1) or len(lines) >= MOST_LINES:
                 yield lines
                 lines = []
         if lines:
             yield lines
+
+    def _lines(self) -> Iterator[bytes]:
+        """The inventory's lines, in UTF-8 and without a mark; of one that is too long, enough to show that it is."""
+        self._inventory.seek(0)
+        decode = codecs.getincrementaldecoder("utf-16")("replace").decode
+        rest, first = b"", True
+        while block := self._inventory.read(_READ_BYTES):
+            data = rest + (decode(block).encode() if self._utf_16 else block)
+            *lines, rest = (data.removeprefix(_BOM) if first else data).split(b"\n")
+            first = False
+            rest = rest[: MAX_LINE_BYTES + 1]
+            for line in lines:
+                yield line + b"\n"
+        if rest:
+            yield rest
 
     def _values(self, lines: list[bytes]) -> array[int]:
         digest = self._cache.digest(self._column, self._delimiter, lines)

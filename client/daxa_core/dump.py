@@ -2,8 +2,9 @@
 
 A dump is CSV, JSON, a paste with keys among other words, or junk, in any encoding or in several at once. So it is read as bytes:
 a candidate is what has a published shape between characters that cannot belong to a key, or an unpublished one beside a label
-(``api_key = …``) or in a column whose header is one. NULs are passed over, so UTF-16 reads as well. Lines need not end: memory is
-that of a block, whatever the file. What is refused: nothing; what is no key is no candidate.
+(``api_key = …``) or in a column whose header is one. An escape of JSON or of a URL (``\\n``, ``%22``) belongs to no key. NULs are
+passed over, so UTF-16 reads as well. Lines need not end: memory is that of a block, whatever the file. What is refused: nothing;
+what is no key is no candidate.
 
     >>> import io
     >>> [keys for _, keys in candidates(io.BytesIO(b'{"api_key": "kbt_0123456789", "note": "kbt"}'))]
@@ -24,7 +25,9 @@ OVERLAP_BYTES = 1_024
 """How far before its offset reading begins again: a key and its label never reach farther."""
 MAX_LINE_BYTES = 64 << 10
 """Longer lines of a CSV are searched like text, not taken apart."""
-DELIMITERS = ",;\t"
+DELIMITERS = ",;\t|"
+_HEADERS = 5
+"""Among so many first lines of a CSV its header is looked for: titles and ``sep=;`` may stand before it."""
 _WIDEST = 4
 """How many bytes of a file one of a line may take: those of UTF-32."""
 _EDGE = r"A-Za-z0-9_-"
@@ -33,14 +36,18 @@ _RUNS = bytes(c if c in _OF_KEYS else 32 for c in range(256))
 """What cannot belong to a key becomes a space: splitting there is ten times as fast as searching."""
 _LENGTHS = frozenset((32, 36, 40, 48))
 _SHAPE = re.compile(PUBLISHED.encode())
+# What may stand before a label: no letter, unless it ends an escape.
+_FRESH = rb"(?:(?<![a-z])|(?<=%[0-9a-f]{2})|(?<=\\[bfnrt]))"
 # The end of a label, and what has to stand before it. A bare "key" counts where no word stands before it: the value of a
 # secret_key is none of ours.
 _LABELS = {
-    b"key": re.compile(rb"(?:(?<![a-z])(?:x[-_ ]?kapi|api|access|connect|public)[-_ ]?|(?<![a-z_-]))\Z"),
-    b"token": re.compile(rb"(?<![a-z])access[-_ ]?\Z"),
-    b"id": re.compile(rb"(?<![a-z])client[-_ ]?\Z"),
+    b"key": re.compile(_FRESH + rb"(?:(?:x[-_ ]?kapi|api|access|connect|public)[-_ ]?|(?<![_-]))\Z"),
+    b"token": re.compile(_FRESH + rb"access[-_ ]?\Z"),
+    b"id": re.compile(_FRESH + rb"client[-_ ]?\Z"),
 }
-_AFTER = re.compile(rf"[\"']?[ \t]{{0,8}}[:=,\t ][ \t]{{0,8}}[\"']?({UNPUBLISHED})(?![{_EDGE}])".encode())
+_ESCAPE = r"%[0-9A-Fa-f]{2}|\\(?:[bfnrt]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})"
+_AFTER = re.compile(rf"(?:{_ESCAPE}|[^%\r\n{_EDGE}]){{1,16}}(?:u[\"'])?({UNPUBLISHED})(?![{_EDGE}])".encode())
+_ESCAPED = re.compile(f"(?:{_ESCAPE})({PUBLISHED})(?![{_EDGE}])".encode())
 _BEFORE_BYTES = 16
 _VALUE = re.compile(f"{PUBLISHED}|{UNPUBLISHED}")
 _DIGIT = re.compile(rb"[0-9]")
@@ -80,6 +87,8 @@ def candidates(file: BinaryIO, offset: int = 0) -> Iterator[tuple[int, list[byte
 def _found(data: bytes) -> dict[bytes, None]:
     runs = [run for run in data.translate(_RUNS).split() if len(run) in _LENGTHS]
     found = dict.fromkeys(run for run in runs if _SHAPE.fullmatch(run))
+    if b"\\" in data or b"%" in data:
+        found |= dict.fromkeys(match[1] for match in _ESCAPED.finditer(data))
     lower = data.lower()
     for word, before in _LABELS.items():
         at = lower.find(word)
@@ -97,69 +106,75 @@ def holds_key(text: str) -> bool:
     return bool(_found(text.encode("utf-8", "replace")))
 
 
-def is_label(cell: str) -> bool:
-    """Whether a CSV's header is a label."""
+def _rank(cell: str) -> int | None:
+    """How surely a CSV's header is a label, 0 being surest; None where it is none."""
     name = cell.lower().encode()
-    return any(name.endswith(word) and before.search(name.removesuffix(word)) for word, before in _LABELS.items())
-
-
-def column_of(header: str) -> tuple[int, str] | None:
-    """In which column of a CSV with that header the keys are, and what stands between columns; None where no label says so."""
-    for delimiter in DELIMITERS:
-        cells = [cell.strip().strip("\"'") for cell in header.split(delimiter)]
-        places = [place for place, cell in enumerate(cells) if is_label(cell)]
-        if places and len(cells) > 1:
-            return places[0], delimiter
+    for rank, (word, before) in enumerate(_LABELS.items()):
+        if name.endswith(word) and before.search(name.removesuffix(word)):
+            return rank
     return None
 
 
+def columns_of(header: str) -> tuple[list[tuple[int, int]], str]:
+    """Which columns of a CSV with that header may hold keys, as (rank, place), the surest first; and what stands between columns.
+
+    Two of one rank are as sure: the exchange's own name for its keys comes before a client id, which only Korbit's are.
+    """
+    for delimiter in sorted(DELIMITERS, key=header.count, reverse=True):
+        cells = [cell.strip().strip("\"'") for cell in header.split(delimiter)]
+        if columns := [(rank, place) for place, cell in enumerate(cells) if (rank := _rank(cell)) is not None]:
+            return sorted(columns), delimiter
+    return [], DELIMITERS[0]
+
+
 class _Rows:
-    """The column of keys of a CSV, where the file's first line is a header that names one; of any other file, nothing.
+    """The columns of keys of a CSV, where one of the file's first lines is a header that names some; of any other file, nothing.
 
     ``behind`` is how many of the file's bytes belong to a row that has begun and not ended.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self.behind = 0
-        self._place = -1
+        self._places: list[int] = []
         self._delimiter = ","
         self._rest = b""
-        self._skipping = True  # the header, or what is left of a line that was read before
+        self._skipping = True  # the first line, or what is left of one that was read before
         if not file.seekable():
             return
         file.seek(0)
-        head = file.read(4_096).replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe").split(b"\n", 1)[0]
-        if (found := column_of(head.decode("latin-1"))) is not None:
-            self._place, self._delimiter = found
+        head = file.read(4_096).replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe").decode("latin-1")
+        for line in re.split(r"[\r\n]+", head)[:_HEADERS]:
+            if not self._places:
+                columns, self._delimiter = columns_of(line)
+                self._places = [place for _, place in columns]
 
     def take(self, data: bytes, block: bytes) -> list[bytes]:
         """The keys of the lines that end in it. ``block`` is as it stands in the file."""
-        if self._place < 0:
+        if not self._places:
             return []
-        *lines, rest = (self._rest + data).split(b"\n")
+        *lines, rest = (self._rest + data).replace(b"\r", b"\n").split(b"\n")
         if self._skipping and lines:
             self._skipping = False
             lines = lines[1:]
         self._rest = rest
-        ended = block.rfind(b"\n") + 1
+        ended = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
         self.behind = len(block) - ended if ended else self.behind + len(block)
         if len(rest) > MAX_LINE_BYTES or self.behind > MAX_LINE_BYTES * _WIDEST:
             self._rest, self._skipping = b"", True
         if self._skipping:
             self.behind = 0
-        return [value for line in lines if (value := self._cell(line))]
+        return [value for line in lines for value in self._cells(line)]
 
     def end(self) -> list[bytes]:
-        """The key of a last line without an end."""
-        value = b"" if self._place < 0 or self._skipping else self._cell(self._rest)
-        return [value] if value else []
+        """The keys of a last line without an end."""
+        return self._cells(self._rest) if self._places and not self._skipping else []
 
-    def _cell(self, line: bytes) -> bytes:
-        if len(line) > MAX_LINE_BYTES:
-            return b""
+    def _cells(self, line: bytes) -> list[bytes]:
+        if not line or len(line) > MAX_LINE_BYTES:
+            return []
         try:
-            cells = next(csv.reader([line.decode("latin-1").rstrip("\r")], delimiter=self._delimiter), [])
+            cells = next(csv.reader([line.decode("latin-1")], delimiter=self._delimiter), [])
         except csv.Error:
-            return b""
-        value = cells[self._place].strip() if self._place < len(cells) else ""
-        return value.encode("latin-1") if _VALUE.fullmatch(value) and any("0" <= c <= "9" for c in value) else b""
+            return []
+        values = [cells[place].strip() for place in self._places if place < len(cells)]
+        return [v.encode("latin-1") for v in values if _VALUE.fullmatch(v) and any("0" <= c <= "9" for c in v)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sqlite3
+import tracemalloc
 from array import array
 from collections.abc import Sequence
 from hashlib import sha256
@@ -55,16 +56,67 @@ def screened(inventory: bytes, path: Path | None = None, client: Any = None) -> 
         return screen(client or Client(), cache, io.BytesIO(inventory))
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("quote", ["", '"'])
-@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
-def test_a_table_is_read_by_the_column_that_its_header_names(delimiter: str, quote: str, bom: bytes) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_is_read_by_the_column_that_its_header_names(delimiter: str, quote: str, encoding: str) -> None:
     """Whatever stands between its columns, quoted or not, with a mark of its encoding or without; an empty cell is no key."""
-    rows = [["", "api_key", "since"], ["1", KEYS[0], "2025"], ["", LEAKED, ""], ["3", "", "2026"]]
+    rows = [["", "api_key", "since"], ["1", KEYS[0], "갊"], ["", LEAKED, ""], ["3", "", "2026"]]
     text = "\r\n".join(delimiter.join(f"{quote}{cell}{quote}" for cell in row) for row in rows)
-    found = screened(bom + text.encode())
+    found = screened(text.encode(encoding))
     assert [(hit.line, hit.key) for hit in found.hits] == [(3, LEAKED)]
     assert (found.keys, found.refused) == (2, (4,))
+
+
+@pytest.mark.parametrize("before", ["\n", "sep=;\n\n"])
+def test_what_a_spreadsheet_puts_before_a_header_is_passed_over(before: str) -> None:
+    """Lines are counted from the file's first."""
+    found = screened(f"{before}id;api_key\n1;{LEAKED}\n".encode())
+    assert [hit.line for hit in found.hits] == [before.count("\n") + 2]
+
+
+def test_the_column_of_keys_is_told_from_one_that_might_be(tmp_path: Path) -> None:
+    """A client id is a key at one exchange only; of two columns that are called keys nobody knows which is meant."""
+    found = screened(f"client_id,api_key\nsomebody1,{LEAKED}\n".encode())
+    assert [hit.key for hit in found.hits] == [LEAKED]
+    with pytest.raises(DaxaError) as refused:
+        screened(f"access_key,api_key\nsomebody1,{LEAKED}\n".encode())
+    assert refused.value.field == "header"
+
+
+@pytest.mark.parametrize("junk", [b"\0" * 300, "키\n키\n".encode("cp949"), f"{LEAKED}\n".encode("utf-16-le")])
+def test_a_file_without_a_key_is_no_inventory(junk: bytes) -> None:
+    """Nothing leaked would be found in it, and nobody would know why."""
+    with pytest.raises(DaxaError) as refused:
+        screened(junk)
+    assert (refused.value.code, refused.value.field) == (ErrorCode.INVALID_VALUE, "inventory")
+    assert screened(b"").keys == 0, "nobody has a key yet"
+
+
+def test_a_line_without_an_end_is_not_held_in_memory() -> None:
+    """It is no key; those after it are read, and counted from there."""
+
+    class Endless(io.BytesIO):
+        """Forty megabytes of one letter, and a key in the next line."""
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            start = self.tell()
+            self.seek(start + (size or 0))
+            end = 40 << 20
+            return (
+                b"A" * (min(start + (size or 0), end) - start)
+                if start < end
+                else f"\n{LEAKED}".encode() * (start == end)
+            )
+
+    tracemalloc.start()
+    with ScreeningCache(None, bytes(32), bytes(32)) as cache:
+        found = screen(Client(), cache, Endless())  # type: ignore[arg-type]
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [(hit.line, hit.key) for hit in found.hits] == [(2, LEAKED)]
+    assert found.refused == (1,)
+    assert most < 16 << 20
 
 
 @pytest.mark.parametrize("head", ["", "api_key\n", '"Access Key"\r\n', "\ufeff"])

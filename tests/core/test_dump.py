@@ -7,7 +7,9 @@ import json
 import random
 import time
 import tracemalloc
+from collections.abc import Callable
 from string import ascii_letters, digits
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -58,6 +60,48 @@ def test_a_csv_whose_header_names_the_column_is_read_by_column() -> None:
         rows = [["id", "Access Key", "note"], ["1", "kbt-000001", "plain-word-1"], ["2", '"kbt-000002"', UUID]]
         text = "\r\n".join(delimiter.join(row) for row in rows)
         assert found(text.encode()) == {"kbt-000001", "kbt-000002", UUID}
+
+
+@pytest.mark.parametrize("before", ["", "\ufeff", "sep=;\n", "# of members\n\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_csv_of_one_column_is_read_as_one(before: str, end: str, encoding: str) -> None:
+    """A header alone in its line is one as well, whatever ends lines and whatever stands before it."""
+    text = f'{before}"api_key"\nkbt-000001\n"kbt-000002"\nno key, this\nkbt-000003'.replace("\n", end)
+    assert found(text.encode(encoding)) == {f"kbt-00000{n}" for n in (1, 2, 3)}
+
+
+def test_every_column_that_a_header_calls_one_of_keys_is_read() -> None:
+    """Whatever stands between them."""
+    for delimiter in ",;\t|":
+        rows = [
+            ["client_id", "note", "connect key"],
+            ["kbt-000001", "word-1", "kbt-000002"],
+            ["", "word-2", "kbt-000003"],
+        ]
+        text = "\n".join(delimiter.join(row) for row in rows)
+        assert found(text.encode()) == {"kbt-000001", "kbt-000002", "kbt-000003"}
+
+
+@pytest.mark.parametrize("quoted", [json.dumps, quote])
+def test_an_escape_beside_a_key_is_no_part_of_it(quoted: Callable[[str], str]) -> None:
+    """A line's end in a JSON string or in a URL ends in a letter or a digit; a backslash before a key may be none's."""
+    text = f'keys:\n{KEYS[0]}\t{UUID}\n"{HEX_48}"\napi_key="kbt-000001", and: {{"access_key":"kbt-000002"}}\nend'
+    assert found(quoted(text).encode()) == {KEYS[0], UUID, HEX_48, "kbt-000001", "kbt-000002"}
+    assert found(f"C:\\n{KEYS[0][1:]}\\{KEYS[1]}".encode()) == {f"n{KEYS[0][1:]}", KEYS[1]}
+
+
+def test_a_label_and_its_value_stand_apart_in_many_ways() -> None:
+    """Programs', shells', chats' and documents'."""
+    texts = [
+        "api_key = u'{}'",
+        "'api_key' => '{}'",
+        'client.connect(apiKey=("{}"))',
+        "API key: `{}`",
+        "api key\uff1a{}",
+    ]
+    for number, text in enumerate(texts):
+        assert found(text.format(f"kbt-{number:06d}").encode()) == {f"kbt-{number:06d}"}, text
 
 
 def test_json_is_read() -> None:
