@@ -23,6 +23,7 @@ from .exchanges import Action, get
 
 MAX_ANSWER = 2_048  # refusals are short: what is longer is data
 REMEMBERED = 10_000
+_USED = Manner.USED
 _STACK_HEADERS = frozenset(
     ("host", "user-agent", "accept", "accept-encoding", "accept-language", "connection", "cache-control", "origin")
 )
@@ -97,10 +98,11 @@ class RequestObserver:
         gateway: Observes,
         exchange: str,
         settings: Settings,
+        request_of: Callable[[Any], tuple[str, str]],
         key_of: Callable[[Any, bytes], str | None],
         client_of: Callable[[Any], tuple[str | None, Device | None]],
     ) -> None:
-        """``key_of`` and ``client_of`` read a scope or an environ: the key, given the body; what :meth:`client` says.
+        """The last three read a scope or an environ: method and path; the key, given the body; what :meth:`client` says.
 
         Raises InvalidInput naming ``exchange``, ConfigurationError naming a setting."""
         unknown = set(settings) - Settings.__annotations__.keys()
@@ -115,11 +117,13 @@ class RequestObserver:
         self.header_order = _setting(settings, "header_order", bool, False)
         self.ja4_header = (_setting(settings, "ja4_header", str, None) or "").lower()
         self.ja3_header = (_setting(settings, "ja3_header", str, None) or "").lower()
-        self._key_of, self._client_of = key_of, client_of
+        self._request_of, self._key_of, self._client_of = request_of, key_of, client_of
         self._looks_closer = self.exchange.refuses_with_success
         self._key, self._account = settings.get("key"), settings.get("account")
         self._holder, self._outcome = settings.get("holder"), settings.get("outcome")
-        self._by_account = self._account is not None and self._outcome is None and not self._looks_closer
+        self._by_account = None if self._outcome is not None or self._looks_closer else self._account
+        self.success = 400 if self._outcome is None and not self._looks_closer else 0
+        """Any status below it tells how it went, without the body."""
         for name in ("key", "account", "holder", "outcome"):
             if settings.get(name) is not None and not callable(settings.get(name)):
                 raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, name, "something to call")
@@ -127,7 +131,8 @@ class RequestObserver:
         self.without_address = 0
         self.troubles = 0
         self._gateway = gateway
-        self._clients: dict[tuple[Any, ...], tuple[str | None, Device | None]] = {}
+        self.clients: dict[tuple[Any, ...], tuple[str | None, Device | None]] = {}
+        """What :meth:`client` said of the same parts before: for who has them at hand, and asks again for what is not here."""
 
     def trouble(self, error: Exception) -> None:
         """Counts what went wrong in here or in a callback, and says it once an hour: the kind, never the text."""
@@ -143,80 +148,77 @@ class RequestObserver:
 
     def decided_by(self, status: int) -> bool:
         """Whether the status alone tells how it went, without the body."""
-        if self._outcome is not None:
-            return False
-        return status in (401, 403) or status >= 500 or (status < 400 and not self.exchange.refuses_with_success)
+        return status < self.success or (self._outcome is None and (status in (401, 403) or status >= 500))
 
-    def answered(self, context: Any, request: tuple[str, str], answer: tuple[int, bytes], body: bytes = b"") -> None:
+    def answered(self, context: Any, status: int, answer: bytes = b"", form: bytes = b"") -> None:
         """The app has answered: observes the key if the answer says anything about one. Never raises.
 
-        ``request`` is method and path, ``answer`` status and the body's first bytes, ``body`` the request's where it may name
-        the key. What the request itself says is read now and not before: most of it is needed only where the answer counts.
+        ``answer`` are its body's first bytes, ``form`` is the request's body where it may name the key. What the request itself
+        says is read now and not before: most of it is needed only where the answer counts.
         """
         try:
-            manner: Manner | None
-            if answer[0] < 400 and self._by_account and BLOCKED not in context:  # what nearly all are
-                assert self._account is not None
-                account = self._account(context)
-                manner = None if account is None else Manner.USED
+            manner = _USED
+            if status < 400 and self._by_account is not None and BLOCKED not in context:  # what nearly all are
+                account = self._by_account(context)
+                if account is None:
+                    return
             else:
-                manner, account = self._manner(context, request, answer)
-            if manner is None:
-                return
-            used = manner is Manner.USED
-            key = self._key(context) if self._key is not None and used else None
+                told, account = self._manner(context, status, answer)
+                if told is None:
+                    return
+                manner = told
+            used = manner is _USED
+            key = self._key(context) if used and self._key is not None else None
             if key is None:
-                key = context.get(KEY) or self._key_of(context, body)
+                key = context.get(KEY) or self._key_of(context, form)
                 if key is None:
                     return
             address, device = self._client_of(context)
             if address is None:
                 self.without_address += 1
                 return
-            holder = self._holder(context) if self._holder is not None and used else None
+            holder = self._holder(context) if used and self._holder is not None else None
             self._gateway.observe(key, address, manner=manner, device=device, account=account, holder=holder)
         except Exception as error:  # noqa: BLE001 - callbacks are the exchange's own; its trades must not fail on them
             self.trouble(error)
 
-    def _manner(
-        self, context: Any, request: tuple[str, str], answer: tuple[int, bytes]
-    ) -> tuple[Manner | None, str | None]:
-        status, body = answer
+    def _manner(self, context: Any, status: int, answer: bytes) -> tuple[Manner | None, str | None]:
         if BLOCKED in context:
             # Refused by a verdict, not by the exchange: a use where the app had authenticated it before, else nothing.
             account = self._account(context) if self._account is not None else None
             return (None, None) if account is None else (Manner.USED, account)
         if self._outcome is not None:
-            manner = self._outcome(context, status, body)
+            manner = self._outcome(context, status, answer)
             named = self._account is not None and manner is Manner.USED
             return manner, self._account(context) if named and self._account is not None else None
-        if (status >= 400 or self._looks_closer) and self.exchange.refused(status, body):
+        if (status >= 400 or self._looks_closer) and self.exchange.refused(status, answer):
             return Manner.REJECTED, None
         if self._account is not None:
             account = self._account(context) if status < 500 else None
             return (None, None) if account is None else (Manner.USED, account)
-        if status >= 400 or self.exchange.routes.action(request[0], self.local_path(request[1])) is Action.PUBLIC:
+        method, path = self._request_of(context)
+        if status >= 400 or self.exchange.routes.action(method, self.local_path(path)) is Action.PUBLIC:
             return None, None
         return Manner.USED, None
 
     def client(
-        self, peer: str | None, forwarded: tuple[bytes, ...], user_agent: bytes | None, *more: Any
+        self, peer: str | None, forwarded: bytes | None, user_agent: bytes | None, *more: Any
     ) -> tuple[str | None, Device | None]:
         """Address and client stack, the same objects for the same parts, which come again and again.
 
-        ``forwarded`` are the lines of the proxies' header; ``more`` are JA4, JA3 and the names of the headers in order.
+        ``forwarded`` are the lines of the proxies' header, a comma between them (RFC 9110 section 5.3); ``more`` are JA4, JA3
+        and the names of the headers in order.
         """
-        parts = (peer, forwarded, user_agent, more)
-        try:
-            return self._clients[parts]
-        except KeyError:
-            address = self.proxies.client(peer, [line.decode("latin-1") for line in forwarded])
+        parts = (peer, forwarded, user_agent, *more)
+        found = self.clients.get(parts)
+        if found is None:
+            address = self.proxies.client(peer, [] if forwarded is None else [forwarded.decode("latin-1")])
             found = address, device_of(user_agent, *(more if self.proxies.trusts(peer) else (None, None, *more[2:])))
-            if len(self._clients) >= REMEMBERED:
-                self._clients.clear()
-            if sum(map(len, forwarded)) + len(user_agent or b"") <= MAX_ANSWER:
-                self._clients[parts] = found
-            return found
+            if len(self.clients) >= REMEMBERED:
+                self.clients.clear()
+            if len(repr(parts)) <= MAX_ANSWER:  # what is longer comes from nobody who comes often
+                self.clients[parts] = found
+        return found
 
 
 def device_of(

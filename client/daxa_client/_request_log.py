@@ -64,9 +64,9 @@ class RequestLog:
         """Raises InvalidInput naming ``exchange``, ConfigurationError naming another setting."""
         self._gateway = _At(gateway)
         settings: Any = {"trusted_proxies": trusted_proxies, "forwarded_header": forwarded_header, "prefix": prefix}
-        self._by_status = RequestObserver(self._gateway, exchange, settings, _key, _client)
+        self._by_status = RequestObserver(self._gateway, exchange, settings, _asked, _key, _client)
         named: Any = {**settings, "account": lambda context: context.get("account")}
-        self._by_account = RequestObserver(self._gateway, exchange, named, _key, _client)
+        self._by_account = RequestObserver(self._gateway, exchange, named, _asked, _key, _client)
 
     def line(self, line: bytes) -> bool:
         """Observes what a line says; whether it was taken, or said nothing of a key. Raises InvalidInput naming the field."""
@@ -169,14 +169,19 @@ class RequestLog:
         # Where the record names the account, that proves the use; where it does not, the status has to.
         observer = self._by_account if account is not None else self._by_status
         client = observer.proxies.client(origin[0], _listed(origin[1])), self._device(stack)
-        context = {"account": account, "named": key, "client": client}
-        observer.answered(context, (method, path.partition("?")[0]), (status, b""))
+        request = method, path.partition("?")[0]
+        observer.answered({"account": account, "request": request, "named": key, "client": client}, status)
         return at.taken
 
     def _device(self, parts: Iterable[str | None]) -> Device | None:
         # JA4 and JA3 are the log writer's own: no header of the customer's stands behind them.
         agent, ja4, ja3 = (None if part is None else part.encode("utf-8", "surrogatepass") for part in parts)
         return device_of(agent, ja4, ja3)
+
+
+def _asked(context: dict[str, Any]) -> tuple[str, str]:
+    request: tuple[str, str] = context["request"]
+    return request
 
 
 def _key(context: dict[str, Any], body: bytes) -> str | None:

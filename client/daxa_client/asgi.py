@@ -38,9 +38,11 @@ class SightingMiddleware:
     def __init__(self, app: App, gateway: Observes, exchange: str, **settings: Unpack[Settings]) -> None:
         """Raises InvalidInput naming ``exchange``, ConfigurationError naming a setting."""
         self._app = app
-        self._requests = requests = RequestObserver(gateway, exchange, settings, self._key, self._client)
-        self._named = [name.data for name in requests.exchange.headers]
-        self._forwarded = requests.proxies.header.encode() if requests.proxies.any else b""
+        self._requests = requests = RequestObserver(gateway, exchange, settings, _request, self._key, self._client)
+        self._answered, self._clients, self._success = requests.answered, requests.clients, requests.success
+        self._named = frozenset(name.data for name in requests.exchange.headers)
+        self._reads_forms = requests.exchange.keys_in_bodies
+        self._forwarded = requests.proxies.header.encode() if requests.proxies.any else None
         self._more = requests.ja4_header.encode(), requests.ja3_header.encode(), requests.header_order
         self._asks_more = any(self._more)
 
@@ -50,36 +52,37 @@ class SightingMiddleware:
         if kind != "http" and kind != "websocket":
             await self._app(scope, receive, send)
             return
-        requests, form, status = self._requests, b"", 0
-        if requests.exchange.keys_in_bodies and kind == "http":
+        answered, success, form, status = self._answered, self._success, b"", 0
+        if self._reads_forms and kind == "http":
             form, receive = await self._form(scope, receive)
 
         def answering(message: Message) -> Awaitable[None]:
             # No coroutine of its own, which would cost more than all that is done here.
             nonlocal status
             if status == 0:
-                status = message.get("status", 0) if message["type"] == "http.response.start" else -1
-                if status < 0:  # of a websocket's handshake: accepted, denied with a status, or closed
-                    accepted = message["type"] == "websocket.accept"
-                    answer = (101 if accepted else message.get("status", 403), b"")
-                    requests.answered(scope, ("GET", scope["path"]), answer)
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                    if status < success:
+                        told, status = status, -1
+                        answered(scope, told, b"", form)
+                elif scope["type"] == "websocket":  # the handshake: accepted, denied with a status, or closed
+                    told, status = 101 if message["type"] == "websocket.accept" else message.get("status", 403), -1
+                    answered(scope, told)
             elif status > 0:
                 body = message.get("body") or b""
                 if body or not message.get("more_body"):
-                    answer, status = (status, body[:MAX_ANSWER]), -1
-                    requests.answered(scope, (scope["method"], scope["path"]), answer, form)
+                    told, status = status, -1
+                    answered(scope, told, body[:MAX_ANSWER], form)
             return send(message)
 
         await self._app(scope, receive, answering)
 
     def _key(self, scope: Scope, body: bytes) -> str | None:
-        headers, query = scope["headers"], scope["query_string"]
+        query, named = scope["query_string"], self._named  # ASGI has names in lower case: no need to look closer
+        headers = [pair for pair in scope["headers"] if pair[0] in named]
+        if not headers and not query and not body:
+            return None
         path = self._requests.local_path(scope["path"])
-        found = dict(headers)
-        if len(found) == len(headers):  # no name stands twice, and ASGI has them in lower case: no need to look at each
-            headers = [(name, found[name]) for name in self._named if name in found]
-            if not headers and not query and not body:
-                return None
         return self._requests.exchange.extract(
             method=scope.get("method", "GET"),
             path=f"{path}?{query.decode('latin-1')}" if query else path,
@@ -88,19 +91,20 @@ class SightingMiddleware:
         )
 
     def _client(self, scope: Scope) -> tuple[str | None, Device | None]:
-        headers, peer = scope["headers"], scope.get("client")
-        found, header = dict(headers), self._forwarded
-        if header not in found:
-            forwarded: tuple[bytes, ...] = ()
-        elif len(found) == len(headers):
-            forwarded = (found[header],)
-        else:
-            forwarded = tuple(value for name, value in headers if name == header)
-        more: tuple[Any, ...] = ()
-        if self._asks_more:
-            ja4, ja3, order = self._more
-            more = found.get(ja4), found.get(ja3), tuple(name for name, _ in headers) if order else ()
-        return self._requests.client(peer[0] if peer else None, forwarded, found.get(b"user-agent"), *more)
+        header, forwarded, agent = self._forwarded, None, None
+        for name, value in scope["headers"]:  # a table of them all would take half as long again
+            if name == header:
+                forwarded = value if forwarded is None else b"%b,%b" % (forwarded, value)
+            elif name == b"user-agent":
+                agent = value
+        peer = scope.get("client")
+        address = peer[0] if peer else None
+        if not self._asks_more:
+            return self._clients.get((address, forwarded, agent)) or self._requests.client(address, forwarded, agent)
+        ja4, ja3, order = self._more
+        found = dict(scope["headers"])
+        names = tuple(name for name, _ in scope["headers"]) if order else ()
+        return self._requests.client(address, forwarded, agent, found.get(ja4), found.get(ja3), names)
 
     async def _form(self, scope: Scope, receive: Receive) -> tuple[bytes, Receive]:
         """The body where it may name a key."""
@@ -161,6 +165,10 @@ class EnforcementMiddleware:
         return self._blocking.exchange.extract(
             method=scope.get("method", "GET"), path=f"{path}?{query}", headers=scope["headers"]
         )
+
+
+def _request(scope: Scope) -> tuple[str, str]:
+    return scope.get("method", "GET"), scope["path"]  # a handshake is a GET
 
 
 async def _deny(kind: str, answer: Answer, send: Send) -> None:

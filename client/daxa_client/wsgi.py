@@ -37,7 +37,7 @@ class SightingMiddleware:
     def __init__(self, app: App, gateway: Observes, exchange: str, **settings: Unpack[Settings]) -> None:
         """Raises InvalidInput naming ``exchange``, ConfigurationError naming a setting."""
         self._app = app
-        self._requests = requests = RequestObserver(gateway, exchange, settings, self._key, self._client)
+        self._requests = requests = RequestObserver(gateway, exchange, settings, _request, self._key, self._client)
         self._forwarded = _environ_name(requests.proxies.header) if requests.proxies.any else ""
         self._ja4, self._ja3 = _environ_name(requests.ja4_header), _environ_name(requests.ja3_header)
 
@@ -61,7 +61,7 @@ class SightingMiddleware:
         return _key(environ, self._requests.exchange, self._requests.local_path(_path(environ)), body)
 
     def _client(self, environ: Environ) -> tuple[str | None, Device | None]:
-        forwarded = (environ[self._forwarded].encode("latin-1"),) if self._forwarded in environ else ()
+        forwarded = environ[self._forwarded].encode("latin-1") if self._forwarded in environ else None
         more = (_raw(environ.get(self._ja4)), _raw(environ.get(self._ja3))) if self._ja4 or self._ja3 else ()
         user_agent = _raw(environ.get("HTTP_USER_AGENT"))
         return self._requests.client(environ.get("REMOTE_ADDR"), forwarded, user_agent, *more)
@@ -92,8 +92,7 @@ class _Told:
         """Observes."""
         if not self._told and self._status:
             self._told = True
-            request = (self._environ.get("REQUEST_METHOD", ""), _path(self._environ))
-            self._requests.answered(self._environ, request, (self._status, body[:MAX_ANSWER]), self._form)
+            self._requests.answered(self._environ, self._status, body[:MAX_ANSWER], self._form)
 
 
 class _Watched:
@@ -176,6 +175,10 @@ def _key(environ: Environ, exchange: Exchange, local: str, body: bytes) -> str |
 
 def _environ_name(header: str) -> str:
     return "HTTP_" + header.upper().replace("-", "_") if header else ""
+
+
+def _request(environ: Environ) -> tuple[str, str]:
+    return environ.get("REQUEST_METHOD", ""), _path(environ)
 
 
 def _path(environ: Environ) -> str:

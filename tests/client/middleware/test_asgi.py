@@ -345,3 +345,29 @@ def test_a_wrong_setting_is_refused_when_the_app_starts(setting: dict[str, Any],
     assert refused.value.field == field
     with pytest.raises(InvalidInput, match="exchange: one of"):
         SightingMiddleware(JSONResponse({}), Sink(), "mtgox")
+
+
+@pytest.mark.parametrize("status", [200, 401])
+def test_what_a_server_sends_before_its_answer_says_nothing(status: int) -> None:
+    """An early hint (RFC 8297) or another extension's message is no answer: the one that follows is."""
+    sink, messages = Sink(), ("http.response.early_hint", "http.response.start", "http.response.body")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for kind in messages:
+            await send({"type": kind, "status": status} if kind.endswith("start") else {"type": kind})
+
+    header = [(b"authorization", AUTHORIZED["Authorization"].encode())]
+    sent = asyncio.run(call(SightingMiddleware(app, sink, "upbit"), scope_of("GET", "/v1/accounts", header)))
+    assert [message["type"] for message in sent] == list(messages)
+    assert [seen.manner for seen in sink.seen] == [Manner.USED if status == 200 else Manner.REJECTED]
+
+
+def test_the_lines_of_the_proxies_header_are_one_list() -> None:
+    """RFC 9110 section 5.3: the last entry of the last line is what the nearest proxy wrote, whatever stands before it."""
+    sink, proxies = Sink(), ["198.51.100.0/24", "10.0.0.0/8"]
+    lines = [(b"x-forwarded-for", b"192.0.2.1"), (b"x-forwarded-for", b"203.0.113.7, 10.0.0.1")]
+    headers = [*lines, (b"authorization", AUTHORIZED["Authorization"].encode())]
+    middleware = SightingMiddleware(JSONResponse([]), sink, "upbit", trusted_proxies=proxies)
+    for some in (headers, headers[1:], [headers[0], headers[2]]):
+        asyncio.run(call(middleware, scope_of("GET", "/v1/accounts", some)))
+    assert [seen.address for seen in sink.seen] == ["203.0.113.7", "203.0.113.7", "192.0.2.1"]
