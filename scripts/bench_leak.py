@@ -1,17 +1,20 @@
 """Leaks: from the start of a load to the last issuer's callback; a screening with a warm cache; and one with a cold cache beside
 the private-set-intersection wheel ``openmined-psi`` on the same sets.
 
-The notice is measured on a registry process over mutual TLS, with five members that watch: what is counted is what they were
-called back with. Fingerprints are made before the clock starts, as the promise has it. The screening runs in a process of its
-own; its memory is the most that the process held. The cold screening is blinded, evaluated by two evaluators with their proofs,
-checked and unblinded, all on this machine. Sizes are small without ``--set``:
+The notice is measured on a registry process and two evaluators' over mutual TLS, with five members that watch: an operator loads
+a file, and what is counted is what they were called back with. The screening runs in a process of its own; its memory is the most
+that the process held. The cold screening is blinded, evaluated by two evaluators with their proofs, checked and unblinded, all on
+this machine; so is the wheel's, both parties' work of it. Sizes are those promised, but for the cold comparison, whose cost grows
+with its keys. A quick look:
 
-    scripts/bench leak --set subjects=1000000 --set own=1000000
+    scripts/bench leak --set subjects=50000 --set leaked=10000 --set own=100000 --set cold=5000 --set cold_leaked=5000
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import random
 import secrets
 import socket
@@ -20,13 +23,17 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from bench_registry import elements, running
+from bench_registry import running
 from daxa_client import RegistryClient
-from daxa_core.leaks import Leak, Tlp
-from daxa_core.model import Manner, Sighting
+from daxa_core.canonical import canonical_key
+from daxa_core.leaks import Confidence, Leak, Progress, Tlp, load
+from daxa_core.model import Kind, Manner, Sighting
 from daxa_registry.config import read_operator
 from daxa_registry.deployment import Plan, make_deployment
 from daxa_registry.rpc.operator import Operator
@@ -35,7 +42,7 @@ from setup_env import ROOT
 
 Row = dict[str, Any]
 MEMBERS = ("upbit", "bithumb", "coinone", "korbit", "gopax")
-SERVE = ("-c", "from daxa_registry.cli import main; main()", "serve")
+PROGRAM = ("-c", "from daxa_registry.cli import main; main()")
 PSI = "openmined-psi==2.0.6"
 MOST_MIB = 64
 
@@ -48,23 +55,22 @@ def market(store: SqliteStore, subjects: int, known: list[bytes]) -> None:
     """That many subjects over five members, two addresses each; the first of them have the keys that leak."""
     rng = random.Random(5)
     hour = int(time.time()) // 3_600
-    keys = known + [secrets.token_bytes(32) for _ in range(subjects - len(known))]
-    places = [(secrets.token_bytes(32), secrets.token_bytes(32)) for _ in range(subjects)]
-    stacks = [secrets.token_bytes(32) for _ in range(200)]
-    rows: dict[str, list[Sighting]] = {member: [] for member in MEMBERS}
-    for number, key in enumerate(keys):
-        for _ in range(2):
-            address, network = places[rng.randrange(subjects)]
-            rows[MEMBERS[number % 5]].append(
-                Sighting(
-                    key, address, network, hour - rng.randrange(48), Manner.USED, 3, stacks[number % 200], None,
-                    number.to_bytes(16, "big"),
-                )
-            )  # fmt: skip
-    for member, sightings in rows.items():
-        for start in range(0, len(sightings), 20_000):
-            with store.transaction():
-                store.absorb(store.member_id(member), sightings[start : start + 20_000], lambda _: {})
+    places = [rng.randbytes(64) for _ in range(subjects)]
+    stacks = [rng.randbytes(32) for _ in range(200)]
+
+    def sighting(number: int, key: bytes) -> Sighting:
+        place, stack = places[rng.randrange(subjects)], stacks[number % 200]
+        at = hour - rng.randrange(48)
+        return Sighting(key, place[:32], place[32:], at, Manner.USED, 3, stack, None, number.to_bytes(16, "big"))
+
+    for start in range(0, subjects, 10_000):
+        rows: dict[str, list[Sighting]] = {member: [] for member in MEMBERS}
+        for number in range(start, min(start + 10_000, subjects)):
+            key = known[number] if number < len(known) else rng.randbytes(32)
+            rows[MEMBERS[number % 5]] += [sighting(number, key), sighting(number, key)]
+        with store.transaction():
+            for member, sightings in rows.items():
+                store.absorb(store.member_id(member), sightings, lambda _: {})
 
 
 def ports(number: int) -> list[int]:
@@ -109,49 +115,58 @@ class Callbacks:
 
 
 def notice(subjects: int, leaked: int) -> list[Row]:
-    """A tenth of the leaked keys belong to the five members."""
-    with tempfile.TemporaryDirectory() as scratch:
+    """An operator loads a file, and verifies what was loaded; a tenth of its keys belong to the five members."""
+    with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
         folder = Path(scratch) / "deployment"
-        make_deployment(folder, Plan(MEMBERS, 1, 1, ports=ports(2)))
-        known = elements(leaked // 10)
-        fingerprints = known + elements(leaked - len(known))
+        make_deployment(folder, Plan(MEMBERS, ports=ports(4)))
+        for index in (1, 2):  # as many as are asked
+            evaluator = folder / f"evaluators/{index}/evaluator.toml"
+            stack.enter_context(running(*PROGRAM, "evaluator", str(evaluator)))
+        operator = stack.enter_context(Operator(read_operator(folder / "operators/daxa/operator.toml"), "bench"))
+        keys = [secrets.token_hex(20) for _ in range(leaked)]
+        known = operator.evaluated(Kind.KEY, [canonical_key(key) for key in keys[: leaked // 10]])
+        random.Random(2).shuffle(keys)
+        dump = folder / "dump.txt"
+        dump.write_text("".join(f"user{n:06}@example.com;{key};{n:x};2022-12-28\n" for n, key in enumerate(keys)))
         data = folder / "registry/data"
         data.mkdir(exist_ok=True)
-        store = SqliteStore(data / "registry.sqlite")
-        market(store, subjects, known)
-        store.close()
-        random.Random(2).shuffle(fingerprints)
-        with running(*SERVE, str(folder / "registry/registry.toml")):
-            calls = Callbacks(folder, len(known) // 5)
-            waiting = calls.wait()
-            time.sleep(1.0)
-            with Operator(read_operator(folder / "operators/daxa/operator.toml"), "bench") as operator:
-                began = time.perf_counter()
-                leak_id = secrets.token_bytes(16)
-                operator.leaks.open(leak_id, Leak("bench", "bench", 1_000_000_000, Tlp.AMBER))
-                for start in range(0, len(fingerprints), 10_000):
-                    operator.leaks.add(leak_id, fingerprints[start : start + 10_000])
-                loaded = time.perf_counter()
-                operator.leaks.commit(leak_id)
-                waiting.join()
-                told = time.perf_counter()
-                waiting = calls.wait()
-                operator.leaks.judge(1, _verified(), "bench", dry_run=False)
-                waiting.join()
-                verified = time.perf_counter()
-            calls.close()
+        with contextlib.closing(SqliteStore(data / "registry.sqlite")) as store:
+            market(store, subjects, known)
+        stack.enter_context(running(*PROGRAM, "serve", str(folder / "registry/registry.toml")))
+        calls = stack.enter_context(contextlib.closing(Callbacks(folder, len(known) // 5)))
+        waiting = calls.wait()
+        time.sleep(1.0)
+        evaluating: list[tuple[float, float]] = []
+
+        def fingerprints(canonical: Sequence[bytes]) -> list[bytes]:
+            start = time.perf_counter()
+            made = operator.evaluated(Kind.KEY, canonical)
+            evaluating.append((start, time.perf_counter()))
+            return made
+
+        began = time.perf_counter()
+        progress = Progress("", secrets.token_bytes(16))
+        operator.leaks.open(progress.leak_id, Leak("bench", "bench", 1_000_000_000, Tlp.AMBER))
+        with dump.open("rb") as file:
+            send = partial(operator.leaks.add, progress.leak_id)
+            progress = load(file, progress, fingerprints, send, lambda now: None)
+        assert progress.sent == leaked, progress
+        operator.leaks.commit(progress.leak_id)
+        waiting.join()
+        told = time.perf_counter()
+        waiting = calls.wait()
+        operator.leaks.judge(1, Confidence.VERIFIED, "bench", dry_run=False)
+        waiting.join()
+        verified = time.perf_counter() - told
+    took = sum(end - start for start, end in evaluating)
+    beyond, after = told - began - took, told - evaluating[-1][1]
     detail = f"{leaked:,} leaked, {len(known):,} of them issued by five members with {subjects:,} keys"
     return [
-        row("leak: fingerprints sent to the last callback", told - began, "s", "<= 5", told - began <= 5.0,
-            f"{detail}; sending {loaded - began:.1f} s"),
-        row("leak: verified to the last callback", verified - told, "s", "<= 5", verified - told <= 5.0, detail),
+        row("leak: from the load's start to the last callback", beyond, "s", "<= 60", beyond <= 60.0,
+            f"beyond {took:.0f} s of fingerprinting by two evaluators on this machine; {detail}"),
+        row("leak: from the last fingerprint to the last callback", after, "s", "<= 5", after <= 5.0, detail),
+        row("leak: from its verification to the last callback", verified, "s", "<= 5", verified <= 5.0, detail),
     ]  # fmt: skip
-
-
-def _verified() -> Any:
-    from daxa_core.leaks import Confidence
-
-    return Confidence.VERIFIED
 
 
 # reading
@@ -307,6 +322,13 @@ def _base_kib() -> int:
 
 # beside private set intersection
 
+BATCH = 256
+_PROTECTS = (
+    "Ours: no one server has the key, each of two proves its answers, so nobody tries guesses alone or answers wrongly; the"
+    " registry sees the hits that are confirmed. Theirs: one server has the key and is believed; it sees no hit, each time anew"
+)
+_T = TypeVar("_T")
+
 
 def _psi() -> Any:
     home = ROOT / ".cache" / "psi"
@@ -343,71 +365,90 @@ def beside(own: int, leaked: int) -> list[Row]:
     if psi is None:
         return [row("screening beside openmined-psi", 0.0, "x", "", True, "left out: the wheel cannot be had here")]
     theirs = [secrets.token_hex(20) for _ in range(leaked)]
-    ours = theirs[: own // 100] + [secrets.token_hex(20) for _ in range(own - own // 100)]
+    hits = min(own, leaked) // 100
+    ours = theirs[:hits] + [secrets.token_hex(20) for _ in range(own - hits)]
     commitments, shares = threshold.deal(group.random_scalar(), 2, 3)
     asked = [(share, threshold.public_share(share.index, tuple(commitments))) for share in shares[:2]]
 
-    def evaluated(keys: list[str]) -> tuple[list[bytes], int]:
-        """Fingerprints by two evaluators with their proofs, and the bytes that moved."""
-        out: list[bytes] = []
+    def batch(keys: list[str]) -> tuple[list[bytes], int]:
+        blinded = oprf.blind_batch([canonical_key(key) for key in keys])
+        points = [one.element for one in blinded]
+        partials = []
         moved = 0
-        for start in range(0, len(keys), 256):
-            blinded = oprf.blind_batch([canonical_key(key) for key in keys[start : start + 256]], threads=2)
-            points = [one.element for one in blinded]
-            partials = []
-            for share, public in asked:
-                answers, proof = oprf.blind_evaluate(share.scalar, public, points, threads=2)
-                partials.append(threshold.verify_partial(share.index, commitments, points, answers, proof, threads=2))
-                moved += 32 * len(points) * 2 + len(proof)
-            out += threshold.combine_verified([one.blind for one in blinded], partials, 2)
-        return out, moved
+        for share, public in asked:
+            answers, proof = oprf.blind_evaluate(share.scalar, public, points)
+            partials.append(threshold.verify_partial(share.index, commitments, points, answers, proof))
+            moved += 32 * len(points) * 2 + len(proof)
+        return threshold.combine_verified([one.blind for one in blinded], partials), moved
+
+    def evaluated(keys: list[str]) -> tuple[list[bytes], int]:
+        """Fingerprints by two evaluators with their proofs, as many batches at once as there are cores; the bytes that moved."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            made = list(pool.map(batch, (keys[start : start + BATCH] for start in range(0, len(keys), BATCH))))
+        return [one for prints, _ in made for one in prints], sum(moved for _, moved in made)
 
     def looked_up(prints: list[bytes], shape: Shape, chunks: list[bytes]) -> int:
         known = {value for number, chunk in enumerate(chunks) for value in decode(shape, number, chunk)}
         return sum(shape.value(one) in known for one in prints)
 
-    leak, _ = evaluated(theirs)  # the loader's work, once for all members and all screenings
-    began = time.perf_counter()
-    shape = Shape.of(len(leak))
-    parts: list[list[int]] = [[] for _ in range(shape.chunks)]
-    for value in sorted({shape.value(one) for one in leak}):
-        parts[shape.chunk_of(value)].append(value)
-    chunks = [encode(shape, part, number) for number, part in enumerate(parts)]
-    prints, moved = evaluated(ours)
-    found = looked_up(prints, shape, chunks)
-    cold = time.perf_counter() - began
-    cold_bytes = moved + sum(map(len, chunks))
-    began = time.perf_counter()
-    again = looked_up(prints, shape, chunks)
-    warm = time.perf_counter() - began
-    warm_bytes = 32 * len(chunks)  # the manifest alone
+    def screened() -> tuple[list[bytes], int, Shape, list[bytes], int]:
+        shape = Shape.of(len(leak))
+        parts: list[list[int]] = [[] for _ in range(shape.chunks)]
+        for value in sorted({shape.value(one) for one in leak}):
+            parts[shape.chunk_of(value)].append(value)
+        chunks = [encode(shape, part, number) for number, part in enumerate(parts)]
+        prints, moved = evaluated(ours)
+        return prints, moved + sum(map(len, chunks)), shape, chunks, looked_up(prints, shape, chunks)
 
-    def intersected() -> tuple[float, int, int]:
-        began = time.perf_counter()
+    def intersected() -> tuple[int, int]:
         server, client = psi.server.CreateWithNewKey(True), psi.client.CreateWithNewKey(True)
         setup = server.CreateSetupMessage(2.0**-30, len(ours), theirs, psi.DataStructure.GCS)
         request = client.CreateRequest(ours)
         response = server.ProcessRequest(request)
         common = client.GetIntersection(setup, response)
-        seconds = time.perf_counter() - began
-        return seconds, setup.ByteSize() + request.ByteSize() + response.ByteSize(), len(common)
+        return setup.ByteSize() + request.ByteSize() + response.ByteSize(), len(common)
 
-    theirs_seconds, theirs_bytes, theirs_found = intersected()
-    assert found == again == theirs_found == own // 100, (found, again, theirs_found)
-    a_key = f"ours {cold / own * 1e6:.0f} us a key, openmined-psi {theirs_seconds / own * 1e6:.0f}"
-    detail = f"{own:,} own, {leaked:,} leaked; {a_key}"
+    leak, _ = evaluated(theirs)  # the loader's work, once for all members and all screenings
+    cold, cold_core, (prints, cold_bytes, shape, chunks, found) = _timed(screened)
+    warm, _, again = _timed(lambda: looked_up(prints, shape, chunks))
+    warm_bytes = 32 * len(chunks)  # the manifest alone
+    psi_seconds, psi_core, (psi_bytes, psi_found) = _timed(intersected)
+    assert found == again == psi_found == hits, (found, again, psi_found)
+    detail = f"{own:,} own, {leaked:,} leaked"
+    a_key = (
+        f"ours {cold / own * 1e6:.0f} us a key on {os.cpu_count()} cores, theirs {psi_seconds / own * 1e6:.0f} on one"
+    )
+    core = f"ours {cold_core / own * 1e6:.0f} us a key, theirs {psi_core / own * 1e6:.0f}"
     return [
-        row("screening, cold cache, over openmined-psi", cold / theirs_seconds, "x", "< 1", cold < theirs_seconds,
-            f"{detail}. Ours shows the registry only the hits that are confirmed; theirs shows it nothing, each time anew"),
-        row("screening, second run, over openmined-psi", warm / theirs_seconds, "x", "< 1", warm < theirs_seconds, detail),
-        row("bytes moved in the second run over openmined-psi", warm_bytes / theirs_bytes, "x", "< 1",
-            warm_bytes < theirs_bytes, f"{warm_bytes:,} against {theirs_bytes:,}; the first run {cold_bytes:,}"),
+        row("screening, cold cache, over openmined-psi", cold / psi_seconds, "x", "< 1", cold < psi_seconds,
+            f"{detail}; {a_key}. {_PROTECTS}"),
+        row("the same in cores' time", cold_core / psi_core, "x", "", True, core),
+        row("screening, second run, over openmined-psi", warm / psi_seconds, "x", "< 1", warm < psi_seconds, detail),
+        row("bytes moved in the second run over openmined-psi", warm_bytes / psi_bytes, "x", "< 1",
+            warm_bytes < psi_bytes, f"{warm_bytes:,} against {psi_bytes:,}; the first run {cold_bytes:,}"),
     ]  # fmt: skip
 
 
+def _timed(work: Callable[[], _T]) -> tuple[float, float, _T]:
+    """Seconds by the clock, seconds of all cores, and what came of it."""
+    core, wall = time.process_time(), time.perf_counter()
+    result = work()
+    return time.perf_counter() - wall, time.process_time() - core, result
+
+
 def run(
-    subjects: int = 100_000, leaked: int = 100_000, own: int = 1_000_000, cold: int = 20_000, dump: int = 300
+    subjects: int = 1_000_000,
+    leaked: int = 100_000,
+    own: int = 1_000_000,
+    cold: int = 20_000,
+    cold_leaked: int = 20_000,
+    dump: int = 300,
 ) -> list[Row]:
-    """``subjects``: of the market, one member's fifth each; ``own``: keys of the inventory; ``cold``: of the cold comparison;
-    ``dump``: megabytes that are read."""
-    return [*notice(subjects, leaked), *reading(dump), *screening(own, leaked), *beside(cold, cold)]
+    """``subjects``: of the market, one member's fifth each; ``own``: keys of the inventory; ``cold``, ``cold_leaked``: of the
+    comparison with a cold cache; ``dump``: megabytes that are read."""
+    return [
+        *notice(subjects, leaked),
+        *reading(dump),
+        *screening(own, leaked),
+        *beside(cold, cold_leaked),
+    ]
