@@ -31,7 +31,7 @@ BATCH = 256
 assert BATCH <= MAX_BLINDED_ELEMENTS
 THREADS = 2
 """Over how many threads one batch is worked on: libsodium works outside the interpreter lock."""
-_MOST_BATCHES_AT_ONCE = 4
+_MOST_BATCHES_AT_ONCE = 8
 _Answer = Future[dict[bytes, bytes]]
 _OWN_FAULT = frozenset({
     ErrorCode.CERTIFICATE_MISSING, ErrorCode.CERTIFICATE_EXPIRED, ErrorCode.CERTIFICATE_FOREIGN,
@@ -47,7 +47,7 @@ class Fingerprinter:
         self._config = config
         self._cache = cache
         self._closed = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._under_way: dict[bytes, _Answer] = {}
         """What is being evaluated just now, so that batches side by side do not ask the same twice."""
         self._parameters = config.parameters
@@ -57,8 +57,9 @@ class Fingerprinter:
         self._channels = {index: open_channel(config, config.evaluators[index], self._identity) for index in indexes}
         self._stubs = {i: evaluation_pb2_grpc.EvaluationServiceStub(c) for i, c in self._channels.items()}
         self.standing = Standing(indexes, first=sum(config.member.encode()))
-        # libsodium is called outside the interpreter lock, so batches side by side use the cores there are.
-        at_once = min(os.cpu_count() or 1, _MOST_BATCHES_AT_ONCE)
+        # libsodium is called outside the interpreter lock, so batches side by side use the cores there are; half of them wait
+        # for an evaluator.
+        at_once = min(2 * (os.cpu_count() or 1), _MOST_BATCHES_AT_ONCE)
         self._batches = ThreadPoolExecutor(at_once, thread_name_prefix="daxa-fingerprint")
         self._asking = ThreadPoolExecutor((at_once + 1) * len(indexes), thread_name_prefix="daxa-evaluate")
 
@@ -88,18 +89,13 @@ class Fingerprinter:
         known: dict[bytes, bytes] = {}
         batches: list[tuple[Kind, list[bytes], _Answer]] = []
         others: dict[_Answer, None] = {}
-        for kind, canonicals in wanted.items():
-            batches += self._claim(kind, list(dict.fromkeys(canonicals)), known, others)
+        with self._lock:  # over all of it: who came first waits for nothing that a later one has claimed
+            for kind, canonicals in wanted.items():
+                batches += self._claim(kind, list(dict.fromkeys(canonicals)), known, others)
+            if len(batches) > 1:
+                self._hand_on(batches)
         if len(batches) == 1:
             self._answer(*batches[0])
-        elif batches:
-            try:
-                for batch in batches:
-                    self._batches.submit(self._answer, *batch)
-            except RuntimeError:  # the pool's word for being shut down
-                for _, inputs, answer in batches:
-                    answer.cancel()
-                    self._forget(inputs)
         try:
             for answer in (*(answer for *_, answer in batches), *others):
                 known.update(answer.result())
@@ -113,27 +109,34 @@ class Fingerprinter:
             raise
         return known
 
+    def _hand_on(self, batches: list[tuple[Kind, list[bytes], _Answer]]) -> None:
+        try:
+            for batch in batches:
+                self._batches.submit(self._answer, *batch)
+        except RuntimeError:  # the pool's word for being shut down
+            for _, inputs, answer in batches:
+                answer.cancel()
+                self._forget(inputs)
+
     def _claim(
         self, kind: Kind, distinct: list[bytes], known: dict[bytes, bytes], others: dict[_Answer, None]
     ) -> list[tuple[Kind, list[bytes], _Answer]]:
         """Those that are neither known nor just now evaluated, in batches. What the cache has is put into ``known``, whose answer
         will have the rest into ``others``: under one lock, as an answer is kept before it is forgotten here."""
-        made = []
-        with self._lock:
-            known.update(self._cache.get(distinct))
-            mine = []
-            for canonical in distinct:
-                if canonical in known:
-                    continue
-                answer = self._under_way.get(canonical)
-                if answer is None:
-                    mine.append(canonical)
-                else:
-                    others[answer] = None
-            for start in range(0, len(mine), BATCH):
-                part, answer = mine[start : start + BATCH], _Answer()
-                self._under_way.update(dict.fromkeys(part, answer))
-                made.append((kind, part, answer))
+        made, mine = [], []
+        known.update(self._cache.get(distinct))
+        for canonical in distinct:
+            if canonical in known:
+                continue
+            answer = self._under_way.get(canonical)
+            if answer is None:
+                mine.append(canonical)
+            else:
+                others[answer] = None
+        for start in range(0, len(mine), BATCH):
+            part, answer = mine[start : start + BATCH], _Answer()
+            self._under_way.update(dict.fromkeys(part, answer))
+            made.append((kind, part, answer))
         return made
 
     def _answer(self, kind: Kind, inputs: list[bytes], answer: _Answer) -> None:

@@ -56,6 +56,7 @@ class SealedFile:
         self._complaints = complaints
         self._key = derive_key(f"daxa 2026-11 {name} sealing key v1", secret)
         self._cipher: Any = None
+        self._invalid: type[Exception] = Unreadable  # what the cipher raises, once it is loaded
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
         self._inode = self.openings = 0
@@ -102,19 +103,21 @@ class SealedFile:
 
     def unseal(self, sealed: object, label: bytes) -> bytes:
         """What was sealed under that label. Raises Unreadable."""
-        from cryptography.exceptions import InvalidTag
-
         if not isinstance(sealed, bytes) or len(sealed) < _NONCE_BYTES:
             raise Unreadable
+        cipher = self._cipher or self._sealing()
         try:
-            return bytes(self._sealing().decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label))
-        except (InvalidTag, ValueError):
+            opened: bytes = cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label)
+        except (self._invalid, ValueError):
             raise Unreadable from None
+        return opened
 
     def _sealing(self) -> Any:
         if self._cipher is None:  # loaded when first needed: it is a third of the time that the client takes to start
+            from cryptography.exceptions import InvalidTag
             from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+            self._invalid = InvalidTag
             self._cipher = ChaCha20Poly1305(self._key)
         return self._cipher
 

@@ -23,8 +23,8 @@ from ._spool import Spool, SpooledBatch
 from ._submission import SubmitResult
 
 AT_ONCE = 6
-SEALED_AT_ONCE = 16
-"""Batches that are made of waiting sightings in one transaction: each takes its rows out of all over the spool's index."""
+SEALED_AT_ONCE = 4
+"""Batches that are made of waiting sightings in one transaction, which keeps out whoever has an answer to note meanwhile."""
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 300.0
 LONGEST_ASKED_SECONDS = 3_600.0
@@ -59,7 +59,7 @@ class Shipper:
         self._spool, self._client, self._complaints = spool, client, complaints
         self._answered, self._pause = answered, pause
         self._stopped, self._wake = threading.Event(), threading.Event()
-        self._lock = threading.Lock()
+        self._more = threading.Condition()
         self._in_hand: set[bytes] = set()
         self._ready: deque[SpooledBatch] = deque()
         self._failures, self._not_before = 0, 0.0
@@ -75,18 +75,39 @@ class Shipper:
         """Makes :meth:`run` end, after the batches that are under way."""
         self._stopped.set()
         self._wake.set()
+        with self._more:
+            self._more.notify_all()
 
     def run(self) -> None:
         """Sends what is there and what comes."""
         # No pool: the interpreter would wait for its threads at its end, and these may be waiting for a registry.
-        others = [
-            threading.Thread(target=self._work, args=(n,), name="daxa-ship", daemon=True) for n in range(1, AT_ONCE)
-        ]
+        others = [threading.Thread(target=self._work, args=(n,), name="daxa-ship", daemon=True) for n in range(AT_ONCE)]
         for other in others:
             other.start()
-        self._work(0)
+        while not self._stopped.is_set():
+            if not self._seal():
+                self._wake.wait(_LOOK_SECONDS)
+                self._wake.clear()
         for other in others:
             other.join()
+
+    def _seal(self) -> bool:
+        """Makes batches before somebody waits for one; whether there were any to be made."""
+        with self._more:
+            enough = len(self._ready) >= (1 if self._failures else AT_ONCE)
+            in_hand = set(self._in_hand)
+        if enough or self._not_before > time.monotonic():
+            return False
+        try:
+            made = self._spool.seal(time.time(), SEALED_AT_ONCE, in_hand)
+        except DaxaError as error:
+            self._failed(error)
+            return False
+        with self._more:
+            self._in_hand.update(batch.batch_id for batch in made)
+            self._ready.extend(made)
+            self._more.notify(len(made))
+        return bool(made)
 
     def _work(self, number: int) -> None:
         while not self._stopped.is_set():
@@ -97,25 +118,23 @@ class Shipper:
                 continue
             batch = self._next()
             if batch is None:
-                self._wake.wait(_LOOK_SECONDS)
-                self._wake.clear()
                 continue
             try:
                 self._settle(batch)
             finally:
-                with self._lock:
+                with self._more:
                     self._in_hand.discard(batch.batch_id)
+                self._wake.set()
 
     def _next(self) -> SpooledBatch | None:
-        with self._lock:
+        with self._more:
             if not self._ready:
-                try:
-                    self._ready.extend(self._spool.seal(time.time(), SEALED_AT_ONCE, self._in_hand))
-                except DaxaError as error:
-                    self._failed(error)
-                    return None
-                self._in_hand.update(batch.batch_id for batch in self._ready)
-            return self._ready.popleft() if self._ready else None
+                self._more.wait(_LOOK_SECONDS)
+            if not self._ready:
+                return None
+            batch = self._ready.popleft()
+        self._wake.set()
+        return batch
 
     def _send(self, batch: SpooledBatch) -> SubmitResult:
         result = self._client.submit(batch.sightings, batch_id=batch.batch_id)

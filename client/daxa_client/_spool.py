@@ -189,7 +189,8 @@ class Spool:
             for _, tag, _, count, sealed in yielding(found):
                 try:
                     text = self._file.unseal(sealed, tag)
-                    sightings.append(_decode(_JSON.decode(text.decode()), count, self._devices))
+                    values, _ = _JSON.raw_decode(text.decode())
+                    sightings.append(_decode(values, count, self._devices))
                     texts.append(b"[%b,%d]" % (text, count))
                 except _UNREADABLE:
                     self._set_aside(database, "unreadable row", 1, sealed)
@@ -296,7 +297,7 @@ def _decode(values: Any, count: int, devices: dict[Device, Device] | None = None
     key, address, hour, manner, parts, holder, account = values
     device = None
     if parts is not None:
-        device = Device(parts[0], parts[1], tuple((name, value) for name, value in parts[2]))
+        device = Device(parts[0], parts[1], tuple([(name, value) for name, value in parts[2]]))
         if devices is not None:
             if len(devices) >= DEVICES:
                 devices.clear()

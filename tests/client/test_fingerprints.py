@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import peers
 import pytest
@@ -117,6 +118,36 @@ def test_who_waits_for_anothers_answer_hears_what_went_wrong(prints: Fingerprint
             thread.join(30)
         assert len(errors) == 4
     assert prints._under_way == {}
+
+
+def test_who_came_first_waits_for_nothing_that_a_later_one_claims(
+    prints: Fingerprinter, evaluators: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All kinds of a call are claimed together: of two that want the same, the first waits for none of the second's."""
+    values = {kind: [b"daxa\x01" + bytes([kind]) + b"both"] for kind in (Kind.KEY, Kind.ADDRESS)}
+    later = threading.Thread(target=prints.of_all, args=(dict(reversed(values.items())),))
+    claim, evaluate, waited, claimed = prints._claim, prints._evaluate, [], threading.Event()
+
+    def held(kind: Kind, inputs: list[bytes]) -> Any:
+        claimed.wait(10)
+        return evaluate(kind, inputs)
+
+    def watched(kind: Kind, distinct: list[bytes], known: Any, others: Any) -> Any:
+        made = claim(kind, distinct, known, others)
+        if threading.current_thread() is not later:
+            waited.append(list(others))
+            if later.ident is None:
+                later.start()
+                later.join(0.3)  # long enough to claim the other kind, if it could
+            else:
+                claimed.set()
+        return made
+
+    monkeypatch.setattr(prints, "_claim", watched)
+    monkeypatch.setattr(prints, "_evaluate", held)
+    prints.of_all(values)
+    later.join(10)
+    assert waited == [[], []]
 
 
 def test_what_is_known_is_not_asked_again(prints: Fingerprinter, evaluators: Running) -> None:
