@@ -100,7 +100,7 @@ _MEMORY = """
 import sys
 sys.path[:0] = {path!r}
 import bench_client_memory
-held = bench_client_memory.hold({folder!r})
+held = bench_client_memory.hold({configuration!r})
 print([int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmRSS")][0] / 1024)
 """
 
@@ -120,7 +120,7 @@ def installed(wanted: list[str]) -> dict[str, float]:
     return sizes
 
 
-def start_up() -> list[Row]:
+def start_up(configuration: Path) -> list[Row]:
     """Import time, installed size with what it needs and without, memory."""
     imports = [fresh_process(_IMPORT) for _ in range(5)]
     client = Path(__file__).resolve().parent.parent / "client"
@@ -135,9 +135,8 @@ def start_up() -> list[Row]:
         "ok": True,
         "detail": f"{len(needs)} distributions besides: {largest} …",
     }
-    with tempfile.TemporaryDirectory() as scratch:
-        here = str(Path(__file__).resolve().parent)
-        memory = fresh_process(_MEMORY.format(path=[here], folder=scratch))
+    here = str(Path(__file__).resolve().parent)
+    memory = fresh_process(_MEMORY.format(path=[here], configuration=str(configuration)))
     return [
         row("import daxa_client", statistics.median(imports), "ms", 250.0, "median of 5 fresh interpreters"),
         whole,
@@ -146,7 +145,7 @@ def start_up() -> list[Row]:
             memory,
             "MiB",
             150.0,
-            "resident set of a process: observer, caches, verdicts",
+            "resident set of a process: observer, spool, caches, 10,000 verdicts with their envelopes",
         ),
         row("size of the client's own code", own, "MiB", 5.0, "daxa_api, daxa_core, daxa_client, without dependencies"),
     ]
@@ -305,7 +304,7 @@ def run(number: int = 60_000, rounds: int = 3) -> list[Row]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "deployment"
         make_deployment(folder, Plan(("upbit",), 1, 1, ports=_ports()))
-        return trading_path(folder) + start_up() + drain(folder, number, rounds)
+        return trading_path(folder) + start_up(folder / "members/upbit/client.toml") + drain(folder, number, rounds)
 
 
 def _ports() -> list[int]:

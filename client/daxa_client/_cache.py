@@ -15,13 +15,13 @@ A file that cannot be read is set aside as ``….broken`` and made anew; a disk 
 from __future__ import annotations
 
 import hmac
+import itertools
 import logging
 import os
 import sqlite3
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from blake3 import blake3
@@ -32,7 +32,7 @@ from daxa_core.pseudonym import derive_key
 from . import _forks
 
 LOG = logging.getLogger("daxa_client")
-IN_MEMORY = 100_000
+IN_MEMORY = 25_000
 ON_DISK = 5_000_000
 _SEARCH_CONTEXT = "daxa 2026-05 fingerprint cache search key v1"
 _TAG_CONTEXT = "daxa 2026-05 fingerprint cache tag v1"
@@ -68,7 +68,8 @@ class FingerprintCache:
         self._search_key = derive_key(_SEARCH_CONTEXT, bound)
         self._tag_key = derive_key(_TAG_CONTEXT, bound)
         self._parameters = parameters_digest
-        self._memory: OrderedDict[bytes, bytes] = OrderedDict()
+        self._memory: dict[bytes, bytes] = {}
+        """What was used last stands last."""
         self._in_memory, self._on_disk = in_memory, on_disk
         self._lock = threading.Lock()
         self._path = path
@@ -86,9 +87,9 @@ class FingerprintCache:
         with self._lock:
             for canonical in canonicals:
                 digest = blake3(canonical, key=self._search_key).digest()
-                element = self._memory.get(digest)
+                element = self._memory.pop(digest, None)
                 if element is not None:
-                    self._memory.move_to_end(digest)
+                    self._memory[digest] = element
                 else:
                     element = self._read(digest)
                 if element is not None:
@@ -130,10 +131,11 @@ class FingerprintCache:
         return blake3(digest + element, key=self._tag_key).digest(length=_TAG_BYTES)
 
     def _remember(self, digest: bytes, element: bytes) -> None:
+        self._memory.pop(digest, None)
+        if len(self._memory) >= self._in_memory:
+            for oldest in list(itertools.islice(self._memory, max(self._in_memory // 10, 1))):
+                del self._memory[oldest]
         self._memory[digest] = element
-        self._memory.move_to_end(digest)
-        if len(self._memory) > self._in_memory:
-            self._memory.popitem(last=False)
 
     def _read(self, digest: bytes) -> bytes | None:
         if self._db is None:
@@ -175,7 +177,7 @@ class FingerprintCache:
                 self._db.execute("ROLLBACK")
             raise
 
-    def _touch(self, digests: set[bytes] | OrderedDict[bytes, bytes]) -> None:
+    def _touch(self, digests: Iterable[bytes]) -> None:
         """These were used lately."""
         assert self._db is not None
         statement = "UPDATE fingerprint SET used=? WHERE digest=?"

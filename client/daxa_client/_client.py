@@ -32,7 +32,7 @@ from ._config import ClientConfig, read_config
 from ._enforcement import AppealReceipt, EnforcementReceipt
 from ._fingerprints import Fingerprinter
 from ._log import LogEntry, LogFollower, LogHead
-from ._raw_keys import RawKeys
+from ._raw_keys import RAW_KEYS, RawKeys
 from ._registry import Registry
 from ._submission import LAST_HOUR, Canonicaliser, SubmitResult, Tally, checked_key, prepare
 from ._verification import Verifier
@@ -63,14 +63,14 @@ class SubmitInterrupted(Unavailable):
 class RegistryClient:
     """One member's connection to the registry and its evaluators. Thread-safe; close it, or use it as a context manager."""
 
-    def __init__(self, config: ClientConfig) -> None:
-        """Connects to nobody yet."""
+    def __init__(self, config: ClientConfig, *, raw_keys: int = RAW_KEYS) -> None:
+        """Connects to nobody yet. ``raw_keys``: how many are kept in memory for :meth:`raw_key`, those used last."""
         self._config = config
         self._cache = FingerprintCache(config.cache, config.account_secret, config.parameters.digest)
         self._fingerprinter = Fingerprinter(config, self._cache)
         self._canonicaliser = Canonicaliser(config.account_secret, config.allow_non_global_addresses)
         self._registry = Registry(config)
-        self._raw_keys = RawKeys()
+        self._raw_keys = RawKeys(raw_keys)
         self._verifier = Verifier(config.verification, config.member)
         self._follower = LogFollower(self._registry, config)
 

@@ -382,7 +382,8 @@ class Gateway:
 
     def _ship(self) -> None:
         self._table.load()
-        with RegistryClient(dataclasses.replace(self._config, cursor=None)) as client:
+        # The table has the raw keys, of all processes of this host and on the disk.
+        with RegistryClient(dataclasses.replace(self._config, cursor=None), raw_keys=0) as client:
             shipper = Shipper(self._spool, client, self._complaints, self._answered)
             feed = VerdictFeed(client, self._table, self._complaints, self._callbacks)
             reports = Reports(client, self._complaints)

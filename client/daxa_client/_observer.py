@@ -29,7 +29,6 @@ COMBINATIONS = 250_000
 QUEUE = 20_000
 DEVICE_BYTES = 32 << 20
 _SLICE = 2_000
-_SECONDS_PER_HOUR = SECONDS_PER_HOUR
 _Seen = tuple[str, str, "Device | None", Manner, "str | None", "bytes | None", int]
 
 
@@ -47,6 +46,15 @@ class ObserverCounts:
     without_device: int
 
 
+class _Cell:
+    """How often a combination was seen since the last collection. A list of one number takes twice the memory."""
+
+    __slots__ = ("count",)
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+
 class Observer:
     """Counts sightings by (key, address, device, manner, hour). Thread-safe, signal-safe; :meth:`after_fork` in a child."""
 
@@ -56,13 +64,14 @@ class Observer:
         """``combinations`` are kept at once and ``queue`` calls wait at most; past that a call is dropped and counted."""
         self._most, self._most_waiting = combinations, queue
         self._time = clock
+        self._hour = 0
         self.after_fork()
 
     def after_fork(self) -> None:
         """Forgets what the parent process has seen: the parent tells it."""
         self._lock = threading.Lock()
         self._waiting: deque[_Seen] = deque()
-        self._cells: dict[_Seen, list[int]] = {}
+        self._cells: dict[_Seen, _Cell] = {}
         self._fresh: list[_Seen] = []
         self._devices: dict[Device, Device] = {}
         self._device_bytes = 0
@@ -83,17 +92,19 @@ class Observer:
     ) -> bool:
         """Whether it was counted. ``when`` is in seconds since the epoch, now if None. Never raises, never waits."""
         try:
-            seen = (
-                key, address, device, manner, account, holder,
-                int(self._time() if when is None else when) // _SECONDS_PER_HOUR,
-            )  # fmt: skip
+            hour = int(self._time() if when is None else when) // SECONDS_PER_HOUR
+            if hour == self._hour:
+                hour = self._hour  # one object for all
+            else:
+                self._hour = hour
+            seen = (key, address, device, manner, account, holder, hour)
             if not self._lock.acquire(False):
                 return self._wait(seen)
             try:
                 cell = self._cells.get(seen)
                 if cell is None:
                     return self._first(seen, 1)
-                cell[0] += 1
+                cell.count += 1
                 return True
             finally:
                 self._lock.release()
@@ -123,7 +134,7 @@ class Observer:
         taken = self._take(fresh)
         if counts or len(self._cells) > self._most // 2:
             taken += self._take(list(self._cells))
-            self._forget(int(self._time()) // _SECONDS_PER_HOUR)
+            self._forget(int(self._time()) // SECONDS_PER_HOUR)
         return [_sighting(seen, count) for seen, count in taken]
 
     def put_back(self, sightings: Iterable[RawSighting]) -> None:
@@ -146,7 +157,7 @@ class Observer:
         if cell is None:
             self._first(seen, number)
         else:
-            cell[0] += number
+            cell.count += number
 
     def _first(self, seen: _Seen, number: int) -> bool:
         """A combination that is not in the table; the lock is held."""
@@ -161,12 +172,12 @@ class Observer:
             seen = (key, address, known, manner, account, holder, hour)
             cell = self._cells.get(seen)
             if cell is not None:
-                cell[0] += number
+                cell.count += number
                 return True
         if len(self._cells) >= self._most:
             self._dropped += number
             return False
-        self._cells[seen] = [number]
+        self._cells[seen] = _Cell(number)
         self._fresh.append(seen)
         return True
 
@@ -188,9 +199,9 @@ class Observer:
             with self._lock:
                 for seen in listed[start : start + _SLICE]:
                     cell = self._cells.get(seen)
-                    if cell is not None and cell[0]:
-                        taken.append((seen, cell[0]))
-                        cell[0] = 0
+                    if cell is not None and cell.count:
+                        taken.append((seen, cell.count))
+                        cell.count = 0
         return taken
 
     def _forget(self, hour: int) -> None:
@@ -200,7 +211,7 @@ class Observer:
         for start in range(0, len(listed), _SLICE):
             with self._lock:
                 for seen in listed[start : start + _SLICE]:
-                    if not self._cells[seen][0]:
+                    if not self._cells[seen].count:
                         del self._cells[seen]
         with self._lock:
             if self._device_bytes > DEVICE_BYTES // 2:

@@ -6,19 +6,21 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 
-KEYS = 200_000
+RAW_KEYS = 200_000
 
 
 class RawKeys:
     """Raw keys by fingerprint; what was not used for longest goes first. Thread-safe, never on disk, shows nothing."""
 
-    def __init__(self, most: int = KEYS) -> None:
+    def __init__(self, most: int = RAW_KEYS) -> None:
         self._most = most
         self._keys: OrderedDict[bytes, str] = OrderedDict()
         self._lock = threading.Lock()
 
     def remember(self, pairs: Iterable[tuple[bytes, str]]) -> None:
         """Keeps (fingerprint, raw key) pairs."""
+        if not self._most:
+            return
         with self._lock:
             for fingerprint, key in pairs:
                 self._keys[fingerprint] = key

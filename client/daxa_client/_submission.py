@@ -38,7 +38,7 @@ from ._verification import Verifier
 from ._yielding import yielding
 
 LAST_HOUR = 2**32 - 1
-REMEMBERED = 20_000
+REMEMBERED = 10_000
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 

@@ -65,9 +65,9 @@ class VerdictTable:
         self._by_key: dict[str, Verdict] = {}
         self.after_fork()
         self.cursor = self._change = 0
-        self._learnt: set[bytes] = set()
+        self._learnt: set[int] = set()
         self._learnt_at = (0, 0)
-        """Fingerprints whose raw keys are known to be in the file, on a day: most of what is submitted is about them."""
+        """Hashes of fingerprints whose raw keys are known to be in the file, on a day: of most of what is submitted."""
         self._built = self._shown = 0
         """Generations: the one that is written, and the one that is answered; two only while the table is built again."""
 
@@ -146,12 +146,12 @@ class VerdictTable:
         today = int(time.time()) // _DAY
         if (today, self._file.openings) != self._learnt_at or len(self._learnt) > LEARNT:
             self._learnt, self._learnt_at = set(), (today, self._file.openings)
-        pairs = [(fingerprint, key) for fingerprint, key in pairs if fingerprint not in self._learnt]
+        pairs = [(fingerprint, key) for fingerprint, key in pairs if hash(fingerprint) not in self._learnt]
         if not pairs:
             return []
         changes = self._learn(pairs, today)
         if self._learnt_at == (today, self._file.openings):
-            self._learnt.update(fingerprint for fingerprint, _ in pairs)
+            self._learnt.update(hash(fingerprint) for fingerprint, _ in pairs)
         return changes
 
     def _learn(self, pairs: Sequence[tuple[bytes, str]], today: int) -> list[Change]:

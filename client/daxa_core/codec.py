@@ -9,6 +9,8 @@ It checks lengths, ranges and enums; that a fingerprint is a canonical element i
 
 from __future__ import annotations
 
+import sys
+
 from google.protobuf.message import DecodeError
 
 from daxa_api.v1 import sighting_pb2, types_pb2
@@ -85,7 +87,10 @@ def write_sighting(sighting: Sighting) -> sighting_pb2.Sighting:
 
 
 def read_verdict(message: types_pb2.Verdict) -> Verdict:
-    """The verdict that the message stands for. Raises InvalidInput where the level or a length is impossible."""
+    """The verdict that the message stands for. Raises InvalidInput where the level or a length is impossible.
+
+    A client keeps thousands: the few texts that all of them have are one object each.
+    """
     if not 1 <= message.level <= len(Level):
         raise InvalidInput(ErrorCode.INVALID_VALUE, "level", "a level of the ladder")
     if len(message.key) != FINGERPRINT_BYTES:
@@ -98,7 +103,12 @@ def read_verdict(message: types_pb2.Verdict) -> Verdict:
         level=Level(message.level - 1),
         score=message.score,
         reasons=tuple(
-            Reason(r.code, r.contribution, CountBucket(r.count) if r.count < buckets else CountBucket.NONE, r.hour)
+            Reason(
+                sys.intern(r.code),
+                r.contribution,
+                CountBucket(r.count) if r.count < buckets else CountBucket.NONE,
+                r.hour,
+            )
             for r in message.reasons
         ),
         sequence=message.sequence,
@@ -109,7 +119,7 @@ def read_verdict(message: types_pb2.Verdict) -> Verdict:
         scope=Scope(max(message.scope - 1, 0)),
         deadline=message.deadline,
         cause=Cause(message.cause) if message.cause < len(Cause) else Cause.NONE,
-        member=message.member,
+        member=sys.intern(message.member),
         log_index=message.log_index,
     )
 
@@ -163,8 +173,8 @@ def decode_verdict(payload: bytes) -> Verdict:
 
 def read_envelope(message: types_pb2.Envelope) -> Envelope:
     """The envelope that the message stands for. Nothing of it is verified."""
-    signatures = tuple([Signature(one.keyid, one.sig) for one in message.signatures])
-    return Envelope(message.payload, message.payload_type, signatures)
+    signatures = tuple([Signature(sys.intern(one.keyid), one.sig) for one in message.signatures])
+    return Envelope(message.payload, sys.intern(message.payload_type), signatures)
 
 
 def write_envelope(envelope: Envelope) -> types_pb2.Envelope:
