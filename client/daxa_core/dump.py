@@ -121,10 +121,17 @@ def columns_of(header: str) -> tuple[list[tuple[int, int]], str]:
     Two of one rank are as sure: the exchange's own name for its keys comes before a client id, which only Korbit's are.
     """
     for delimiter in sorted(DELIMITERS, key=header.count, reverse=True):
-        cells = [cell.strip().strip("\"'") for cell in header.split(delimiter)]
+        cells = [cell.strip().strip("\"'") for cell in _cells(header, delimiter)]
         if columns := [(rank, place) for place, cell in enumerate(cells) if (rank := _rank(cell)) is not None]:
             return sorted(columns), delimiter
     return [], DELIMITERS[0]
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
 
 
 class _Rows:
@@ -163,18 +170,15 @@ class _Rows:
             self._rest, self._skipping = b"", True
         if self._skipping:
             self.behind = 0
-        return [value for line in lines for value in self._cells(line)]
+        return [value for line in lines for value in self._keys(line)]
 
     def end(self) -> list[bytes]:
         """The keys of a last line without an end."""
-        return self._cells(self._rest) if self._places and not self._skipping else []
+        return self._keys(self._rest) if self._places and not self._skipping else []
 
-    def _cells(self, line: bytes) -> list[bytes]:
+    def _keys(self, line: bytes) -> list[bytes]:
         if not line or len(line) > MAX_LINE_BYTES:
             return []
-        try:
-            cells = next(csv.reader([line.decode("latin-1")], delimiter=self._delimiter), [])
-        except csv.Error:
-            return []
+        cells = _cells(line.decode("latin-1"), self._delimiter)
         values = [cells[place].strip() for place in self._places if place < len(cells)]
         return [v.encode("latin-1") for v in values if _VALUE.fullmatch(v) and any("0" <= c <= "9" for c in v)]

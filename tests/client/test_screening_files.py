@@ -61,7 +61,12 @@ def screened(inventory: bytes, path: Path | None = None, client: Any = None) -> 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_table_is_read_by_the_column_that_its_header_names(delimiter: str, quote: str, encoding: str) -> None:
     """Whatever stands between its columns, quoted or not, with a mark of its encoding or without; an empty cell is no key."""
-    rows = [["", "api_key", "since"], ["1", KEYS[0], "갊"], ["", LEAKED, ""], ["3", "", "2026"]]
+    rows = [
+        [f"no{delimiter} old" if quote else "", "api_key", "since"],
+        ["1", KEYS[0], "갊"],
+        ["", LEAKED, ""],
+        ["3", "", "2026"],
+    ]
     text = "\r\n".join(delimiter.join(f"{quote}{cell}{quote}" for cell in row) for row in rows)
     found = screened(text.encode(encoding))
     assert [(hit.line, hit.key) for hit in found.hits] == [(3, LEAKED)]

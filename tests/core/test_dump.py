@@ -71,6 +71,12 @@ def test_a_csv_of_one_column_is_read_as_one(before: str, end: str, encoding: str
     assert found(text.encode(encoding)) == {f"kbt-00000{n}" for n in (1, 2, 3)}
 
 
+def test_a_header_is_quoted_as_its_rows_are() -> None:
+    """A delimiter within quotes parts no columns."""
+    text = '"id, as it was","since","API key"\n"1, 2","2025","kbt-000001"\n'
+    assert found(text.encode()) == {"kbt-000001"}
+
+
 def test_every_column_that_a_header_calls_one_of_keys_is_read() -> None:
     """Whatever stands between them."""
     for delimiter in ",;\t|":
