@@ -93,7 +93,9 @@ class Design:
         for shape in shapes:
             start = len(design.low)
             if isinstance(shape, CurveShape):
-                direction = FEATURES[INDEX[shape.feature]].direction
+                feature = FEATURES[INDEX[shape.feature]]
+                # What another hypothesis is about may speak for this one or against it.
+                direction = feature.direction if feature.hypothesis is hypothesis else Direction.FREE
                 count = len(shape.knots) - 1
                 design.low += [0.0 if direction is Direction.UP else -8.0] * count
                 design.high += [0.0 if direction is Direction.DOWN else 8.0] * count

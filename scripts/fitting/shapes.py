@@ -48,6 +48,17 @@ LEAK: dict[str, tuple[float, ...]] = {
     "accepted": (0, 1),
 }
 OF_HYPOTHESIS = {Hypothesis.OPERATOR: OPERATOR, Hypothesis.PARTIES: PARTIES, Hypothesis.LEAK: LEAK}
+# What each hypothesis also looks at: a key that its holder takes along through many networks is used by many parties less
+# surely than one that never has company, and one with many client stacks is driven by an operator less surely.
+ACROSS: dict[Hypothesis, tuple[str, ...]] = {
+    Hypothesis.OPERATOR: (
+        "diversity", "parties", "concurrency", "crosswise", "networks", "interleaving", "stacks",
+    ),
+    Hypothesis.PARTIES: (
+        "share", "people", "regularity", "alone", "elsewhere", "declared", "stack_people", "travel",
+    ),
+    Hypothesis.LEAK: ("crowd", "regularity", "alone", "share"),
+}  # fmt: skip
 
 # Pairs: two features, their knots.
 Pair = tuple[str, str, tuple[float, ...], tuple[float, ...]]
@@ -67,7 +78,7 @@ _AT_ONCE, _CROSSWISE, _DIVERSE, _NETWORKS = (
     (1.5, 2.5, 4, 8),
     (2, 3, 5, 8, 15),
 )
-_TURNS = (1, 2.5, 5, 9)
+_TURNS, _SHARE = (1, 2.5, 5, 9), (0, 0.3, 0.7, 0.95)
 PAIRS: dict[Hypothesis, tuple[Pair, ...]] = {
     Hypothesis.OPERATOR: (
         ("lockstep", "unevenness", _STEP, _EVEN),
@@ -116,6 +127,9 @@ PAIRS: dict[Hypothesis, tuple[Pair, ...]] = {
         ("same_stack", "elsewhere", _SAME, _ELSEWHERE),
         ("crowd", "alone", _CROWD, _ALONE),
         ("crowd", "stack_people", _CROWD, _STACKED),
+        ("travel", "networks", (0, 1, 3, 10), _NETWORKS),
+        ("share", "diversity", _SHARE, (1, *_DIVERSE)),
+        ("alone", "networks", (0, 0.1, 0.4, 0.8), _NETWORKS),
     ),
     Hypothesis.PARTIES: (
         ("parties", "crosswise", _PARTIES, (0, 0.02, 0.08, 0.2)),
@@ -135,6 +149,15 @@ PAIRS: dict[Hypothesis, tuple[Pair, ...]] = {
         ("interleaving", "crosswise", _TURNS, _CROSSWISE),
         ("networks", "diversity", _NETWORKS, _DIVERSE),
         ("interleaving", "diversity", _TURNS, _DIVERSE),
+        ("shadows", "diversity", (0, 1, 3, 10), (1, *_DIVERSE)),
+        ("share", "diversity", _SHARE, (1, *_DIVERSE)),
+        ("share", "networks", _SHARE, _NETWORKS),
+        ("alone", "networks", (0, 0.1, 0.4, 0.8), _NETWORKS),
+        ("declared", "networks", (0, 1, 3, 8), _NETWORKS),
+        ("people", "crosswise", (2, 4, 8, 20), _CROSSWISE),
+        ("unevenness", "crosswise", (0.1, 0.4, 0.8, 1.3), _CROSSWISE),
+        ("regularity", "networks", _REGULAR, _NETWORKS),
+        ("elsewhere", "diversity", (0.02, 0.1, 0.3, 0.6), (1, *_DIVERSE)),
     ),
     Hypothesis.LEAK: (
         ("breadth", "wrong_doors", (1, 2, 4, 10, 30), (0, 1, 2, 4)),
@@ -146,8 +169,9 @@ PAIRS: dict[Hypothesis, tuple[Pair, ...]] = {
 
 def shapes() -> dict[Hypothesis, list[Shape]]:
     """Everything that is fitted."""
+    knots_of = OPERATOR | PARTIES | LEAK
     out: dict[Hypothesis, list[Shape]] = {}
     for hypothesis, curves in OF_HYPOTHESIS.items():
-        out[hypothesis] = [CurveShape(feature, knots) for feature, knots in curves.items()]
+        out[hypothesis] = [CurveShape(feature, knots_of[feature]) for feature in (*curves, *ACROSS[hypothesis])]
         out[hypothesis] += [SurfaceShape(a, b, rows, columns) for a, b, rows, columns in PAIRS[hypothesis]]
     return out

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from daxa_core.model import Level
 from daxa_registry.decision.bound import bounded
 from daxa_registry.decision.evidence import Evidence, View
-from daxa_registry.decision.features import FEATURES, INDEX, Hypothesis
+from daxa_registry.decision.features import INDEX, Hypothesis
 from daxa_registry.decision.policy import Policy, Weights, between
 
 HYPOTHESES = tuple(Hypothesis)
@@ -84,14 +84,12 @@ def _fade(last: int, hour: int, weights: Weights) -> float:
 class _Judge:
     """One hypothesis of one policy, made ready: pairs that share a feature and its knots look the place up once."""
 
-    __slots__ = ("_axes", "_curves", "_pairs", "cap", "codes", "hypothesis", "own", "weights")
+    __slots__ = ("_axes", "_curves", "_pairs", "cap", "codes", "hypothesis", "weights")
 
     def __init__(self, hypothesis: Hypothesis, policy: Policy) -> None:
         self.hypothesis = hypothesis
         self.weights = weights = policy.weights[hypothesis]
         self.cap = policy.levels.warn if hypothesis is Hypothesis.OPERATOR else math.inf
-        places = [i for i, feature in enumerate(FEATURES) if feature.hypothesis is hypothesis]
-        self.own = slice(places[0], places[-1] + 1)  # they stand together
         self._curves = [(curve.feature, curve.knots, curve.values) for curve in weights.curves]
         self.codes = [(curve.code, curve.feature) for curve in weights.curves]
         self.codes += [(surface.code, surface.features[0]) for surface in weights.surfaces]
@@ -149,35 +147,28 @@ def _judges(policy: Policy) -> tuple[_Judge, ...]:
 
 
 class _Heard:
-    """What the hypotheses say of the views of one evidence: most views say the same of most hypotheses."""
+    """What the hypotheses say of the views of one evidence: many views are alike."""
 
-    __slots__ = ("_judges", "_known", "_scores", "fades")
+    __slots__ = ("_judges", "_known", "fades")
 
     def __init__(self, judges: tuple[_Judge, ...], fades: list[float]) -> None:
         self._judges, self.fades = judges, fades
-        self._known: list[dict[tuple[float, ...], tuple[float, list[float]]]] = [{} for _ in judges]
-        self._scores: dict[tuple[float, ...], float] = {}
+        self._known: dict[tuple[float, ...], list[tuple[float, list[float]]]] = {}
 
     def score(self, values: tuple[float, ...]) -> float:
-        score = self._scores.get(values)
-        if score is None:
-            score = self._scores[values] = _log_sum([odds for odds, _ in self.said(values)])
-        return score
+        return _log_sum([odds for odds, _ in self.said(values)])
 
     def said(self, values: tuple[float, ...]) -> list[tuple[float, list[float]]]:
         """The log-odds of each hypothesis, and its terms; none where it is silent."""
-        out = []
-        for judge, fade, known in zip(self._judges, self.fades, self._known, strict=True):
-            own = values[judge.own]
-            said = known.get(own)
-            if said is None:
+        out = self._known.get(values)
+        if out is None:
+            out = self._known[values] = []
+            for judge, fade in zip(self._judges, self.fades, strict=True):
                 if _silent(values, judge.hypothesis):
-                    said = SILENT, []
+                    out.append((SILENT, []))
                 else:
                     terms = judge.terms(values)
-                    said = judge.log_odds(values, terms, fade), terms
-                known[own] = said
-            out.append(said)
+                    out.append((judge.log_odds(values, terms, fade), terms))
         return out
 
 

@@ -292,7 +292,7 @@ def _weights(reader: _Reader, hypothesis: Hypothesis) -> Weights:
     prior = reader.number("prior", -2 * MAX_NATS, 0)
     half_life = 24 * reader.number("half_life_days", 0.1, 3_650)
     curves = tuple(_curve(item, hypothesis) for item in reader.tables("term"))
-    surfaces = tuple(_surface(item, hypothesis) for item in reader.tables("pair", least=0))
+    surfaces = tuple(_surface(item) for item in reader.tables("pair", least=0))
     reader.done()
     codes = [*(curve.code for curve in curves), *(surface.code for surface in surfaces)]
     for code in codes:
@@ -303,20 +303,21 @@ def _weights(reader: _Reader, hypothesis: Hypothesis) -> Weights:
 
 def _curve(reader: _Reader, hypothesis: Hypothesis) -> Curve:
     code = reader.text("code")
-    feature = _feature(reader.text("feature"), reader.name("feature"), hypothesis)
+    feature = _feature(reader.text("feature"), reader.name("feature"))
     knots = reader.knots("knots")
     values = reader.numbers("values", -MAX_NATS, MAX_NATS, len(knots), len(knots))
     reader.done()
-    _check_direction(values, feature, reader.name("values"))
+    if FEATURES[feature].hypothesis is hypothesis:
+        _check_direction(values, feature, reader.name("values"))
     return Curve(code, feature, knots, values)
 
 
-def _surface(reader: _Reader, hypothesis: Hypothesis) -> Surface:
+def _surface(reader: _Reader) -> Surface:
     code = reader.text("code")
     names = reader.take("features")
     if not isinstance(names, list) or len(names) != 2 or names[0] == names[1]:
         raise _refuse(reader.name("features"), "two different features")
-    first, second = (_feature(name, reader.name("features"), hypothesis) for name in names)
+    first, second = (_feature(name, reader.name("features")) for name in names)
     rows, columns = reader.knots("rows"), reader.knots("columns")
     lines = reader.take("values")
     if not isinstance(lines, list) or len(lines) != len(rows):
@@ -327,9 +328,9 @@ def _surface(reader: _Reader, hypothesis: Hypothesis) -> Surface:
     return Surface(code, (first, second), rows, columns, values)
 
 
-def _feature(name: object, key: str, hypothesis: Hypothesis) -> int:
-    if not isinstance(name, str) or name not in INDEX or FEATURES[INDEX[name]].hypothesis is not hypothesis:
-        raise _refuse(key, f"a feature of {hypothesis.value}")
+def _feature(name: object, key: str) -> int:
+    if not isinstance(name, str) or name not in INDEX:
+        raise _refuse(key, "a feature of the evidence")
     return INDEX[name]
 
 

@@ -16,13 +16,18 @@ True
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from daxa_registry.decision.assess import HYPOTHESES, SILENT
-from daxa_registry.decision.features import FEATURES, Hypothesis
-from daxa_registry.decision.policy import Curve, Policy
+from daxa_registry.decision.company import NOTHING as NO_COMPANY
+from daxa_registry.decision.features import FEATURES, INDEX, Hypothesis
+from daxa_registry.decision.policy import Policy
+from daxa_registry.decision.refusals import NOTHING as NO_REFUSALS
 
 SHAPES_KEPT = 10_000
+# What the features of the two other hypotheses are for a key without company of which none was refused.
+_ALONE = dict(enumerate(NO_COMPANY)) | {INDEX["breadth"] + place: value for place, value in enumerate(NO_REFUSALS)}
 
 
 class Glance(NamedTuple):
@@ -84,20 +89,21 @@ class Quiet:
                 "hosts": 0.0,  # hosts are company
             }
             weights = self._policy.weights[Hypothesis.PARTIES]
-            total = sum(_largest(curve, most.get(FEATURES[curve.feature].name, math.inf)) for curve in weights.curves)
+            total = sum(max(map(curve, _within(curve.feature, curve.knots, most))) for curve in weights.curves)
             for pair in weights.surfaces:
-                first, second = (most.get(FEATURES[feature].name, math.inf) for feature in pair.features)
-                total += max(pair(x, y) for x in _within(pair.rows, first) for y in _within(pair.columns, second))
+                first, second = pair.features
+                total += max(
+                    pair(x, y) for x in _within(first, pair.rows, most) for y in _within(second, pair.columns, most)
+                )
             parties = weights.prior + total
         silent = math.exp(SILENT) * (len(HYPOTHESES) - 1)
         return math.log(math.exp(parties) + silent)
 
 
-def _largest(curve: Curve, most: float) -> float:
-    """The largest value of a curve from 0 up to ``most``."""
-    return max(map(curve, _within(curve.knots, most)))
-
-
-def _within(knots: tuple[float, ...], most: float) -> list[float]:
-    """Where a line between knots can be largest, from 0 up to ``most``."""
-    return [0.0, most, *(knot for knot in knots if 0 <= knot <= most)]
+def _within(feature: int, knots: tuple[float, ...], most: Mapping[str, float]) -> list[float]:
+    """Where a line between knots can be largest: from 0 up to what is known of the feature, or where it is for who is alone."""
+    exact = _ALONE.get(feature)
+    if exact is not None:
+        return [exact]
+    top = most.get(FEATURES[feature].name, math.inf)
+    return [0.0, top, *(knot for knot in knots if 0 <= knot <= top)]
