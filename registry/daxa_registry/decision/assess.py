@@ -15,12 +15,13 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from daxa_core.model import Level
 from daxa_registry.decision.bound import bounded
 from daxa_registry.decision.evidence import Evidence, View
 from daxa_registry.decision.features import INDEX, Hypothesis
-from daxa_registry.decision.policy import Policy, Weights, between
+from daxa_registry.decision.policy import Policy, Weights
 
 HYPOTHESES = tuple(Hypothesis)
 SILENT = -9.0
@@ -34,10 +35,9 @@ _COUNTED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """One named part of a score, in nats; ``count`` is how many it speaks of, None where that means nothing, and ``hour`` when
-    last, 0 where that does."""
+    last, 0 where that does. A tuple, because there are a hundred in a decision."""
 
     code: str
     contribution: float
@@ -91,8 +91,9 @@ class _Judge:
         self.weights = weights = policy.weights[hypothesis]
         self.cap = policy.levels.warn if hypothesis is Hypothesis.OPERATOR else math.inf
         self._curves = [(curve.feature, curve.knots, curve.values) for curve in weights.curves]
-        self.codes = [(curve.code, curve.feature) for curve in weights.curves]
-        self.codes += [(surface.code, surface.features[0]) for surface in weights.surfaces]
+        codes = [(curve.code, curve.feature) for curve in weights.curves]
+        codes += [(surface.code, surface.features[0]) for surface in weights.surfaces]
+        self.codes = [(code, feature if feature in _COUNTED else None) for code, feature in codes]
         axes: dict[tuple[int, tuple[float, ...]], int] = {}
         self._pairs = []
         for surface in weights.surfaces:
@@ -100,7 +101,7 @@ class _Judge:
             row = axes.setdefault((first, surface.rows), len(axes))
             column = axes.setdefault((second, surface.columns), len(axes))
             self._pairs.append((row, column, surface.values))
-        self._axes = list(axes)
+        self._axes = [(feature, knots, len(knots) - 2) for feature, knots in axes]
 
     def terms(self, values: tuple[float, ...]) -> list[float]:
         """What each term says, curves before pairs: as they say when called, without the calls."""
@@ -115,13 +116,26 @@ class _Judge:
             else:
                 low, height = knots[i - 1], heights[i - 1]
                 out.append(height + (heights[i] - height) * (x - low) / (knots[i] - low))
-        at = [between(knots, values[feature]) for feature, knots in self._axes]
+        at: list[tuple[int, float]] = []
+        for feature, knots, last in self._axes:
+            x = values[feature]
+            i = bisect_right(knots, x) - 1
+            if i < 0:
+                at.append((0, 0.0))
+            elif i > last:
+                at.append((last, 1.0))
+            else:
+                low = knots[i]
+                at.append((i, (x - low) / (knots[i + 1] - low)))
         for row, column, table in self._pairs:
             i, t = at[row]
             j, u = at[column]
-            upper, lower = table[i], table[i + 1]
-            above = upper[j] + (upper[j + 1] - upper[j]) * u
-            out.append(above + (lower[j] + (lower[j + 1] - lower[j]) * u - above) * t)
+            upper = table[i]
+            above = upper[j] + (upper[j + 1] - upper[j]) * u if u else upper[j]
+            if t:  # as often as not a value lies at the edge of its knots
+                lower = table[i + 1]
+                above += (lower[j] + (lower[j + 1] - lower[j]) * u - above) * t
+            out.append(above)
         return out
 
     def log_odds(self, values: tuple[float, ...], terms: list[float], fade: float) -> float:
@@ -198,32 +212,33 @@ def _explain(view: View, evidence: Evidence, policy: Policy, heard: _Heard, seen
     leads = odds.index(max(odds))
     judge, fade = _judges(policy)[leads], heard.fades[leads]
     leading = judge.hypothesis
-    terms: list[Term] = []
+    terms: list[tuple[float, str, int | None]] = []  # the contribution negated: as they are sorted
     if _silent(values, leading):
-        terms.append(Term("NOTHING_SHARED", SILENT))
+        terms.append((-SILENT, "NOTHING_SHARED", None))
         reached = SILENT
     else:
         prior = judge.weights.prior
-        terms.append(Term(f"{leading.name}_PRIOR", prior))
+        terms.append((-prior, f"{leading.name}_PRIOR", None))
         total = 0.0
         for (code, feature), contribution in zip(judge.codes, said[leads][1], strict=True):
             total += contribution
             if contribution:
-                count = round(values[feature]) if feature in _COUNTED else None
-                terms.append(Term(code, contribution, count))
+                count = None if feature is None else round(values[feature])
+                terms.append((-contribution, code, count))
         faded = total * fade if total > 0 else total
         if faded != total:
-            terms.append(Term("FADED", faded - total))
+            terms.append((total - faded, "FADED", None))
         reached = prior + faded
         capped = odds[leads]
         if capped != reached:
-            terms.append(Term("ADDRESS_ONLY", capped - reached))
+            terms.append((reached - capped, "ADDRESS_ONLY", None))
             reached = capped
     if score != reached:
-        terms.append(Term("OTHER_HYPOTHESES", score - reached))
+        terms.append((reached - score, "OTHER_HYPOTHESES", None))
     if evidence.hub_subjects or evidence.infrastructure:
-        terms.append(Term("SUPPRESSED_HUB", 0.0, max(evidence.hub_subjects, evidence.infrastructure)))
+        terms.append((0.0, "SUPPRESSED_HUB", max(evidence.hub_subjects, evidence.infrastructure)))
     if view.without:
-        terms.append(Term("ONE_MEMBER_LEFT_OUT", 0.0, len(view.without)))
-    terms.sort(key=lambda term: (-term.contribution, term.code))
-    return Assessment(score, policy.levels.of(score), leading, tuple(terms), seen[leads])
+        terms.append((0.0, "ONE_MEMBER_LEFT_OUT", len(view.without)))
+    terms.sort()  # their codes differ
+    told = tuple([Term(code, 0.0 - less, count) for less, code, count in terms])
+    return Assessment(score, policy.levels.of(score), leading, told, seen[leads])
