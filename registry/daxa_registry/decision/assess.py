@@ -41,7 +41,7 @@ class Term(NamedTuple):
 
     code: str
     contribution: float
-    count: int | None = None
+    count: int | None = None  # type: ignore[assignment]  # rather than how often a value is in the tuple
     hour: int = 0
 
 
