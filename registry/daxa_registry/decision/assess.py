@@ -212,33 +212,32 @@ def _explain(view: View, evidence: Evidence, policy: Policy, heard: _Heard, seen
     leads = odds.index(max(odds))
     judge, fade = _judges(policy)[leads], heard.fades[leads]
     leading = judge.hypothesis
-    terms: list[tuple[float, str, int | None]] = []  # the contribution negated: as they are sorted
+    terms: list[Term] = []
     if _silent(values, leading):
-        terms.append((-SILENT, "NOTHING_SHARED", None))
+        terms.append(Term("NOTHING_SHARED", SILENT))
         reached = SILENT
     else:
         prior = judge.weights.prior
-        terms.append((-prior, f"{leading.name}_PRIOR", None))
+        terms.append(Term(f"{leading.name}_PRIOR", prior))
         total = 0.0
         for (code, feature), contribution in zip(judge.codes, said[leads][1], strict=True):
             total += contribution
             if contribution:
                 count = None if feature is None else round(values[feature])
-                terms.append((-contribution, code, count))
+                terms.append(Term(code, contribution, count))
         faded = total * fade if total > 0 else total
         if faded != total:
-            terms.append((total - faded, "FADED", None))
+            terms.append(Term("FADED", faded - total))
         reached = prior + faded
         capped = odds[leads]
         if capped != reached:
-            terms.append((reached - capped, "ADDRESS_ONLY", None))
+            terms.append(Term("ADDRESS_ONLY", capped - reached))
             reached = capped
     if score != reached:
-        terms.append((reached - score, "OTHER_HYPOTHESES", None))
+        terms.append(Term("OTHER_HYPOTHESES", score - reached))
     if evidence.hub_subjects or evidence.infrastructure:
-        terms.append((0.0, "SUPPRESSED_HUB", max(evidence.hub_subjects, evidence.infrastructure)))
+        terms.append(Term("SUPPRESSED_HUB", 0.0, max(evidence.hub_subjects, evidence.infrastructure)))
     if view.without:
-        terms.append((0.0, "ONE_MEMBER_LEFT_OUT", len(view.without)))
-    terms.sort()  # their codes differ
-    told = tuple([Term(code, 0.0 - less, count) for less, code, count in terms])
-    return Assessment(score, policy.levels.of(score), leading, told, seen[leads])
+        terms.append(Term("ONE_MEMBER_LEFT_OUT", 0.0, len(view.without)))
+    terms.sort(key=lambda term: (-term.contribution, term.code))
+    return Assessment(score, policy.levels.of(score), leading, tuple(terms), seen[leads])
