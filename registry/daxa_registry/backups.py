@@ -29,6 +29,7 @@ from .keys.signing import read_verification_keys
 from .service import archive
 from .service.audit import audit
 from .store.interface import Store
+from .store.transfer import same
 
 DATABASE, QUOTA = "registry.sqlite", "quota.sqlite"
 BESIDE = ("-wal", "-shm", "-journal")
@@ -145,7 +146,8 @@ def migrate_store(source: str, target: str) -> Kept:
     """Moves a registry, which may be serving, from an SQLite file to an empty PostgreSQL database; the file is then retired.
 
     While it runs, the registry answers UNAVAILABLE to whoever writes, and clients come back later. Raises ConfigurationError,
-    with the file as it was and in use, where anything does not come out the same.
+    with the file as it was and in use, where anything does not come out the same. A move that was stopped when all was copied
+    is finished by the next.
     """
     if "://" not in source and not Path(source).is_file():
         raise ConfigurationError(ErrorCode.INVALID_FILE, "--from", "the SQLite file of a registry")
@@ -154,8 +156,9 @@ def migrate_store(source: str, target: str) -> Kept:
         new = open_store(target)
         try:
             with old.moving() as path:
-                new.load(path)
                 kept = _described(old)
+                if not _was_copied(path, kept, old, new):
+                    new.load(path)
                 _same(new, kept)
                 for member in old.members():
                     if _verdicts(old, member) != _verdicts(new, member):
@@ -165,6 +168,29 @@ def migrate_store(source: str, target: str) -> Kept:
     finally:
         old.close()
     return kept
+
+
+def _was_copied(path: Path, kept: Kept, old: Store, new: Store) -> bool:
+    """Whether a move that was stopped left all of that file, which nobody writes to now, in the new store.
+
+    Raises ConfigurationError where it did, and the file has gone on since.
+    """
+    there = _described(new)
+    if not any(there.rows.values()):
+        return False
+    if there == kept:
+        with tempfile.TemporaryDirectory(prefix=".move-", dir=path.parent) as scratch:
+            new.save(Path(scratch) / DATABASE)
+            if same(path, Path(scratch) / DATABASE):
+                return True
+    if there.size and there.size <= kept.size and merkle.root_at(there.size, old.tree_hashes).hex() == there.root:
+        wanted = (
+            "an empty database; this one holds the same registry as it was at a move that was stopped: drop it, if no"
+        )
+        raise ConfigurationError(
+            ErrorCode.INVALID_CONFIGURATION, "--to", f"{wanted} registry serves from it, and move into a new one"
+        )
+    return False
 
 
 def _is_evaluators(configuration: Path) -> bool:

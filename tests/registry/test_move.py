@@ -18,6 +18,8 @@ import crash_check
 import deployment
 from crash_load import Member, element
 from daxa_api.v1 import sighting_pb2, sighting_pb2_grpc, types_pb2
+from daxa_core.errors import ConfigurationError
+from daxa_registry.backups import migrate_store
 from daxa_registry.bootstrap import open_store
 from daxa_registry.keys.signing import read_verification_keys
 
@@ -157,3 +159,38 @@ def test_a_move_that_is_killed_leaves_the_file_in_use_and_is_made_again(world: W
             assert move.wait()[0] == 0
         assert process.stop()[0] == 0
     assert world.found(world.url).lost == 0
+
+
+def copied(file: str, url: str) -> None:
+    """What a move leaves that is killed when PostgreSQL has committed, and the file is not retired yet."""
+    with contextlib.closing(open_store(url)) as new:
+        new.load(Path(file))
+
+
+def test_a_move_that_is_killed_when_all_was_copied_is_finished_by_the_next(world: World) -> None:
+    """What is there already is looked at row by row, and the file is retired."""
+    with world.serve() as process:
+        assert world.submit() is None
+        assert process.stop()[0] == 0
+    copied(world.file, world.url)
+    migrate_store(world.file, world.url)
+    with pytest.raises(ConfigurationError, match="the one that this was moved to by migrate-store"):
+        open_store(world.file)
+    assert world.found(world.url).lost == 0
+
+
+def test_a_copy_that_a_killed_move_left_is_not_taken_for_the_registry_that_went_on(world: World) -> None:
+    """One count more in the file is enough: it stays in use, the copy as it was, and it is told what to do."""
+    with world.serve() as process:
+        assert world.submit() is None
+        assert process.stop()[0] == 0
+    copied(world.file, world.url)
+    with contextlib.closing(sqlite3.connect(world.file, isolation_level=None)) as file:
+        file.execute("UPDATE presence SET count=count+1")
+    with pytest.raises(
+        ConfigurationError, match="--to: an empty database; this one holds the same registry as it was at a"
+    ):
+        migrate_store(world.file, world.url)
+    open_store(world.file).close()
+    counted = "SELECT sum(count) FROM presence"
+    assert crash_check.ask(world.url, counted) != crash_check.ask(world.file, counted)

@@ -46,6 +46,18 @@ def _rows(connection: PostgresConnection, table: str, names: Sequence[str]) -> I
         yield from copy.rows()
 
 
+def same(one: Path, other: Path) -> bool:
+    """Whether two such files hold the same rows in every table."""
+    with closing(sqlite3.connect(f"{one.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as database:
+        database.execute("ATTACH ? AS other", (f"{other.absolute().as_uri()}?mode=ro",))
+        for table, names in columns().items():
+            here, there = (f"SELECT {', '.join(names)} FROM {base}.{table}" for base in ("main", "other"))  # noqa: S608
+            for left, right in ((here, there), (there, here)):
+                if database.execute(f"{left} EXCEPT {right} LIMIT 1").fetchone():
+                    return False
+    return True
+
+
 def copy_in(database: Database, path: Path) -> None:
     """Takes all tables from a file, inside the caller's transaction. Raises ConfigurationError where there is anything yet."""
     for table in TABLES:
