@@ -7,6 +7,7 @@ import dataclasses
 import queue
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -334,3 +335,29 @@ def test_a_connection_notices_that_a_server_is_gone_and_the_url_may_say_otherwis
     assert node()._connection.raw.info.get_parameters()["tcp_user_timeout"] == "10000"
     with contextlib.closing(PostgresStore(f"{postgres_url}&keepalives_idle=60")) as other:
         assert other._connection.raw.info.get_parameters()["keepalives_idle"] == "60"
+
+
+def test_no_look_up_waits_for_a_server_that_does_not_answer(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told UNAVAILABLE while a thread connects, and answered when that has come to an end."""
+    store = node()
+    answering, connected = threading.Event(), threading.Event()
+    connect = store._reader._connect
+
+    def slowly() -> psycopg.Connection:
+        assert answering.wait(60)
+        made = connect()
+        connected.set()
+        return made
+
+    monkeypatch.setattr(store._reader, "_connect", slowly)
+    store._reader.raw.close()
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="^UNAVAILABLE: store: a database that can be written to; try again"):
+            store.head(1)
+    answering.set()
+    assert connected.wait(60)
+    deadline = time.monotonic() + 60
+    while store._reader.raw.closed and time.monotonic() < deadline:
+        with contextlib.suppress(Unavailable):
+            store.head(1)
+    assert store.head(1) == 0

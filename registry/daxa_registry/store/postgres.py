@@ -67,6 +67,7 @@ class PostgresStore(SqlStore):
                 if len(self._connection.execute("SELECT node FROM turn").fetchall()) != 1:
                     raise incomplete()
                 self._reader = opened.enter_context(contextlib.closing(PostgresConnection(url)))
+                self._remember(self._connection, hub_size)
             except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
                 raise incomplete() from None
             except psycopg.Error as error:
@@ -79,7 +80,6 @@ class PostgresStore(SqlStore):
         self._read_lock = threading.RLock()
         self._moved: dict[int, int] = {}
         self._before_turn: Callable[[], None] = lambda: None
-        self._remember(self._connection, hub_size)
 
     def _begin(self) -> bool:
         self._connection.ready()
@@ -119,7 +119,7 @@ class PostgresStore(SqlStore):
             self._connection.close()
 
     def _reader_now(self) -> Database:
-        self._reader.ready()
+        self._reader.ready_or_told()  # look-ups are made by the thread that serves everybody
         return self._reader
 
     @contextmanager

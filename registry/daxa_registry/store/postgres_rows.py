@@ -10,7 +10,9 @@ A connection that broke is opened again at the next use outside a transaction; w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from functools import cache
 from typing import Any
 
@@ -43,6 +45,7 @@ OPTIONS = {
     # A server whose machine is lost says no goodbye: without these a node would wait for it for hours.
     "keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3", "tcp_user_timeout": "10000",
 }  # fmt: skip
+MOMENT_SECONDS = 0.05
 _NUMBERED = re.compile(r"\?(\d+)")
 
 
@@ -54,6 +57,7 @@ class PostgresConnection:
         self._url = url
         self._types: dict[str, dict[str, str]] = {}
         self._warnings: list[str] = []
+        self._connecting: Future[psycopg.Connection] | None = None
         self.raw = self._connect()
 
     def _connect(self) -> psycopg.Connection:
@@ -75,6 +79,24 @@ class PostgresConnection:
         if self.raw.closed:
             self.raw = self._connect()
 
+    def ready_or_told(self) -> None:
+        """As :meth:`ready`, but waits no longer than a moment: raises psycopg.OperationalError while a thread connects.
+
+        A server that is down says so at once; one whose machine is lost says nothing, for ``connect_timeout`` each time.
+        """
+        if not self.raw.closed:
+            return
+        if self._connecting is None:
+            self._connecting = Future()
+            threading.Thread(
+                target=_keep, args=(self._connect, self._connecting), name="connecting", daemon=True
+            ).start()
+            wait([self._connecting], MOMENT_SECONDS)
+        if not self._connecting.done():
+            raise psycopg.OperationalError
+        made, self._connecting = self._connecting, None
+        self.raw = made.result()
+
     @property
     def in_transaction(self) -> bool:
         """Whether there is anything to roll back."""
@@ -92,8 +114,10 @@ class PostgresConnection:
             raise psycopg.OperationalError
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Closes the connection, and the one that is being made."""
         self.raw.close()
+        if self._connecting is not None:
+            self._connecting.add_done_callback(_discard)
 
     def execute(self, statement: str, parameters: Sequence[object] = (), /) -> Found:
         query, numbered = _translated(statement)
@@ -156,6 +180,18 @@ class PostgresConnection:
             )
             known = self._types[table] = dict(rows.fetchall())
         return known
+
+
+def _keep(connect: Callable[[], psycopg.Connection], made: Future[psycopg.Connection]) -> None:
+    try:
+        made.set_result(connect())
+    except BaseException as error:  # noqa: BLE001 - whoever asks next is told
+        made.set_exception(error)
+
+
+def _discard(made: Future[psycopg.Connection]) -> None:
+    if made.exception() is None:
+        made.result().close()
 
 
 def _columns(types: Sequence[str], rows: Sequence[Row]) -> list[object]:

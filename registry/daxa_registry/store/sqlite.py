@@ -78,14 +78,14 @@ class SqliteStore(SqlStore):
                 if not memory:
                     self._reader = opened.enter_context(contextlib.closing(self._connect(str(path))))
                     self._tune(self._reader, cache_mib // 4)
+                [self._written] = self._connection.execute("PRAGMA data_version").fetchone()
+                self._remember(self._connection, hub_size)
             except sqlite3.Error as error:
                 raise not_opened(error) from None
             opened.pop_all()
         self._write_lock = threading.RLock()
         self._read_lock = self._write_lock if memory else threading.RLock()
         self._checkpoints = None if memory else Checkpoints(str(path))
-        [self._written] = self._connection.execute("PRAGMA data_version").fetchone()
-        self._remember(self._connection, hub_size)
 
     @staticmethod
     def _connect(path: str) -> SqliteConnection:
