@@ -16,11 +16,11 @@ from .database import Database
 from .hours import pack, unpack, without
 from .interface import Expired
 from .sqlite_activity import take_back
-from .sqlite_withdraw import leave, recount, vacate
+from .sqlite_withdraw import Left, leave, recount, vacate
 
 
-def expire(database: Database, after: int, before_hour: int, limit: int) -> tuple[Expired, set[int]]:
-    """As :meth:`daxa_registry.store.interface.Store.expire`, and the addresses; everything pending must have been written."""
+def expire(database: Database, after: int, before_hour: int, limit: int) -> tuple[Expired, Left]:
+    """As :meth:`daxa_registry.store.interface.Store.expire`, and what left; everything pending must have been written."""
     rows = database.execute(
         "SELECT id, address, subject, manner, first, hours, count FROM presence WHERE id > ? ORDER BY id LIMIT ?",
         (after, limit),
@@ -49,9 +49,10 @@ def expire(database: Database, after: int, before_hour: int, limit: int) -> tupl
         database.execute("DELETE FROM presence WHERE id=? AND address=?", (presence, address))
     take_back(database, stirred)
     emptied = {address for _, address in gone}
+    left_behind = Left(set(places), {address for there in places.values() for address in there})
     for subject, addresses in sorted(places.items()):
         recount(database, subject, addresses & emptied)
-        leave(database, subject)
-    vacate(database, emptied)
+        left_behind.nodes.extend(leave(database, subject))
+    left_behind.nodes.extend(vacate(database, emptied))
     last = int(rows[-1][0]) if len(rows) == limit else 0
-    return Expired(last, frozenset(places)), {address for there in places.values() for address in there}
+    return Expired(last, frozenset(places)), left_behind

@@ -22,7 +22,7 @@ from .retention import expire
 from .sqlite_activity import Activity
 from .sqlite_memory import Edge, Ledger, Record, few, glance_at
 from .sqlite_recall import KINDS, Recall
-from .sqlite_withdraw import withdraw
+from .sqlite_withdraw import Left, withdraw
 
 _USED, _REJECTED, _DECLARED = Manner.USED, Manner.REJECTED, Manner.DECLARED
 
@@ -319,17 +319,20 @@ class Absorber:
     def expire(self, after: int, before_hour: int, limit: int) -> Expired:
         """As :meth:`daxa_registry.store.interface.Store.expire`."""
         self.flush()
-        expired, addresses = expire(self._db, after, before_hour, limit)
-        if expired.subjects:
-            self.forget()
-            self.changed_places.update(addresses)
+        expired, left = expire(self._db, after, before_hour, limit)
+        self._let_go(left)
         return expired
 
     def withdraw(self, member: int, key: bytes, first_hour: int, last_hour: int) -> tuple[int, frozenset[int]]:
         """As :meth:`daxa_registry.store.interface.Store.withdraw`."""
         self.flush()
-        changed, touched, addresses = withdraw(self._db, self._hub_size, member, key, first_hour, last_hour)
-        if changed:
-            self.forget()
-            self.changed_places.update(addresses)
+        changed, touched, left = withdraw(self._db, self._hub_size, member, key, first_hour, last_hour)
+        self._let_go(left)
         return changed, touched
+
+    def _let_go(self, left: Left) -> None:
+        """Drops what is remembered of what left. Numbers are not given again, whoever had them."""
+        if left.subjects:
+            self._recall.let_go(left)
+            self.activity.forget()
+            self.changed_places.update(left.addresses)

@@ -14,6 +14,7 @@ from daxa_core.model import Kind, Level, Manner, Sighting
 from .database import Database
 from .hours import unpack
 from .sqlite_memory import Edge, Ledger, Record
+from .sqlite_withdraw import Left
 
 KINDS = ((Kind.KEY, "key"), (Kind.ADDRESS, "address"), (Kind.NETWORK, "network"), (Kind.DEVICE, "device"),
          (Kind.HOLDER, "holder"))  # fmt: skip
@@ -60,6 +61,23 @@ class Recall:
         if len(self.ledgers) > ADDRESSES_KEPT:
             self.ledgers.clear()
             self.on_address.clear()
+
+    def let_go(self, left: Left) -> None:
+        """Drops these subjects, addresses and nodes, and which keys failed. Only after everything was written."""
+        for kind, print_ in left.nodes:
+            self.nodes[kind].pop(print_, None)
+        for address in left.addresses:
+            self.ledgers.pop(address, None)
+            self.on_address.pop(address, None)
+        for key in [key for key, refused in self.refused_keys.items() if refused]:
+            del self.refused_keys[key]
+        gone = {record for subject in left.subjects if (record := self.by_id.pop(subject, None)) is not None}
+        for record in gone:
+            del self.records[record.key, record.member]
+        for member in {record.member for record in gone}:
+            for table in self.edges_of(member):
+                for prints in [prints for prints, edge in table.items() if edge.record in gone]:
+                    del table[prints]
 
     def edges_of(self, member: int) -> tuple[EdgesByPrint, EdgesByPrint, EdgesByPrint]:
         """A member's edges by manner: used, rejected, declared."""

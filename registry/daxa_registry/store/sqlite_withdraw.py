@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from daxa_core.model import Manner
+from dataclasses import dataclass, field
+
+from daxa_core.model import Kind, Manner
 
 from .database import Database
 from .hours import pack, unpack, without
 from .sqlite_activity import take_back
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is no longer as it was: subjects and addresses with fewer hours, the fingerprints of nodes that are not there."""
+
+    subjects: set[int] = field(default_factory=set)
+    addresses: set[int] = field(default_factory=set)
+    nodes: list[tuple[Kind, bytes]] = field(default_factory=list)
+
+
 def withdraw(
     database: Database, hub_size: int, member: int, key: bytes, first_hour: int, last_hour: int
-) -> tuple[int, frozenset[int], set[int]]:
-    """How many presences were shortened or deleted, the subjects whose evidence that changed, and the addresses.
+) -> tuple[int, frozenset[int], Left]:
+    """How many presences were shortened or deleted, the subjects whose evidence that changed, and what left.
 
     As :meth:`daxa_registry.store.interface.Store.withdraw`; everything pending must have been written.
     """
@@ -21,7 +32,7 @@ def withdraw(
         (member, key),
     ).fetchone()
     if row is None:
-        return 0, frozenset(), set()
+        return 0, frozenset(), Left()
     subject = int(row[0])
     changed = 0
     addresses: set[int] = set()
@@ -57,9 +68,8 @@ def withdraw(
             )
         )
     recount(database, subject, addresses)
-    leave(database, subject)
-    vacate(database, addresses)
-    return changed, frozenset(touched), addresses
+    nodes = leave(database, subject) + vacate(database, addresses)
+    return changed, frozenset(touched), Left({subject}, addresses, nodes)
 
 
 def recount(database: Database, subject: int, addresses: set[int]) -> None:
@@ -87,19 +97,24 @@ def recount(database: Database, subject: int, addresses: set[int]) -> None:
     )
 
 
-def leave(database: Database, subject: int) -> None:
-    """A subject that was nowhere and was never told anything is nobody; nor is a key without subjects a key."""
+def leave(database: Database, subject: int) -> list[tuple[Kind, bytes]]:
+    """A subject that was nowhere and was never told anything is nobody; nor is a key without subjects a key: if it left."""
     row = database.execute("SELECT key FROM subject WHERE id=? AND sequence=0 AND addresses=0", (subject,)).fetchone()
     if row is None:
-        return
+        return []
     database.execute("DELETE FROM subject WHERE id=?", (subject,))
     database.execute("DELETE FROM ladder WHERE subject=?", (subject,))
-    database.execute(
-        "DELETE FROM node WHERE id=?1 AND kind=1 AND NOT EXISTS (SELECT 1 FROM subject WHERE key=?1)", (row[0],)
-    )
+    gone = database.execute(
+        "DELETE FROM node WHERE id=?1 AND kind=1 AND NOT EXISTS (SELECT 1 FROM subject WHERE key=?1) RETURNING fingerprint",
+        (row[0],),
+    ).fetchall()
+    return [(Kind.KEY, print_) for (print_,) in gone]
 
 
-def vacate(database: Database, addresses: set[int]) -> None:
-    """Those of the addresses leave on which nobody is any more."""
+def vacate(database: Database, addresses: set[int]) -> list[tuple[Kind, bytes]]:
+    """Those of the addresses leave on which nobody is any more: which."""
+    gone: list[tuple[Kind, bytes]] = []
+    statement = "DELETE FROM node WHERE id=? AND kind=2 AND subjects=0 AND infrastructure=0 RETURNING fingerprint"
     for address in sorted(addresses):
-        database.execute("DELETE FROM node WHERE id=? AND kind=2 AND subjects=0 AND infrastructure=0", (address,))
+        gone += [(Kind.ADDRESS, print_) for (print_,) in database.execute(statement, (address,)).fetchall()]
+    return gone

@@ -1,0 +1,92 @@
+"""What a store remembers is let go of with what leaves, no more and no less: it does as one that has just been opened."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from daxa_core.model import Manner
+from daxa_registry.store.interface import Store
+from daxa_registry.store.sqlite import SqliteStore
+from sightings import Open, fine, fp, seen
+
+EDGES = """SELECT k.fingerprint, p.member, a.fingerprint, coalesce(d.fingerprint, ''), p.manner, p.first, p.hours, p.count
+ FROM presence p JOIN subject s ON s.id=p.subject JOIN node k ON k.id=s.key JOIN node a ON a.id=p.address
+ LEFT JOIN node d ON d.id=p.device ORDER BY 1, 2, 3, 4, 5"""
+SUBJECTS = """SELECT k.fingerprint, s.member, s.account, s.seen, s.hours, s.addresses FROM subject s JOIN node k ON k.id=s.key
+ ORDER BY 1, 2"""
+NODES = "SELECT kind, fingerprint, subjects FROM node ORDER BY 1, 2"
+HOURS = "SELECT hour, active FROM activity WHERE active > 0 ORDER BY 1"
+HOUR = 1_000
+
+
+def change(store: Store, chance: random.Random) -> tuple[list[object], set[object]]:
+    """One transaction of everything that may come: what was answered, and glances at whom it moved."""
+    told: list[object] = []
+    glances: set[object] = set()
+    with store.transaction():
+        members = [store.member_id(name) for name in ("upbit", "bithumb", "coinone")]
+        for _ in range(chance.randrange(1, 4)):
+            key, member = f"k{chance.randrange(12)}", chance.choice(members)
+            match chance.randrange(8):
+                case 0:
+                    first = chance.choice((0, HOUR + chance.randrange(12)))
+                    told.append(store.withdraw(member, fp(key), first, 2**32 - 1)[0])
+                case 1:
+                    last = store.expire(0, HOUR + chance.randrange(8), 7).last
+                    store.expire(last, HOUR + chance.randrange(8), 7)
+                case _:
+                    sightings = [
+                        seen(
+                            f"k{chance.randrange(12)}",
+                            f"a{chance.randrange(20)}",
+                            HOUR + chance.randrange(12),
+                            device=chance.choice(("d", "e", None)),
+                            manner=chance.choice((Manner.USED, Manner.USED, Manner.USED, Manner.REJECTED)),
+                            account=chance.choice((fp("x")[:16], fp("y")[:16], None)),
+                        )
+                        for _ in range(chance.randrange(1, 9))
+                    ]
+                    absorbed = store.absorb(member, sightings, fine)
+                    told.append((len(absorbed.moved), len(absorbed.grown)))
+                    glances.update(glance[1:] for glance in store.glances(absorbed.moved))
+    return told, glances
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_that_stays_open_does_as_one_that_is_opened_each_time(tmp_path: Path, seed: int) -> None:
+    """The same sightings, withdrawals and retention leave the same rows, and say the same of whom they moved."""
+    paths = tmp_path / "stays", tmp_path / "opened"
+    stays = SqliteStore(paths[0], hub_size=5)
+    for step in range(60):
+        opened = SqliteStore(paths[1], hub_size=5)
+        chances = random.Random(seed * 1_000 + step), random.Random(seed * 1_000 + step)
+        (told, glances), (told_anew, glances_anew) = change(stays, chances[0]), change(opened, chances[1])
+        assert told == told_anew
+        assert glances >= glances_anew  # who is not at hand is not glanced at
+        opened.close()
+        for query in (EDGES, SUBJECTS, NODES, HOURS):
+            rows = []
+            for path in paths:
+                with closing(sqlite3.connect(path)) as database:
+                    rows.append(database.execute(query).fetchall())
+            assert rows[0] == rows[1]
+    stays.close()
+
+
+def test_what_came_before_a_withdrawal_in_one_transaction_is_seen(reopen: Open) -> None:
+    """Of a place that was read before: the withdrawal of another key elsewhere does not make its new party forgotten."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        [subject] = store.absorb(member, [seen("k", "a")], fine).moved
+        store.absorb(member, [seen("other", "b")], fine)
+        assert [len(place.presences) for n in store.neighbourhoods([subject]) for place in n.places.values()] == [1]
+    with store.transaction():
+        store.absorb(member, [seen("new", "a")], fine)
+        assert store.withdraw(member, fp("other"), 0, 2**32 - 1)[0] == 1
+        assert [len(place.presences) for n in store.neighbourhoods([subject]) for place in n.places.values()] == [2]
