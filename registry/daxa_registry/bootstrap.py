@@ -78,6 +78,8 @@ SPENT_AT_ONCE = 40
 GC_THRESHOLD = (10_000, 5, 1_000)
 """What the store remembers is millions of small objects that live long and form no cycles. Looking through many at once holds up
 everybody's batch, at 5,000,000 for two seconds: the young are looked through by 50,000, and all of them hardly ever."""
+SWITCH_SECONDS = 0.0001
+"""How soon the event loop gets the interpreter back from a busy writer, which it needs about ten times for one call."""
 
 
 POSTGRES_SCHEMES = ("postgresql", "postgres")
@@ -343,8 +345,7 @@ def run_registry(configuration: Path, say: Callable[[str], None], listen: str | 
     if listen is not None:
         config = replace(config, listen=checked_listen(listen), metrics_port=None)
     gc.set_threshold(*GC_THRESHOLD)
-    # The event loop gets the interpreter back from a busy writer within half a millisecond, not five, several times a call.
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(SWITCH_SECONDS)
 
     async def main() -> None:
         async with registry_server(config) as port:
