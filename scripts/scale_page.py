@@ -11,6 +11,10 @@ from typing import Any
 from setup_env import ROOT
 
 COLOURS = {"SQLite": "#1f6f8b", "PostgreSQL": "#b4532a"}
+KEYS_A_DAY, PLACES, HOURS_A_DAY = 200_000, 1.3, 4
+"""Of five exchanges today: docs/capacity.md says where these come from."""
+PEAK, GROWTH = 10, 10
+KEPT_EDGES = 10_000_000
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 300, 80, 50
 
 
@@ -61,7 +65,28 @@ A registry process on the same databases, over mutual TLS; milliseconds, p50 / p
 Taken are new edges only, from two members, checked and matched. The look-ups are of ten keys. The times to match run from the
 answer to a submission until another member's watcher has the verdict that it raised, and from the answer to a withdrawal until
 it has the verdict that falls, at half of what the registry takes; less than nothing where the news is there before the answer.
+
+## Five exchanges at ten times today's traffic
+
+{KEYS_A_DAY * GROWTH:,} keys a day on {PLACES} addresses in {HOURS_A_DAY} hours each, {PEAK} times the average at the
+peak, all of it as if new; {KEPT_EDGES:,} edges within retention ([capacity](capacity.md)).
+
+| store | measured at edges | sightings/s at the peak, of what it takes | disk, GiB | resident, MiB | look-up p99 then, ms |
+|---|---|---|---|---|---|
+{capacity(points)}
 """
+
+
+def capacity(points: Sequence[dict[str, Any]]) -> str:
+    """What five exchanges ask at ten times today's traffic, by what each store gave at its largest size."""
+    wanted = KEYS_A_DAY * PLACES * HOURS_A_DAY * GROWTH / 86_400 * PEAK
+    largest = {point["store"]: point for point in sorted(points, key=lambda point: point["edges"])}
+    lines = [
+        f"| {store} | {p['edges']:,} | {wanted:,.0f} of {p['served']:,.0f} ({wanted / p['served']:.0%}) | "
+        f"{KEPT_EDGES * p['bytes_an_edge'] / 2**30:.1f} | {p['resident'] / 2**20:,.0f} | {p['get_p99'] * 1e3:.1f} |"
+        for store, p in largest.items()
+    ]
+    return "\n".join(lines)
 
 
 def _whole(value: float | None) -> str:
