@@ -256,6 +256,8 @@ def _shares(parties: list[_Party], unusual: Span | None) -> dict[int, tuple[Shar
         return {}
     spans = [party.span for party in parties if party.span is not None]
     pairs = pairs_of(spans, unusual)
+    if not pairs.overlap.any():  # nobody met anybody, as on most addresses
+        return {}
     holder = np.array([-1 if p.holder is None else p.holder for p in parties])
     member = np.array([p.member for p in parties])
     unknown = (holder[:, None] < 0) | (holder[None, :] < 0)
