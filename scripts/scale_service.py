@@ -36,8 +36,8 @@ WATCHED = ("upbit", "bithumb", "coinone")
 LOADING = ("korbit", "gopax")
 IN_FLIGHT = 3
 """Batches of one member at a time."""
-SECONDS = 10
-MOST = 12_000
+SECONDS = 6
+MOST = 25_000
 """Sightings a second that the load has ready."""
 KEYS_ASKED = 10
 PAUSE = 0.004
