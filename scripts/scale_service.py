@@ -101,8 +101,9 @@ class Load:
 
 def load(folder: Path, seed: int, wanted: float) -> None:
     """What the process of a :class:`Load` does: says a line when it is ready, begins and ends at a line, says its rate."""
-    seconds = SECONDS + 4 * BEFORE_SECONDS
-    edges = int((wanted or MOST) * seconds / len(LOADING)) // BATCH * BATCH
+    # Each of those who submit has a batch in hand while it waits for its time, and the last ring may take its own.
+    seconds = 2 * SECONDS if wanted else SECONDS + 4 * BEFORE_SECONDS
+    edges = (int((wanted or MOST) * seconds / len(LOADING)) // BATCH + 2 * IN_FLIGHT) * BATCH
     shares = [iter(Traffic(edges, seed + place).requests(member)) for place, member in enumerate(LOADING)]
     stopped = threading.Event()
     began = 0.0
