@@ -15,6 +15,7 @@ import gc
 import hashlib
 import json
 import secrets
+import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -190,6 +191,25 @@ def size_on_disk(database: str) -> int:
     return Path(database).stat().st_size
 
 
+@contextlib.contextmanager
+def _copied(database: str) -> Iterator[str]:
+    """A copy of the database, for as long as the block runs: members add other things than edges."""
+    if "://" in database:
+        copy = postgres.copy_database(database)
+        try:
+            yield copy
+        finally:
+            postgres.drop_database(copy)
+        return
+    file = Path(database).with_name("served.sqlite")
+    shutil.copyfile(database, file)  # all of it: whoever closes it last copies the log back
+    try:
+        yield str(file)
+    finally:
+        for found in file.parent.glob(f"{file.name}*"):
+            found.unlink()
+
+
 def grow(database: str, name: str, largest: int) -> Iterator[dict[str, Any]]:
     """Fills the database step by step, and measures at each."""
     reached = 0
@@ -205,8 +225,9 @@ def grow(database: str, name: str, largest: int) -> Iterator[dict[str, Any]]:
             [sys.executable, __file__, database, str(size)], capture_output=True, text=True, check=True,
         )  # fmt: skip
         keys = [_print("key", number) for number in range(size // EDGES_OF_A_SUBJECT)]
-        served = scale_service.measure(database, keys)
-        # The measurements add edges of their own; the next step begins after them.
+        with _copied(database) as copy:
+            served = scale_service.measure(copy, keys)
+        # What is measured here adds edges of its own; the next step begins after them.
         reached = size + ADDED
         point = {"store": name, "edges": size, "bytes_an_edge": on_disk / there, **json.loads(done.stdout), **served}
         if "://" in database:

@@ -158,6 +158,15 @@ def create_database(server: str) -> str:
     return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
 
 
+def copy_database(url: str) -> str:
+    """A copy of a database to which nobody is connected: its URL."""
+    parts = urlsplit(url)
+    name = f"registry_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{parts.path[1:]}"')
+    return urlunsplit(parts._replace(path=f"/{name}"))
+
+
 def drop_database(url: str) -> None:
     """Removes a database, whoever is still connected to it."""
     parts = urlsplit(url)
