@@ -29,7 +29,7 @@ class Table:
         """The file's top table. Raises ConfigurationError where it is no TOML in UTF-8."""
         try:
             values = tomllib.loads(data.decode("utf-8"))
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+        except (ValueError, RecursionError):  # of a number of thousands of digits it is a bare ValueError
             raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, path.name, "TOML in UTF-8") from None
         return cls(path.name, path.absolute().parent, values)
 

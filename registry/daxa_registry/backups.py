@@ -196,7 +196,7 @@ def _was_copied(path: Path, kept: Kept, old: Store, new: Store) -> bool:
 def _is_evaluators(configuration: Path) -> bool:
     try:
         return "share" in tomllib.loads(configuration.read_text("utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, configuration.name, "TOML in UTF-8") from None
 
 

@@ -69,7 +69,10 @@ def test_a_wrong_key_is_refused_naming_file_and_key(member: Path, old: str, new:
     assert (ErrorCode.INVALID_CONFIGURATION, f"client.toml: {key}") == (caught.value.code, caught.value.field)
 
 
-@pytest.mark.parametrize("data", [b"member = ", b"\xff\xfe", b"[registry]\n[registry]"])
+@pytest.mark.parametrize(
+    "data",
+    [b"member = ", b"\xff\xfe", b"[registry]\n[registry]", b"member = " + b"9" * 5_000, b"member = " + b"[" * 5_000],
+)
 def test_what_is_no_toml_is_refused(member: Path, data: bytes) -> None:
     """The refusal names the file and shows none of it."""
     (member / "client.toml").write_bytes(data)

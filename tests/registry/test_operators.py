@@ -373,6 +373,16 @@ def test_a_policy_with_an_impossible_number_is_refused_naming_the_key(
         assert refused(ErrorCode.INVALID_POLICY, lambda: operator.activate(path.read_text(), False)).field == key
 
 
+@pytest.mark.parametrize("value", ["9" * 5_000, "[" * 5_000, "{a = " * 5_000])
+def test_a_policy_that_no_reader_can_hold_is_refused_as_no_toml(world: life.World, value: str) -> None:
+    """Numbers of thousands of digits and tables thousands deep: what reads TOML breaks on them with errors of its own."""
+    from daxa_registry.config import read_operator
+    from daxa_registry.rpc.operator import Operator
+
+    with Operator(read_operator(world.operator()), "kim") as operator:
+        assert refused(ErrorCode.INVALID_POLICY, lambda: operator.try_policy(f"schema = {value}")).field == "policy"
+
+
 # who
 
 

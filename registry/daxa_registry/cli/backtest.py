@@ -45,7 +45,7 @@ def backtest(sightings: Path, verdicts: Path, policy: Path | None, declared: Pat
     if declared is not None:
         try:
             run.declare(json.loads(declared.read_text("utf-8")))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ConfigurationError(ErrorCode.INVALID_FILE, declared.name, "a JSON list in UTF-8") from None
     refused = 0
     with sightings.open("rb") as lines:

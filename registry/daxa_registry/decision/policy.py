@@ -147,6 +147,10 @@ def load_policy(text: str) -> Policy:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as wrong:
         raise _refuse("policy", f"TOML ({wrong})") from None
+    except (ValueError, RecursionError):
+        raise _refuse(
+            "policy", "TOML whose numbers and tables are no thousands of digits long or levels deep"
+        ) from None
     top = _Reader(table, "")
     schema = top.number("schema", 1, 10_000)
     if schema != SCHEMA:
