@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import hmac
 import os
 import sqlite3
 import zlib
@@ -156,7 +157,7 @@ class ScreeningCache:
         if row is None:
             return None
         body, tag = row[0][:-_TAG_BYTES], row[0][-_TAG_BYTES:]
-        if len(body) % 8 or tag != self._tag(digest, body):  # a flipped bit would be a leak that nobody sees
+        if len(body) % 8 or not hmac.compare_digest(tag, self._tag(digest, body)):  # a flipped bit hides a leak
             return None
         if row[1] != self._run:
             with suppress(Unavailable):
