@@ -10,7 +10,8 @@ from pathlib import Path
 from daxa_registry.store.sqlite_checkpoint import LONGEST_PAGES, Checkpoints
 
 PAGE = 4_096
-PAGES = 50
+PAGES = 5
+"""In a commit: few, or on a fast disk a hundred megabytes come between two rounds of the copying, and the log is long by right."""
 
 
 def writer(path: Path) -> sqlite3.Connection:
