@@ -11,7 +11,7 @@ from daxa_registry.store.sqlite_checkpoint import LONGEST_PAGES, Checkpoints
 
 PAGE = 4_096
 PAGES = 5
-"""In a commit: few, or on a fast disk a hundred megabytes come between two rounds of the copying, and the log is long by right."""
+"""In a commit: few, or on a fast disk the log is long by right before the copying comes round again."""
 
 
 def writer(path: Path) -> sqlite3.Connection:
