@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 
 from daxa_core.errors import DaxaError
 from daxa_core.model import SECONDS_PER_HOUR, Level, Manner, Sighting
+from daxa_registry.decision.assess import assess
+from daxa_registry.decision.breadth import NOTHING as BREADTH_OF_NOBODY
+from daxa_registry.decision.company import NOTHING as NO_COMPANY
+from daxa_registry.decision.evidence import Evidence, View
+from daxa_registry.decision.features import INDEX
 from daxa_registry.decision.policy import default_policy
 from daxa_registry.decision.quiet import Glance, Quiet
+from daxa_registry.decision.refusals import NOTHING as NO_REFUSALS
 from daxa_registry.service.matching import Matcher
 from daxa_registry.store.sqlite import SqliteStore
 
@@ -96,3 +102,26 @@ def test_a_customer_alone_is_quiet_and_one_in_company_is_not() -> None:
     assert not quiet.surely_clear(Glance(1, True, False, False, 1, 1, False, False, False))
     assert not quiet.surely_clear(Glance(1, False, False, False, 9, 40, True, True, True))
     store.close()
+
+
+@given(
+    st.integers(1, 3), st.integers(2, 5), st.booleans(), st.booleans(),
+    st.fixed_dictionaries({name: st.floats(0, 1) for name in ("concurrency", "interleaving", "diversity", "parties")}),
+)  # fmt: skip
+def test_no_place_within_the_bounds_is_higher_than_the_highest_corner(
+    stacks: int, networks: int, twice: bool, lasting: bool, at: dict[str, float]
+) -> None:
+    """Between the knots nothing sticks out: the largest is looked for where it must be."""
+    policy = default_policy()
+    values = [*NO_COMPANY, *BREADTH_OF_NOBODY, *NO_REFUSALS]
+    bounds = {
+        "concurrency": (0.0, float(twice)), "interleaving": (0.0, (networks * (networks - 1)) ** 0.5 * lasting),
+        "diversity": (1.0, float(networks)), "parties": (1.0, float(min(stacks, networks))),
+    }  # fmt: skip
+    values[INDEX["stacks"]], values[INDEX["networks"]] = float(stacks), float(networks)
+    for name, (low, high) in bounds.items():
+        values[INDEX[name]] = low + (high - low) * at[name]
+    view = View((), tuple(values))
+    score = assess(Evidence(0, 0, 0, HOUR, 0, (view,)), policy, HOUR * SECONDS_PER_HOUR).score
+    glance = Glance(1, False, False, False, stacks, networks, twice, False, lasting)
+    assert score <= Quiet(policy).highest(glance) + 1e-6

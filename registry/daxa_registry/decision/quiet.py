@@ -2,8 +2,8 @@
 
 A decision costs most where it finds nothing: a customer alone on a line of his own. So a store may tell what it knows of a
 subject at a glance, and this module says whether that already leaves only CLEAR. It refuses to say so wherever a full
-decision could say anything else: the glance bounds every feature, and each term of the policy is taken at its largest within
-those bounds.
+decision could say anything else: the glance bounds every feature, and the policy's terms are taken where together they are
+largest within those bounds.
 
 - Nobody was there at the same time, and nobody was met on two addresses: one person, no operator.
 - No key failed with it, nor where it is used: no leak.
@@ -19,13 +19,25 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from daxa_registry.decision.assess import HYPOTHESES, SILENT
 from daxa_registry.decision.company import NOTHING as NO_COMPANY
 from daxa_registry.decision.features import FEATURES, INDEX, Hypothesis
-from daxa_registry.decision.policy import Policy
+from daxa_registry.decision.policy import Policy, Weights
 from daxa_registry.decision.refusals import NOTHING as NO_REFUSALS
 
 SHAPES_KEPT = 10_000
+MAX_CORNERS = 100_000
+ROUNDING = 1e-9
+Corners = npt.NDArray[np.float64]
+_LEAST = {
+    "stacks": 1.0,
+    "parties": 1.0,
+    "networks": 2.0,
+    "diversity": 1.0,
+}  # of a key with two networks: with fewer nothing is said
 # What the features of the two other hypotheses are for a key without company of which none was refused.
 _ALONE = dict(enumerate(NO_COMPANY)) | {INDEX["breadth"] + place: value for place, value in enumerate(NO_REFUSALS)}
 
@@ -88,22 +100,51 @@ class Quiet:
                 "diversity": networks,
                 "hosts": 0.0,  # hosts are company
             }
-            weights = self._policy.weights[Hypothesis.PARTIES]
-            total = sum(max(map(curve, _within(curve.feature, curve.knots, most))) for curve in weights.curves)
-            for pair in weights.surfaces:
-                first, second = pair.features
-                total += max(
-                    pair(x, y) for x in _within(first, pair.rows, most) for y in _within(second, pair.columns, most)
-                )
-            parties = weights.prior + total
+            parties = _highest(self._policy.weights[Hypothesis.PARTIES], most)
         silent = math.exp(SILENT) * (len(HYPOTHESES) - 1)
         return math.log(math.exp(parties) + silent)
 
 
-def _within(feature: int, knots: tuple[float, ...], most: Mapping[str, float]) -> list[float]:
-    """Where a line between knots can be largest: from 0 up to what is known of the feature, or where it is for who is alone."""
+def _highest(weights: Weights, most: Mapping[str, float]) -> float:
+    """The largest log-odds within these bounds; infinite where there are too many knots to look at.
+
+    Between knots a sum of curves and pairs is a straight line in each feature while the others stand, so it is largest with
+    every feature on a knot or at a bound: all of these together are looked at.
+    """
+    knots: dict[int, set[float]] = {}
+    for curve in weights.curves:
+        knots.setdefault(curve.feature, set()).update(curve.knots)
+    for pair in weights.surfaces:
+        for feature, of_pair in zip(pair.features, (pair.rows, pair.columns), strict=True):
+            knots.setdefault(feature, set()).update(of_pair)
+    values = {feature: _within(feature, of_feature, most) for feature, of_feature in knots.items()}
+    free = [feature for feature in values if len(values[feature]) > 1]
+    if math.prod(len(values[feature]) for feature in free) > MAX_CORNERS:
+        return math.inf
+    total = np.full([len(values[feature]) for feature in free], weights.prior)
+
+    def along(said: list[list[float]], first: int, second: int | None = None) -> Corners:
+        """By the first feature's values and the second's: at their places among all that are free."""
+        axes = [free.index(feature) if feature in free else None for feature in (first, second)]
+        array = np.array(said)
+        if None not in axes and axes != sorted(axes):  # type: ignore[type-var]
+            array = array.T
+        shape = [len(values[feature]) if place in axes else 1 for place, feature in enumerate(free)]
+        return array.reshape(shape)
+
+    for curve in weights.curves:
+        total += along([[curve(x)] for x in values[curve.feature]], curve.feature)
+    for pair in weights.surfaces:
+        first, second = pair.features
+        total += along([[pair(x, y) for y in values[second]] for x in values[first]], first, second)
+    return float(total.max()) + ROUNDING
+
+
+def _within(feature: int, knots: set[float], most: Mapping[str, float]) -> list[float]:
+    """Where the feature is looked at: its bounds and the knots between them, or where it is for who is alone."""
     exact = _ALONE.get(feature)
     if exact is not None:
         return [exact]
-    top = most.get(FEATURES[feature].name, math.inf)
-    return [0.0, top, *(knot for knot in knots if 0 <= knot <= top)]
+    name = FEATURES[feature].name
+    low, top = _LEAST.get(name, 0.0), most.get(name, math.inf)
+    return sorted({low, top, *(knot for knot in knots if low < knot < top)})
