@@ -45,7 +45,8 @@ class Table:
         for i in many.tolist():
             start, stop = int(self.starts[i]), int(self.starts[i + 1])
             names = [tuple(int(m) for m in row if m) for row in self.without[start:stop]]
-            best = bounded(dict(zip(names, scores[start:stop].tolist(), strict=True)))
+            said = dict(zip(names, scores[start:stop].tolist(), strict=True))
+            best = bounded(said, said.__getitem__)
             chosen[i] = start + names.index(best)
         return chosen
 

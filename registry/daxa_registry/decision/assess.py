@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from daxa_registry.decision.policy import Policy, Weights
 HYPOTHESES = tuple(Hypothesis)
 SILENT = -9.0
 JUST_BELOW = 0.01
+_LOWEST = (0, 0.0)
 _PEOPLE, _LOCKSTEP, _PARTNERS = INDEX["people"], INDEX["lockstep"], INDEX["partners"]
 _SAME, _DECLARED, _NETWORKS = INDEX["same_stack"], INDEX["declared"], INDEX["networks"]
 _ATTEMPTS = INDEX["breadth"]
@@ -47,16 +49,22 @@ class Term(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What the evidence supports. ``terms``, largest first, add up to ``score``.
+    """What the evidence supports.
 
-    ``seen_hour`` is when what ``hypothesis`` rests on was last seen: whether sharing went on after a warning.
+    ``because`` has the terms, or says them when asked: most decisions change nothing, and nobody asks. ``seen_hour`` is when
+    what ``hypothesis`` rests on was last seen: whether sharing went on after a warning.
     """
 
     score: float
     level: Level
     hypothesis: Hypothesis
-    terms: tuple[Term, ...]
+    because: tuple[Term, ...] | Callable[[], tuple[Term, ...]]
     seen_hour: int = 0
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """Largest first; they add up to ``score``."""
+        return self.because if isinstance(self.because, tuple) else self.because()
 
 
 def assess(evidence: Evidence, policy: Policy, now: int) -> Assessment:
@@ -66,14 +74,18 @@ def assess(evidence: Evidence, policy: Policy, now: int) -> Assessment:
     seen = (evidence.operator_hour, evidence.parties_hour, evidence.leak_hour)
     fades = [_fade(last, hour, judge.weights) for last, judge in zip(seen, judges, strict=True)]
     heard = _Heard(judges, fades)
-    views = evidence.views
-    if len(views) == 1:
-        decisive = views[0]
-    else:
-        scores = {view.without: heard.score(view.values) for view in views}
-        chosen = bounded(scores)
-        decisive = next(view for view in views if view.without == chosen)
-    return _explain(decisive, evidence, policy, heard, seen)
+    views = {view.without: view for view in evidence.views}
+    decisive = views[bounded(views, lambda without: heard.score(views[without].values))]
+    said = heard.said(decisive.values)
+    odds = [one for one, _ in said]
+    score = _log_sum(odds)
+    leads = odds.index(max(odds))
+    hypothesis = HYPOTHESES[leads]
+
+    def because() -> tuple[Term, ...]:
+        return _terms(evidence, heard, decisive, score)
+
+    return Assessment(score, policy.levels.of(score), hypothesis, because, seen[leads])
 
 
 def _fade(last: int, hour: int, weights: Weights) -> float:
@@ -90,7 +102,7 @@ class _Judge:
         self.hypothesis = hypothesis
         self.weights = weights = policy.weights[hypothesis]
         self.cap = policy.levels.warn if hypothesis is Hypothesis.OPERATOR else math.inf
-        self._curves = [(curve.feature, curve.knots, curve.values) for curve in weights.curves]
+        self._curves = [(curve.feature, curve.knots[0], curve.knots, curve.values) for curve in weights.curves]
         codes = [(curve.code, curve.feature) for curve in weights.curves]
         codes += [(surface.code, surface.features[0]) for surface in weights.surfaces]
         self.codes = [(code, feature if feature in _COUNTED else None) for code, feature in codes]
@@ -101,28 +113,30 @@ class _Judge:
             row = axes.setdefault((first, surface.rows), len(axes))
             column = axes.setdefault((second, surface.columns), len(axes))
             self._pairs.append((row, column, surface.values))
-        self._axes = [(feature, knots, len(knots) - 2) for feature, knots in axes]
+        self._axes = [(feature, knots[0], knots, len(knots) - 2) for feature, knots in axes]
 
     def terms(self, values: tuple[float, ...]) -> list[float]:
         """What each term says, curves before pairs: as they say when called, without the calls."""
         out = []
-        for feature, knots, heights in self._curves:
+        for feature, lowest, knots, heights in self._curves:
             x = values[feature]
-            i = bisect_right(knots, x)
-            if i == 0:
+            if x <= lowest:  # as most features of most keys are
                 out.append(heights[0])
-            elif i == len(knots):
+                continue
+            i = bisect_right(knots, x)
+            if i == len(knots):
                 out.append(heights[-1])
             else:
                 low, height = knots[i - 1], heights[i - 1]
                 out.append(height + (heights[i] - height) * (x - low) / (knots[i] - low))
         at: list[tuple[int, float]] = []
-        for feature, knots, last in self._axes:
+        for feature, lowest, knots, last in self._axes:
             x = values[feature]
+            if x <= lowest:
+                at.append(_LOWEST)
+                continue
             i = bisect_right(knots, x) - 1
-            if i < 0:
-                at.append((0, 0.0))
-            elif i > last:
+            if i > last:
                 at.append((last, 1.0))
             else:
                 low = knots[i]
@@ -163,10 +177,10 @@ def _judges(policy: Policy) -> tuple[_Judge, ...]:
 class _Heard:
     """What the hypotheses say of the views of one evidence: many views are alike."""
 
-    __slots__ = ("_judges", "_known", "fades")
+    __slots__ = ("_known", "fades", "judges")
 
     def __init__(self, judges: tuple[_Judge, ...], fades: list[float]) -> None:
-        self._judges, self.fades = judges, fades
+        self.judges, self.fades = judges, fades
         self._known: dict[tuple[float, ...], list[tuple[float, list[float]]]] = {}
 
     def score(self, values: tuple[float, ...]) -> float:
@@ -177,7 +191,7 @@ class _Heard:
         out = self._known.get(values)
         if out is None:
             out = self._known[values] = []
-            for judge, fade in zip(self._judges, self.fades, strict=True):
+            for judge, fade in zip(self.judges, self.fades, strict=True):
                 if _silent(values, judge.hypothesis):
                     out.append((SILENT, []))
                 else:
@@ -204,21 +218,20 @@ def _log_sum(odds: list[float]) -> float:
     return top + math.log(sum(math.exp(value - top) for value in odds))
 
 
-def _explain(view: View, evidence: Evidence, policy: Policy, heard: _Heard, seen: tuple[int, int, int]) -> Assessment:
+def _terms(evidence: Evidence, heard: _Heard, view: View, score: float) -> tuple[Term, ...]:
+    """Why it is that score: the leading hypothesis' prior and terms, and what was done to their sum."""
     values = view.values
     said = heard.said(values)
     odds = [one for one, _ in said]
-    score = _log_sum(odds)
     leads = odds.index(max(odds))
-    judge, fade = _judges(policy)[leads], heard.fades[leads]
-    leading = judge.hypothesis
+    judge, fade = heard.judges[leads], heard.fades[leads]
     terms: list[Term] = []
-    if _silent(values, leading):
+    if _silent(values, judge.hypothesis):
         terms.append(Term("NOTHING_SHARED", SILENT))
         reached = SILENT
     else:
         prior = judge.weights.prior
-        terms.append(Term(f"{leading.name}_PRIOR", prior))
+        terms.append(Term(f"{judge.hypothesis.name}_PRIOR", prior))
         total = 0.0
         for (code, feature), contribution in zip(judge.codes, said[leads][1], strict=True):
             total += contribution
@@ -239,5 +252,4 @@ def _explain(view: View, evidence: Evidence, policy: Policy, heard: _Heard, seen
         terms.append(Term("SUPPRESSED_HUB", 0.0, max(evidence.hub_subjects, evidence.infrastructure)))
     if view.without:
         terms.append(Term("ONE_MEMBER_LEFT_OUT", 0.0, len(view.without)))
-    terms.sort(key=lambda term: (-term.contribution, term.code))
-    return Assessment(score, policy.levels.of(score), leading, tuple(terms), seen[leads])
+    return tuple(sorted(terms, key=lambda term: (-term.contribution, term.code)))

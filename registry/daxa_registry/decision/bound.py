@@ -12,20 +12,26 @@ With no foreign member the score is F({}); with one it is F({m}), the own exchan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection
+
+Without = tuple[int, ...]
 
 
-def bounded(scores: Mapping[tuple[int, ...], float]) -> tuple[int, ...]:
-    """The view that decides. ``scores`` has F for (), for each (m,) and each (m, n), members ascending."""
-    singles = sorted(without for without in scores if len(without) == 1)
-    if not singles:
-        return ()
-    best: tuple[float, tuple[int, ...]] | None = None
-    for single in singles:
-        top: tuple[float, tuple[int, ...]] = (scores[single], single)
-        for without, score in scores.items():
-            if len(without) == 2 and single[0] in without and score > top[0]:
-                top = (score, without)
-        if best is None or top[0] < best[0]:
-            best = top
+def bounded(views: Collection[Without], score: Callable[[Without], float]) -> Without:
+    """The view that decides. ``views`` are the sets left out: (), each (m,) and each (m, n), members ascending.
+
+    ``score`` is F, and is asked only for what can still decide.
+    """
+    best: tuple[float, Without] | None = None
+    pairs = [without for without in views if len(without) == 2]
+    for single in sorted(without for without in views if len(without) == 1):
+        top = score(single)
+        chosen: Without = single
+        for pair in pairs:
+            if best is not None and top >= best[0]:
+                break  # the least over all members is below this already
+            if single[0] in pair and (said := score(pair)) > top:
+                top, chosen = said, pair
+        if best is None or top < best[0]:
+            best = (top, chosen)
     return best[1] if best is not None else ()

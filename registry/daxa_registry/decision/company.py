@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from daxa_registry.decision.graph import Population, Presence, Subject
 from daxa_registry.decision.places import (
@@ -60,10 +60,10 @@ class Stop:
 class Company:
     """The addresses that matter, ready to be counted without some members."""
 
-    subject: Subject
+    home: int  # the subject's own member
     hours: int
     alone: int
-    stops: tuple[Stop, ...]
+    stops: Sequence[Stop]
     travels: Travels
     members: frozenset[int]  # whose people are there, are counted in its crowd, or declared it
     heard: frozenset[int]  # all on whom the features depend
@@ -74,7 +74,7 @@ class Company:
 
     def without(self, gone: frozenset[int]) -> tuple[float, ...]:
         """The features of one operator, in the order of ``FEATURES``."""
-        return _pooled(self, gone) if gone else self.whole
+        return _pooled(self.home, self.hours, self.alone, self.stops, self.travels, gone) if gone else self.whole
 
 
 def company_of(
@@ -120,21 +120,19 @@ def company_of(
         members.update(member for member, bits in place.declarers if bits & ~tenancy.person)
         if place.crowded:
             members.update(member for member, _ in place.by_member)
+    home = subject.member
     hub = max((stop.place.subjects for stop in stops if _is_hub(stop.place)), default=0)
     if _alone(stops, subject):
-        return Company(subject, hours, alone, (), NOBODY, frozenset(), frozenset(), last, hub, infrastructure)
+        return Company(home, hours, alone, (), NOBODY, frozenset(), frozenset(), last, hub, infrastructure)
     met = [(stop.place, stop.tenancy) for stop in stops]
     heard = frozenset().union(*[stop.heard for stop in stops])
-    travels = travels_of(met, subject.holder, subject.member, unusual_span(population))
-    company = Company(
-        subject, hours, alone, tuple(stops), travels, frozenset(members), heard, last, hub, infrastructure
-    )
-    whole = _pooled(company, frozenset())
+    travels = travels_of(met, subject.holder, home, unusual_span(population))
+    whole = _pooled(home, hours, alone, stops, travels, frozenset())
     if whole is NOTHING and not any(_is_hub(stop.place) for stop in stops):
         # Nobody was there at the same time or moved along, so nobody is either when some members are left out. On a hub more
         # may count without the member that made it one.
-        return replace(company, stops=(), members=frozenset(), heard=frozenset())
-    return replace(company, whole=whole)
+        return Company(home, hours, alone, (), travels, frozenset(), frozenset(), last, hub, infrastructure)
+    return Company(home, hours, alone, stops, travels, frozenset(members), heard, last, hub, infrastructure, whole)
 
 
 def _alone(stops: Sequence[Stop], subject: Subject) -> bool:
@@ -155,13 +153,13 @@ def _is_hub(place: PlaceFacts) -> bool:
     return place.crowded or persons(place.known, [bits for _, bits in place.everyone]) > HUB_PERSONS
 
 
-def _pooled(company: Company, gone: frozenset[int]) -> tuple[float, ...]:
+def _pooled(
+    home: int, own_hours: int, alone: int, stops: Sequence[Stop], travels: Travels, gone: frozenset[int]
+) -> tuple[float, ...]:
     rows = []
     total = 0.0
-    alone = company.alone
-    group = _group(company.travels, gone)
-    home = company.subject.member
-    for stop in company.stops:
+    group = _group(travels, gone)
+    for stop in stops:
         row = stop.row(gone, home)
         people, crowd = row[0], row[1]
         if people < 2 and (crowd < 2 or crowd > HUB_PERSONS or not group.shadows):
@@ -183,7 +181,7 @@ def _pooled(company: Company, gone: frozenset[int]) -> tuple[float, ...]:
     people, crowd, _, partners, alike, declared, hours, days = sums[:8]
     weight, c0, q0, c24, q24, n0, n24, same, lh, lh2, away, before = sums[8:]
     focal = sum(row[6] for attention, row in rows if attention >= 0.25 * total / len(rows))
-    mine = max(company.hours, 1)
+    mine = max(own_hours, 1)
     lockstep = _lockstep(c0, q0, c24, q24)
     nearness = math.log((n0 + SMOOTH) / (n24 + SMOOTH))
     concord = c0 / (c0 + q0 + SMOOTH)

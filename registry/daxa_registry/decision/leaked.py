@@ -99,7 +99,7 @@ def with_beside(assessment: Assessment, said: Beside, policy: Policy, now: int) 
         if more:
             assessment = Assessment(policy.levels.monitor, Level.MONITOR, Hypothesis.LEAK, terms)
         else:
-            assessment = replace(assessment, terms=terms)
+            assessment = replace(assessment, because=terms)
     return with_claim(assessment, said.claim, policy)
 
 
@@ -118,7 +118,7 @@ def with_claim(assessment: Assessment, claim: Claim | None, policy: Policy) -> A
     terms = tuple(sorted((*assessment.terms, term), key=lambda one: (-one.contribution, one.code)))
     if not more:
         leading = Hypothesis.LEAK if claim is Claim.VERIFIED else assessment.hypothesis
-        return replace(assessment, level=max(assessment.level, level), hypothesis=leading, terms=terms)
+        return replace(assessment, level=max(assessment.level, level), hypothesis=leading, because=terms)
     # Seen at no hour: a dump is not seen again, so nobody "went on" because of it.
     return Assessment(said, max(assessment.level, level), Hypothesis.LEAK, terms)
 
