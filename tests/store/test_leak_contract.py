@@ -211,5 +211,26 @@ def test_an_address_that_goes_through_a_list_is_told_from_a_holders_mistakes(reo
         store.absorb(upbit, platform, fine)
         store.absorb(upbit, [seen("m", "home", manner=Manner.REJECTED)], fine)
     [found] = store.testers(2, 9)
-    assert found == (store.node(Kind.ADDRESS, fp("thief")), 6, 2, 1_005)
+    assert found == (Kind.ADDRESS, store.node(Kind.ADDRESS, fp("thief")), 6, 2, 1_005)
+    assert store.testers(7, 9) == []
+
+
+def test_a_stack_that_goes_through_a_list_over_many_addresses_is_told_from_a_stock_one(reopen: Open) -> None:
+    """Counted are keys that are in use, with other stacks only: not whose holder upgraded, nor what expired."""
+    store = reopen()
+    with store.transaction():
+        upbit, bithumb = store.member_id("upbit"), store.member_id("bithumb")
+        store.absorb(upbit, [seen(f"k{n}", f"home {n}", device="own") for n in range(6)], fine)
+        tried = [seen(f"k{n}", f"exit {n}", 1_000 + n, manner=Manner.REJECTED, device="script") for n in range(6)]
+        store.absorb(upbit, tried[:4], fine)
+        store.absorb(bithumb, tried[3:], fine)
+        for n in range(6):
+            own = [
+                seen(f"u{n}", f"home {n}", manner=manner, device="stock") for manner in (Manner.USED, Manner.REJECTED)
+            ]
+            moved = seen(f"u{n}", f"away {n}", manner=Manner.REJECTED, device="stock")
+            expired = seen(f"e{n}", f"home {n}", manner=Manner.REJECTED, device="stock")
+            store.absorb(upbit, [*own, moved, expired], fine)
+    [found] = store.testers(2, 9)
+    assert found == (Kind.DEVICE, store.node(Kind.DEVICE, fp("script")), 6, 2, 1_005)
     assert store.testers(7, 9) == []

@@ -24,21 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64\x61xa_api/v1/leak.proto\x12\x0b\x64\x61xa_api.v1\"\xad\x01\n\x0fOpenLeakRequest\x12\x0f\n\x07leak_id\x18\x01 \x01(\x0c\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x10\n\x08\x66ound_at\x18\x04 \x01(\x03\x12\x1d\n\x03tlp\x18\x05 \x01(\x0e\x32\x10.daxa_api.v1.Tlp\x12\x13\n\x0bkey_version\x18\x06 \x01(\r\x12\x19\n\x11\x63\x61nonical_version\x18\x07 \x01(\r\x12\n\n\x02\x62y\x18\x08 \x01(\t\"W\n\x10OpenLeakResponse\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04keys\x18\x02 \x01(\x04\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.daxa_api.v1.LeakState\"=\n\x14\x41\x64\x64LeakedKeysRequest\x12\x0f\n\x07leak_id\x18\x01 \x01(\x0c\x12\x14\n\x0c\x66ingerprints\x18\x02 \x03(\x0c\"%\n\x15\x41\x64\x64LeakedKeysResponse\x12\x0c\n\x04keys\x18\x01 \x01(\x04\"0\n\x11\x43ommitLeakRequest\x12\x0f\n\x07leak_id\x18\x01 \x01(\x0c\x12\n\n\x02\x62y\x18\x02 \x01(\t\"c\n\x12\x43ommitLeakResponse\x12$\n\x04leak\x18\x01 \x01(\x0b\x32\x16.daxa_api.v1.LeakEntry\x12\'\n\x07matches\x18\x02 \x03(\x0b\x32\x16.daxa_api.v1.LeakMatch\"9\n\tLeakMatch\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x0e\n\x06leaked\x18\x02 \x01(\x04\x12\x0c\n\x04keys\x18\x03 \x01(\x04\"\xf5\x01\n\tLeakEntry\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x10\n\x08\x66ound_at\x18\x04 \x01(\x03\x12\x1d\n\x03tlp\x18\x05 \x01(\x0e\x32\x10.daxa_api.v1.Tlp\x12/\n\nconfidence\x18\x06 \x01(\x0e\x32\x1b.daxa_api.v1.LeakConfidence\x12%\n\x05state\x18\x07 \x01(\x0e\x32\x16.daxa_api.v1.LeakState\x12\x0c\n\x04keys\x18\x08 \x01(\x04\x12\x11\n\tloaded_at\x18\t \x01(\x03\x12\x10\n\x08reporter\x18\n \x01(\t\"\x12\n\x10ListLeaksRequest\":\n\x11ListLeaksResponse\x12%\n\x05leaks\x18\x01 \x03(\x0b\x32\x16.daxa_api.v1.LeakEntry\"~\n\x10JudgeLeakRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12-\n\tjudgement\x18\x02 \x01(\x0e\x32\x1a.daxa_api.v1.LeakJudgement\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\n\n\x02\x62y\x18\x05 \x01(\t\"b\n\x11JudgeLeakResponse\x12$\n\x04leak\x18\x01 \x01(\x0b\x32\x16.daxa_api.v1.LeakEntry\x12\'\n\x07matches\x18\x02 \x03(\x0b\x32\x16.daxa_api.v1.LeakMatch\"#\n\x12ListTestersRequest\x12\r\n\x05least\x18\x01 \x01(\r\";\n\x13ListTestersResponse\x12$\n\x07testers\x18\x01 \x03(\x0b\x32\x13.daxa_api.v1.Tester\"F\n\x06Tester\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\x04\x12\x0c\n\x04keys\x18\x02 \x01(\r\x12\x0f\n\x07members\x18\x03 \x01(\r\x12\x0c\n\x04hour\x18\x04 \x01(\r\"\x15\n\x13ListLeakSetsRequest\":\n\x14ListLeakSetsResponse\x12\"\n\x04sets\x18\x01 \x03(\x0b\x32\x14.daxa_api.v1.LeakSet\"\x9c\x01\n\x07LeakSet\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04keys\x18\x02 \x01(\x04\x12/\n\nconfidence\x18\x03 \x01(\x0e\x32\x1b.daxa_api.v1.LeakConfidence\x12\x1d\n\x03tlp\x18\x04 \x01(\x0e\x32\x10.daxa_api.v1.Tlp\x12\x0e\n\x06\x63hunks\x18\x05 \x03(\x0c\x12\x13\n\x0bkey_version\x18\x06 \x01(\r\"7\n\x16GetLeakSetChunkRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\r\n\x05\x63hunk\x18\x02 \x01(\r\"(\n\x17GetLeakSetChunkResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"=\n\x18\x43onfirmLeakedKeysRequest\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\x13\n\x0bkey_version\x18\x02 \x01(\r\"C\n\x19\x43onfirmLeakedKeysResponse\x12&\n\x06leaked\x18\x01 \x03(\x0b\x32\x16.daxa_api.v1.LeakedKey\"?\n\tLeakedKey\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12%\n\x05leaks\x18\x02 \x03(\x0b\x32\x16.daxa_api.v1.LeakEntry*o\n\x0eLeakConfidence\x12\x1f\n\x1bLEAK_CONFIDENCE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aLEAK_CONFIDENCE_UNVERIFIED\x10\x01\x12\x1c\n\x18LEAK_CONFIDENCE_VERIFIED\x10\x02*r\n\tLeakState\x12\x1a\n\x16LEAK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12LEAK_STATE_LOADING\x10\x01\x12\x17\n\x13LEAK_STATE_IN_FORCE\x10\x02\x12\x18\n\x14LEAK_STATE_WITHDRAWN\x10\x03*j\n\x03Tlp\x12\x13\n\x0fTLP_UNSPECIFIED\x10\x00\x12\r\n\tTLP_CLEAR\x10\x01\x12\r\n\tTLP_GREEN\x10\x02\x12\r\n\tTLP_AMBER\x10\x03\x12\x14\n\x10TLP_AMBER_STRICT\x10\x04\x12\x0b\n\x07TLP_RED\x10\x05*\x89\x01\n\rLeakJudgement\x12\x1e\n\x1aLEAK_JUDGEMENT_UNSPECIFIED\x10\x00\x12\x1b\n\x17LEAK_JUDGEMENT_VERIFIED\x10\x01\x12\x1d\n\x19LEAK_JUDGEMENT_UNVERIFIED\x10\x02\x12\x1c\n\x18LEAK_JUDGEMENT_WITHDRAWN\x10\x03\x32\xfe\x05\n\x0bLeakService\x12G\n\x08OpenLeak\x12\x1c.daxa_api.v1.OpenLeakRequest\x1a\x1d.daxa_api.v1.OpenLeakResponse\x12V\n\rAddLeakedKeys\x12!.daxa_api.v1.AddLeakedKeysRequest\x1a\".daxa_api.v1.AddLeakedKeysResponse\x12M\n\nCommitLeak\x12\x1e.daxa_api.v1.CommitLeakRequest\x1a\x1f.daxa_api.v1.CommitLeakResponse\x12J\n\tListLeaks\x12\x1d.daxa_api.v1.ListLeaksRequest\x1a\x1e.daxa_api.v1.ListLeaksResponse\x12J\n\tJudgeLeak\x12\x1d.daxa_api.v1.JudgeLeakRequest\x1a\x1e.daxa_api.v1.JudgeLeakResponse\x12P\n\x0bListTesters\x12\x1f.daxa_api.v1.ListTestersRequest\x1a .daxa_api.v1.ListTestersResponse\x12S\n\x0cListLeakSets\x12 .daxa_api.v1.ListLeakSetsRequest\x1a!.daxa_api.v1.ListLeakSetsResponse\x12\\\n\x0fGetLeakSetChunk\x12#.daxa_api.v1.GetLeakSetChunkRequest\x1a$.daxa_api.v1.GetLeakSetChunkResponse\x12\x62\n\x11\x43onfirmLeakedKeys\x12%.daxa_api.v1.ConfirmLeakedKeysRequest\x1a&.daxa_api.v1.ConfirmLeakedKeysResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64\x61xa_api/v1/leak.proto\x12\x0b\x64\x61xa_api.v1\"\xad\x01\n\x0fOpenLeakRequest\x12\x0f\n\x07leak_id\x18\x01 \x01(\x0c\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x10\n\x08\x66ound_at\x18\x04 \x01(\x03\x12\x1d\n\x03tlp\x18\x05 \x01(\x0e\x32\x10.daxa_api.v1.Tlp\x12\x13\n\x0bkey_version\x18\x06 \x01(\r\x12\x19\n\x11\x63\x61nonical_version\x18\x07 \x01(\r\x12\n\n\x02\x62y\x18\x08 \x01(\t\"W\n\x10OpenLeakResponse\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04keys\x18\x02 \x01(\x04\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.daxa_api.v1.LeakState\"=\n\x14\x41\x64\x64LeakedKeysRequest\x12\x0f\n\x07leak_id\x18\x01 \x01(\x0c\x12\x14\n\x0c\x66ingerprints\x18\x02 \x03(\x0c\"%\n\x15\x41\x64\x64LeakedKeysResponse\x12\x0c\n\x04keys\x18\x01 \x01(\x04\"0\n\x11\x43ommitLeakRequest\x12\x0f\n\x07leak_id\x18\x01 \x01(\x0c\x12\n\n\x02\x62y\x18\x02 \x01(\t\"c\n\x12\x43ommitLeakResponse\x12$\n\x04leak\x18\x01 \x01(\x0b\x32\x16.daxa_api.v1.LeakEntry\x12\'\n\x07matches\x18\x02 \x03(\x0b\x32\x16.daxa_api.v1.LeakMatch\"9\n\tLeakMatch\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x0e\n\x06leaked\x18\x02 \x01(\x04\x12\x0c\n\x04keys\x18\x03 \x01(\x04\"\xf5\x01\n\tLeakEntry\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x10\n\x08\x66ound_at\x18\x04 \x01(\x03\x12\x1d\n\x03tlp\x18\x05 \x01(\x0e\x32\x10.daxa_api.v1.Tlp\x12/\n\nconfidence\x18\x06 \x01(\x0e\x32\x1b.daxa_api.v1.LeakConfidence\x12%\n\x05state\x18\x07 \x01(\x0e\x32\x16.daxa_api.v1.LeakState\x12\x0c\n\x04keys\x18\x08 \x01(\x04\x12\x11\n\tloaded_at\x18\t \x01(\x03\x12\x10\n\x08reporter\x18\n \x01(\t\"\x12\n\x10ListLeaksRequest\":\n\x11ListLeaksResponse\x12%\n\x05leaks\x18\x01 \x03(\x0b\x32\x16.daxa_api.v1.LeakEntry\"~\n\x10JudgeLeakRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12-\n\tjudgement\x18\x02 \x01(\x0e\x32\x1a.daxa_api.v1.LeakJudgement\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\n\n\x02\x62y\x18\x05 \x01(\t\"b\n\x11JudgeLeakResponse\x12$\n\x04leak\x18\x01 \x01(\x0b\x32\x16.daxa_api.v1.LeakEntry\x12\'\n\x07matches\x18\x02 \x03(\x0b\x32\x16.daxa_api.v1.LeakMatch\"#\n\x12ListTestersRequest\x12\r\n\x05least\x18\x01 \x01(\r\";\n\x13ListTestersResponse\x12$\n\x07testers\x18\x01 \x03(\x0b\x32\x13.daxa_api.v1.Tester\"V\n\x06Tester\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\x04\x12\x0c\n\x04keys\x18\x02 \x01(\r\x12\x0f\n\x07members\x18\x03 \x01(\r\x12\x0c\n\x04hour\x18\x04 \x01(\r\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\x04\"\x15\n\x13ListLeakSetsRequest\":\n\x14ListLeakSetsResponse\x12\"\n\x04sets\x18\x01 \x03(\x0b\x32\x14.daxa_api.v1.LeakSet\"\x9c\x01\n\x07LeakSet\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04keys\x18\x02 \x01(\x04\x12/\n\nconfidence\x18\x03 \x01(\x0e\x32\x1b.daxa_api.v1.LeakConfidence\x12\x1d\n\x03tlp\x18\x04 \x01(\x0e\x32\x10.daxa_api.v1.Tlp\x12\x0e\n\x06\x63hunks\x18\x05 \x03(\x0c\x12\x13\n\x0bkey_version\x18\x06 \x01(\r\"7\n\x16GetLeakSetChunkRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\r\n\x05\x63hunk\x18\x02 \x01(\r\"(\n\x17GetLeakSetChunkResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"=\n\x18\x43onfirmLeakedKeysRequest\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\x13\n\x0bkey_version\x18\x02 \x01(\r\"C\n\x19\x43onfirmLeakedKeysResponse\x12&\n\x06leaked\x18\x01 \x03(\x0b\x32\x16.daxa_api.v1.LeakedKey\"?\n\tLeakedKey\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12%\n\x05leaks\x18\x02 \x03(\x0b\x32\x16.daxa_api.v1.LeakEntry*o\n\x0eLeakConfidence\x12\x1f\n\x1bLEAK_CONFIDENCE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aLEAK_CONFIDENCE_UNVERIFIED\x10\x01\x12\x1c\n\x18LEAK_CONFIDENCE_VERIFIED\x10\x02*r\n\tLeakState\x12\x1a\n\x16LEAK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12LEAK_STATE_LOADING\x10\x01\x12\x17\n\x13LEAK_STATE_IN_FORCE\x10\x02\x12\x18\n\x14LEAK_STATE_WITHDRAWN\x10\x03*j\n\x03Tlp\x12\x13\n\x0fTLP_UNSPECIFIED\x10\x00\x12\r\n\tTLP_CLEAR\x10\x01\x12\r\n\tTLP_GREEN\x10\x02\x12\r\n\tTLP_AMBER\x10\x03\x12\x14\n\x10TLP_AMBER_STRICT\x10\x04\x12\x0b\n\x07TLP_RED\x10\x05*\x89\x01\n\rLeakJudgement\x12\x1e\n\x1aLEAK_JUDGEMENT_UNSPECIFIED\x10\x00\x12\x1b\n\x17LEAK_JUDGEMENT_VERIFIED\x10\x01\x12\x1d\n\x19LEAK_JUDGEMENT_UNVERIFIED\x10\x02\x12\x1c\n\x18LEAK_JUDGEMENT_WITHDRAWN\x10\x03\x32\xfe\x05\n\x0bLeakService\x12G\n\x08OpenLeak\x12\x1c.daxa_api.v1.OpenLeakRequest\x1a\x1d.daxa_api.v1.OpenLeakResponse\x12V\n\rAddLeakedKeys\x12!.daxa_api.v1.AddLeakedKeysRequest\x1a\".daxa_api.v1.AddLeakedKeysResponse\x12M\n\nCommitLeak\x12\x1e.daxa_api.v1.CommitLeakRequest\x1a\x1f.daxa_api.v1.CommitLeakResponse\x12J\n\tListLeaks\x12\x1d.daxa_api.v1.ListLeaksRequest\x1a\x1e.daxa_api.v1.ListLeaksResponse\x12J\n\tJudgeLeak\x12\x1d.daxa_api.v1.JudgeLeakRequest\x1a\x1e.daxa_api.v1.JudgeLeakResponse\x12P\n\x0bListTesters\x12\x1f.daxa_api.v1.ListTestersRequest\x1a .daxa_api.v1.ListTestersResponse\x12S\n\x0cListLeakSets\x12 .daxa_api.v1.ListLeakSetsRequest\x1a!.daxa_api.v1.ListLeakSetsResponse\x12\\\n\x0fGetLeakSetChunk\x12#.daxa_api.v1.GetLeakSetChunkRequest\x1a$.daxa_api.v1.GetLeakSetChunkResponse\x12\x62\n\x11\x43onfirmLeakedKeys\x12%.daxa_api.v1.ConfirmLeakedKeysRequest\x1a&.daxa_api.v1.ConfirmLeakedKeysResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'daxa_api.v1.leak_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LEAKCONFIDENCE']._serialized_start=1880
-  _globals['_LEAKCONFIDENCE']._serialized_end=1991
-  _globals['_LEAKSTATE']._serialized_start=1993
-  _globals['_LEAKSTATE']._serialized_end=2107
-  _globals['_TLP']._serialized_start=2109
-  _globals['_TLP']._serialized_end=2215
-  _globals['_LEAKJUDGEMENT']._serialized_start=2218
-  _globals['_LEAKJUDGEMENT']._serialized_end=2355
+  _globals['_LEAKCONFIDENCE']._serialized_start=1896
+  _globals['_LEAKCONFIDENCE']._serialized_end=2007
+  _globals['_LEAKSTATE']._serialized_start=2009
+  _globals['_LEAKSTATE']._serialized_end=2123
+  _globals['_TLP']._serialized_start=2125
+  _globals['_TLP']._serialized_end=2231
+  _globals['_LEAKJUDGEMENT']._serialized_start=2234
+  _globals['_LEAKJUDGEMENT']._serialized_end=2371
   _globals['_OPENLEAKREQUEST']._serialized_start=40
   _globals['_OPENLEAKREQUEST']._serialized_end=213
   _globals['_OPENLEAKRESPONSE']._serialized_start=215
@@ -68,23 +68,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTTESTERSRESPONSE']._serialized_start=1209
   _globals['_LISTTESTERSRESPONSE']._serialized_end=1268
   _globals['_TESTER']._serialized_start=1270
-  _globals['_TESTER']._serialized_end=1340
-  _globals['_LISTLEAKSETSREQUEST']._serialized_start=1342
-  _globals['_LISTLEAKSETSREQUEST']._serialized_end=1363
-  _globals['_LISTLEAKSETSRESPONSE']._serialized_start=1365
-  _globals['_LISTLEAKSETSRESPONSE']._serialized_end=1423
-  _globals['_LEAKSET']._serialized_start=1426
-  _globals['_LEAKSET']._serialized_end=1582
-  _globals['_GETLEAKSETCHUNKREQUEST']._serialized_start=1584
-  _globals['_GETLEAKSETCHUNKREQUEST']._serialized_end=1639
-  _globals['_GETLEAKSETCHUNKRESPONSE']._serialized_start=1641
-  _globals['_GETLEAKSETCHUNKRESPONSE']._serialized_end=1681
-  _globals['_CONFIRMLEAKEDKEYSREQUEST']._serialized_start=1683
-  _globals['_CONFIRMLEAKEDKEYSREQUEST']._serialized_end=1744
-  _globals['_CONFIRMLEAKEDKEYSRESPONSE']._serialized_start=1746
-  _globals['_CONFIRMLEAKEDKEYSRESPONSE']._serialized_end=1813
-  _globals['_LEAKEDKEY']._serialized_start=1815
-  _globals['_LEAKEDKEY']._serialized_end=1878
-  _globals['_LEAKSERVICE']._serialized_start=2358
-  _globals['_LEAKSERVICE']._serialized_end=3124
+  _globals['_TESTER']._serialized_end=1356
+  _globals['_LISTLEAKSETSREQUEST']._serialized_start=1358
+  _globals['_LISTLEAKSETSREQUEST']._serialized_end=1379
+  _globals['_LISTLEAKSETSRESPONSE']._serialized_start=1381
+  _globals['_LISTLEAKSETSRESPONSE']._serialized_end=1439
+  _globals['_LEAKSET']._serialized_start=1442
+  _globals['_LEAKSET']._serialized_end=1598
+  _globals['_GETLEAKSETCHUNKREQUEST']._serialized_start=1600
+  _globals['_GETLEAKSETCHUNKREQUEST']._serialized_end=1655
+  _globals['_GETLEAKSETCHUNKRESPONSE']._serialized_start=1657
+  _globals['_GETLEAKSETCHUNKRESPONSE']._serialized_end=1697
+  _globals['_CONFIRMLEAKEDKEYSREQUEST']._serialized_start=1699
+  _globals['_CONFIRMLEAKEDKEYSREQUEST']._serialized_end=1760
+  _globals['_CONFIRMLEAKEDKEYSRESPONSE']._serialized_start=1762
+  _globals['_CONFIRMLEAKEDKEYSRESPONSE']._serialized_end=1829
+  _globals['_LEAKEDKEY']._serialized_start=1831
+  _globals['_LEAKEDKEY']._serialized_end=1894
+  _globals['_LEAKSERVICE']._serialized_start=2374
+  _globals['_LEAKSERVICE']._serialized_end=3140
 # @@protoc_insertion_point(module_scope)

@@ -192,16 +192,18 @@ class ListTestersResponse(_message.Message):
     def __init__(self, testers: _Optional[_Iterable[_Union[Tester, _Mapping]]] = ...) -> None: ...
 
 class Tester(_message.Message):
-    __slots__ = ("address", "keys", "members", "hour")
+    __slots__ = ("address", "keys", "members", "hour", "device")
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     HOUR_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
     address: int
     keys: int
     members: int
     hour: int
-    def __init__(self, address: _Optional[int] = ..., keys: _Optional[int] = ..., members: _Optional[int] = ..., hour: _Optional[int] = ...) -> None: ...
+    device: int
+    def __init__(self, address: _Optional[int] = ..., keys: _Optional[int] = ..., members: _Optional[int] = ..., hour: _Optional[int] = ..., device: _Optional[int] = ...) -> None: ...
 
 class ListLeakSetsRequest(_message.Message):
     __slots__ = ()

@@ -130,7 +130,8 @@ class LeakServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListTesters(self, request, context):
-        """For operators: the addresses from which many keys were tried that are not used there.
+        """For operators: the addresses from which many keys were tried that are not used there, and the client stacks with which
+        many were tried that are used with another.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

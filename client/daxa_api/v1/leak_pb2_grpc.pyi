@@ -66,7 +66,9 @@ class LeakServiceStub:
         daxa_api.v1.leak_pb2.ListTestersRequest,
         daxa_api.v1.leak_pb2.ListTestersResponse,
     ]
-    """For operators: the addresses from which many keys were tried that are not used there."""
+    """For operators: the addresses from which many keys were tried that are not used there, and the client stacks with which
+    many were tried that are used with another.
+    """
 
     ListLeakSets: grpc.UnaryUnaryMultiCallable[
         daxa_api.v1.leak_pb2.ListLeakSetsRequest,
@@ -134,7 +136,9 @@ class LeakServiceAsyncStub:
         daxa_api.v1.leak_pb2.ListTestersRequest,
         daxa_api.v1.leak_pb2.ListTestersResponse,
     ]
-    """For operators: the addresses from which many keys were tried that are not used there."""
+    """For operators: the addresses from which many keys were tried that are not used there, and the client stacks with which
+    many were tried that are used with another.
+    """
 
     ListLeakSets: grpc.aio.UnaryUnaryMultiCallable[
         daxa_api.v1.leak_pb2.ListLeakSetsRequest,
@@ -214,7 +218,9 @@ class LeakServiceServicer(metaclass=abc.ABCMeta):
         request: daxa_api.v1.leak_pb2.ListTestersRequest,
         context: _ServicerContext,
     ) -> typing.Union[daxa_api.v1.leak_pb2.ListTestersResponse, collections.abc.Awaitable[daxa_api.v1.leak_pb2.ListTestersResponse]]:
-        """For operators: the addresses from which many keys were tried that are not used there."""
+        """For operators: the addresses from which many keys were tried that are not used there, and the client stacks with which
+        many were tried that are used with another.
+        """
 
     @abc.abstractmethod
     def ListLeakSets(

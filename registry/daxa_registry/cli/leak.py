@@ -16,6 +16,7 @@ from daxa_core.errors import DaxaError
 from daxa_core.leaks import Confidence, Leak, LeakState, Progress, Tlp
 from daxa_core.model import SECONDS_PER_HOUR, Kind
 from daxa_registry.keys.files import replace_file
+from daxa_registry.rpc.admin_codec import address_name, device_name
 from daxa_registry.rpc.operator import Operator
 from daxa_registry.rpc.operator_leaks import LeakView
 from daxa_registry.service.leaks import Match
@@ -146,13 +147,16 @@ def list_(configuration: Path) -> None:
 @click.option("--least", type=click.IntRange(2), default=5, show_default=True, help="From how many keys on.")
 @operator_option
 def testers(least: int, configuration: Path) -> None:
-    """Addresses from which keys were tried that are not used there: whoever is there goes through a list."""
+    """Addresses from which keys were tried that are not used there: whoever is there goes through a list.
+
+    After them, client stacks with which keys were tried, on two addresses or more, that are used with another: whoever goes
+    through a list over many addresses. A stack that many use is no proof of anybody.
+    """
     with connect(configuration) as operator:
         for one in operator.leaks.testers(least):
             since = when(one.hour * SECONDS_PER_HOUR)
-            click.echo(
-                f"A{one.address:<10} {one.keys:>7} keys tried at {one.members} exchanges, the last new one {since}"
-            )
+            name = address_name(one.node) if one.kind is Kind.ADDRESS else device_name(one.node)
+            click.echo(f"{name:<11} {one.keys:>7} keys tried at {one.members} exchanges, the last new one {since}")
 
 
 def _judge(number: str, confidence: Confidence | None, reason: str, configuration: Path, act: Act, what: str) -> None:

@@ -22,6 +22,11 @@ def address_name(node: int) -> str:
     return f"A{node}"
 
 
+def device_name(node: int) -> str:
+    """The pseudonym of a client stack: D and its number."""
+    return f"D{node}"
+
+
 def _number(pseudonym: str) -> int:
     return int(pseudonym[1:])
 

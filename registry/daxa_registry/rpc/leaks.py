@@ -8,6 +8,7 @@ import re
 from daxa_api.v1 import leak_pb2, leak_pb2_grpc
 from daxa_core.errors import ErrorCode, InvalidInput, Refused
 from daxa_core.leaks import Confidence, Leak, Tlp
+from daxa_core.model import Kind
 from daxa_core.parameters import Parameters
 from daxa_registry.decision.leaked import OPERATORS
 from daxa_registry.service.leak_sets import LeakSets
@@ -101,7 +102,13 @@ class LeakService(leak_pb2_grpc.LeakServiceServicer):
         found = await asyncio.to_thread(self._store.testers, request.least, MAX_SETS)
         return leak_pb2.ListTestersResponse(
             testers=[
-                leak_pb2.Tester(address=a, keys=keys, members=members, hour=hour) for a, keys, members, hour in found
+                leak_pb2.Tester(
+                    **{"address" if one.kind is Kind.ADDRESS else "device": one.node},
+                    keys=one.keys,
+                    members=one.members,
+                    hour=one.hour,
+                )
+                for one in found
             ]
         )
 

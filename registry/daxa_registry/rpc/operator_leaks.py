@@ -9,6 +9,7 @@ from typing import Any
 
 from daxa_api.v1 import leak_pb2, leak_pb2_grpc
 from daxa_core.leaks import Confidence, Leak, LeakState, Tlp, check
+from daxa_core.model import Kind
 from daxa_core.parameters import Parameters
 from daxa_core.public_text import check_text
 from daxa_registry.service.appeals import MAX_REASON
@@ -77,9 +78,18 @@ class OperatorLeaks:
         return [read_leak(one) for one in self._call(self._stub.ListLeaks, leak_pb2.ListLeaksRequest()).leaks]
 
     def testers(self, least: int) -> list[Tester]:
-        """Addresses from which so many keys or more were tried that are not used there, the most first."""
+        """Addresses from which so many keys or more were tried that are not used there, then client stacks; the most first."""
         answer = self._call(self._stub.ListTesters, leak_pb2.ListTestersRequest(least=least), LONG_SECONDS)
-        return [Tester(one.address, one.keys, one.members, one.hour) for one in answer.testers]
+        return [
+            Tester(
+                Kind.DEVICE if one.device else Kind.ADDRESS,
+                one.device or one.address,
+                one.keys,
+                one.members,
+                one.hour,
+            )
+            for one in answer.testers
+        ]
 
     def judge(
         self, number: int, confidence: Confidence | None, reason: str, dry_run: bool

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from daxa_core.leaks import Confidence, LeakState, Tlp
+from daxa_core.model import Kind
 from daxa_registry.decision.graph import Leaks
 
 
@@ -40,10 +41,12 @@ class StoredLeak:
 
 
 class Tester(NamedTuple):
-    """An address from which keys were tried that are not used there: the node, how many keys, at how many members, and the
-    hour in which the last of them was tried first."""
+    """An address from which keys were tried that are not used there, or a client stack with which keys were tried that are
+    used with another: the node and its kind, how many keys, at how many members, and the hour in which the last of them was
+    tried first."""
 
-    address: int
+    kind: Kind
+    node: int
     keys: int
     members: int
     hour: int
@@ -101,4 +104,5 @@ class LeakStore(Protocol):
         """Those of the keys that the member has refused, and never used, declared or named an account of."""
 
     def testers(self, least: int, limit: int) -> list[Tester]:
-        """Up to ``limit`` addresses where so many keys or more were refused that were never used there, the most first."""
+        """Addresses where ``least`` keys or more were refused that were never used there, then client stacks with which as many
+        were refused, on two addresses or more, that are used but never with that stack: ``limit`` of each, the most first."""

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from daxa_core.leaks import Confidence, LeakState, Tlp
+from daxa_core.model import Kind
 from daxa_registry.decision.graph import Leaks
 
 from .database import Database
@@ -180,15 +181,22 @@ class LeakTables:
             return frozenset(row[0] for row in reader.select(query, keys, member))
 
     def testers(self, least: int, limit: int) -> list[Tester]:
-        query = (
-            "SELECT p.address, count(DISTINCT s.key), count(DISTINCT s.member), max(p.first)"
-            " FROM presence p JOIN subject s ON s.id=p.subject WHERE p.manner=2 AND NOT EXISTS"
-            " (SELECT 1 FROM presence q JOIN subject t ON t.id=q.subject"
-            " WHERE q.address=p.address AND q.manner=1 AND t.key=s.key)"
-            " GROUP BY p.address HAVING count(DISTINCT s.key) >= ? ORDER BY 2 DESC, 1 LIMIT ?"
+        tried = (
+            "SELECT p.{0}, count(DISTINCT s.key), count(DISTINCT s.member), max(p.first)"
+            " FROM presence p JOIN subject s ON s.id=p.subject WHERE p.manner=2 AND {1}"
+            " GROUP BY p.{0} HAVING count(DISTINCT s.key) >= ? AND count(DISTINCT p.address) >= {2} ORDER BY 2 DESC, 1 LIMIT ?"
         )
+        used = "EXISTS (SELECT 1 FROM subject t JOIN presence q ON q.subject=t.id WHERE t.key=s.key AND q.manner=1{})"
+        # A key that is used nowhere expired, and its holder's bot goes on with a stack like many others'.
+        foreign = f"p.device<>0 AND {used.format('')} AND NOT {used.format(' AND q.device=p.device')}"
+        queries = {
+            Kind.ADDRESS: tried.format("address", f"NOT {used.format(' AND q.address=p.address')}", 1),
+            Kind.DEVICE: tried.format("device", foreign, 2),
+        }
         with self._reading() as reader:
-            return [Tester(*row) for row in reader.execute(query, (least, limit))]
+            return [
+                Tester(kind, *row) for kind, query in queries.items() for row in reader.execute(query, (least, limit))
+            ]
 
     def _known_prefixes(self) -> np.ndarray:
         """Read anew where another leak is in force than before: another node may have brought it, or a failure taken it back."""
