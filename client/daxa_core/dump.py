@@ -2,9 +2,9 @@
 
 A dump is CSV, JSON, a paste with keys among other words, or junk, in any encoding or in several at once. So it is read as bytes:
 a candidate is what has a published shape between characters that cannot belong to a key, or an unpublished one beside a label
-(``api_key = …``) or in a column whose header is one. An escape of JSON or of a URL (``\\n``, ``%22``) belongs to no key. NULs are
-passed over, so UTF-16 reads as well. Lines need not end: memory is that of a block, whatever the file. What is refused: nothing;
-what is no key is no candidate.
+(``api_key = …``, ``API 키: …``) or in a column whose header is one. An escape of JSON or of a URL (``\\n``, ``%22``) belongs to
+no key. NULs are passed over, so UTF-16 reads as well. Lines need not end: memory is that of a block, whatever the file. What is
+refused: nothing; what is no key is no candidate.
 
     >>> import io
     >>> [keys for _, keys in candidates(io.BytesIO(b'{"api_key": "kbt_0123456789", "note": "kbt"}'))]
@@ -38,15 +38,33 @@ _LENGTHS = frozenset((32, 36, 40, 48))
 _SHAPE = re.compile(PUBLISHED.encode())
 # What may stand before a label: no letter, unless it ends an escape.
 _FRESH = rb"(?:(?<![a-z])|(?<=%[0-9a-f]{2})|(?<=\\[bfnrt]))"
+
+
+def _korean(encoding: str) -> tuple[bytes, re.Pattern[bytes]]:
+    """The label of a key in Korean, as files in that encoding have it; not that of a secret key."""
+    key, *words = (word.encode(encoding) for word in ("키", "액세스", "엑세스", "접근", "연결", "공개"))
+    secrets = (word.encode(encoding) for word in ("시크릿 ", "비밀 ", "보안 ", "secret "))
+    other = b"".join(b"(?<!" + word + b")" for word in secrets)
+    named = b"|".join((b"api", b"access", b"connect", b"public", *words))
+    return key, re.compile(rb"(?:(?:" + named + rb")[-_ ]?|(?<![\x80-\xffa-z_-])" + other + rb")\Z")
+
+
 # The end of a label, and what has to stand before it. A bare "key" counts where no word stands before it: the value of a
 # secret_key is none of ours.
 _LABELS = {
     b"key": re.compile(_FRESH + rb"(?:(?:x[-_ ]?kapi|api|access|connect|public)[-_ ]?|(?<![_-]))\Z"),
+    **dict(_korean(encoding) for encoding in ("utf-8", "cp949")),
     b"token": re.compile(_FRESH + rb"access[-_ ]?\Z"),
     b"id": re.compile(_FRESH + rb"client[-_ ]?\Z"),
 }
 _ESCAPE = r"%[0-9A-Fa-f]{2}|\\(?:[bfnrt]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})"
-_AFTER = re.compile(rf"(?:{_ESCAPE}|[^%\r\n{_EDGE}]){{1,16}}(?:u[\"'])?({UNPUBLISHED})(?![{_EDGE}])".encode())
+# What stands between a label and its value: signs in one line; a sign and a line's end; JSON's way to the value of a name.
+_BETWEEN = (
+    rf"(?:{_ESCAPE}|[^%\r\n{_EDGE}]){{1,16}}",
+    r"[\"'`]?\s{0,4}[:=]\s{1,32}[\"'`]?",
+    r"\\?[\"']\s{0,8},\s{0,32}\\?[\"']?value\\?[\"']?\s{0,4}[:=]\s{0,8}\\?[\"']?",
+)
+_AFTER = re.compile(rf"(?:{'|'.join(_BETWEEN)})(?:u[\"'])?({UNPUBLISHED})(?![{_EDGE}])".encode())
 _ESCAPED = re.compile(f"(?:{_ESCAPE})({PUBLISHED})(?![{_EDGE}])".encode())
 _BEFORE_BYTES = 16
 _VALUE = re.compile(f"{PUBLISHED}|{UNPUBLISHED}")
@@ -108,7 +126,10 @@ def holds_key(text: str) -> bool:
 
 def _rank(cell: str) -> int | None:
     """How surely a CSV's header is a label, 0 being surest; None where it is none."""
-    name = cell.lower().encode()
+    try:
+        name = cell.encode("latin-1").lower()  # the bytes of the file
+    except UnicodeEncodeError:
+        name = cell.encode().lower()
     for rank, (word, before) in enumerate(_LABELS.items()):
         if name.endswith(word) and before.search(name.removesuffix(word)):
             return rank

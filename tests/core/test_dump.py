@@ -110,6 +110,31 @@ def test_a_label_and_its_value_stand_apart_in_many_ways() -> None:
         assert found(text.format(f"kbt-{number:06d}").encode()) == {f"kbt-{number:06d}"}, text
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949"])
+@pytest.mark.parametrize("label", ["API 키", "API키", "액세스 키", "키", "연결키", "Access 키"])
+def test_a_label_may_be_korean(encoding: str, label: str) -> None:
+    """In a text and as a column's header; a secret key is none."""
+    text = f"{label}: kbt-000001, 시크릿 키: kbt-000002, 비밀키: kbt-000003, 열쇠고리키=kbt-000004"
+    assert found(text.encode(encoding)) == {"kbt-000001"}
+    table = f"번호,{label},시크릿 키,메모\n1,kbt-000005,kbt-000006,열쇠-00007\n"
+    assert found(table.encode(encoding)) == {"kbt-000005"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{{"name": "api_key", "value": "{}"}}]',
+        '[{{"name":"API_KEY","value":"{}","scope":"x"}}]',
+        '"api_key":\n      "{}"',
+        "api_key:\r\n  {}",
+        "- name: 'API_KEY'\n  note: none",
+    ],
+)
+def test_a_value_may_stand_in_the_next_line_or_under_a_name_of_its_own(text: str) -> None:
+    """As JSON that is printed wide and lists of settings have it."""
+    assert found(text.format("kbt-000001").encode()) == ({"kbt-000001"} if "{}" in text else set())
+
+
 def test_json_is_read() -> None:
     """Whatever its nesting, on one line or many."""
     for indent in (None, 1):
