@@ -298,6 +298,8 @@ def _lockstep(here: list[Tenant], met: npt.NDArray[np.bool_]) -> Array:
     counted = (member[:, None] == member) | (known[:, None] & known)
     counted &= met & (person[:, None] != person)
     pairs = pairs_of([t.span for t in here])
+    if pairs is None:
+        return np.zeros(len(here))
     c0, q0, c24, q24 = (
         np.where(counted, table, 0.0).sum(axis=1) for table in (pairs.c0, pairs.q0, pairs.c24, pairs.q24)
     )

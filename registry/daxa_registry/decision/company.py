@@ -150,7 +150,9 @@ def _alone(stops: Sequence[Stop], subject: Subject) -> bool:
 
 
 def _is_hub(place: PlaceFacts) -> bool:
-    return place.crowded or persons(place.known, [bits for _, bits in place.everyone]) > HUB_PERSONS
+    if place.crowded or len(place.who) <= HUB_PERSONS:  # no more persons than identities
+        return place.crowded
+    return persons(place.known, [bits for _, bits in place.everyone]) > HUB_PERSONS
 
 
 def _pooled(

@@ -78,8 +78,8 @@ def recent(span: Span, newest: int) -> Span:
     return Span(span.first + drop + shift, hours >> shift)
 
 
-def pairs_of(spans: Sequence[Span], unusual: Span | None = None) -> Pairs:
-    """Compares every two spans, without the ``unusual`` hours."""
+def pairs_of(spans: Sequence[Span], unusual: Span | None = None) -> Pairs | None:
+    """Compares every two spans, without the ``unusual`` hours; None where no two overlap, as on most addresses."""
     newest = max(span.last for span in spans)
     spans = [recent(span, newest) for span in spans]
     base = min(span.first for span in spans)
@@ -135,26 +135,31 @@ def _counts(a: int, b: int, ia: int, ib: int, near: tuple[int, int]) -> tuple[fl
     return float(both), float(q0), moved / 2, q24 / 2 - moved, n0 / 2, far / 4
 
 
-def _by_bits(spans: Sequence[Span], base: int, left_out: int) -> Pairs:
+def _by_bits(spans: Sequence[Span], base: int, left_out: int) -> Pairs | None:
     n = len(spans)
     inside = [((1 << span.hours.bit_length()) - 1) << (span.first - base) for span in spans]
     whole = [span.hours << (span.first - base) for span in spans]
+    met = [
+        (i, j)
+        for i in range(n)
+        for j in range(i)
+        if (inside[i] & inside[j]).bit_count() >= SHARED_HOURS or _together(whole[i], whole[j])
+    ]
+    if not met:
+        return None
     active = [hours & ~left_out for hours in whole]
     near = [_dilated(bits) for bits in active]
     tables = np.zeros((6, n, n))
     overlap = np.zeros((n, n), dtype=np.bool_)
-    for i in range(n):
-        for j in range(i):
-            if (inside[i] & inside[j]).bit_count() < SHARED_HOURS and not _together(whole[i], whole[j]):
-                continue
-            overlap[i, j] = overlap[j, i] = True
-            ia, ib = inside[i] & ~left_out, inside[j] & ~left_out
-            counts = _counts(active[i], active[j], ia, ib, (near[i], near[j]))
-            tables[:, i, j] = tables[:, j, i] = counts
+    for i, j in met:
+        overlap[i, j] = overlap[j, i] = True
+        ia, ib = inside[i] & ~left_out, inside[j] & ~left_out
+        counts = _counts(active[i], active[j], ia, ib, (near[i], near[j]))
+        tables[:, i, j] = tables[:, j, i] = counts
     return Pairs(overlap, *tables)
 
 
-def _by_words(spans: Sequence[Span], base: int, left_out: int) -> Pairs:
+def _by_words(spans: Sequence[Span], base: int, left_out: int) -> Pairs | None:
     width = max(span.last for span in spans) - base + 1
     kept = ((1 << width) - 1) & ~left_out
     inside_all = [((1 << span.hours.bit_length()) - 1) << (span.first - base) for span in spans]
@@ -176,6 +181,8 @@ def _by_words(spans: Sequence[Span], base: int, left_out: int) -> Pairs:
     whole = pack(whole_all)
     overlap |= _meet(whole, whole) >= TOGETHER_HOURS
     np.fill_diagonal(overlap, False)
+    if not overlap.any():
+        return None
     zero = overlap.astype(np.float64)
     both = _meet(active, active)
     one = _meet(active, counted)

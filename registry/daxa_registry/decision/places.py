@@ -127,6 +127,8 @@ class _Party:
 
 def facts_of(place: Place, population: Population) -> PlaceFacts:
     """The facts of one address; of ``population`` they use the unusual hours."""
+    if len(place.presences) == 1 and place.presences[0].manner is Manner.USED:
+        return _facts_of_one(place, place.presences[0])
     parties: dict[tuple[int, object], _Party] = {}
     declared: list[_Party] = []
     refusals: list[Presence] = []
@@ -195,6 +197,37 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
     )
 
 
+def _facts_of_one(place: Place, presence: Presence) -> PlaceFacts:
+    """As :func:`facts_of`, for most addresses: one key, with one client stack."""
+    subject = presence.subject
+    tenancy = Tenancy(
+        subject.member,
+        1,
+        presence.first,
+        presence.last,
+        presence.hours.bit_count(),
+        presence.hours,
+        frozenset((presence.device,)),
+        (),
+    )
+    return PlaceFacts(
+        place.address,
+        place.network,
+        place.subjects,
+        place.by_member,
+        place.crowded,
+        place.infrastructure,
+        0 if subject.holder is None else 1,
+        ((subject.member, 1),),
+        (),
+        {subject.id: tenancy},
+        (),
+        {},
+        frozenset((identity_of(subject),)),
+        {},
+    )
+
+
 def identity_of(subject: Subject) -> int | tuple[int, bytes]:
     """Who the subject's person is, everywhere: the known holder, or else the account at its own exchange."""
     if subject.holder is not None:
@@ -256,7 +289,7 @@ def _shares(parties: list[_Party], unusual: Span | None) -> dict[int, tuple[Shar
         return {}
     spans = [party.span for party in parties if party.span is not None]
     pairs = pairs_of(spans, unusual)
-    if not pairs.overlap.any():  # nobody met anybody, as on most addresses
+    if pairs is None:
         return {}
     holder = np.array([-1 if p.holder is None else p.holder for p in parties])
     member = np.array([p.member for p in parties])

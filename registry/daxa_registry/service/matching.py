@@ -181,8 +181,8 @@ class Matcher:
         facts = facts_of(place, population)
         if len(self._facts) >= FACTS_CACHED:
             self._facts.clear()
-        first = min((presence.first for presence in place.presences), default=0)
-        last = max((presence.last for presence in place.presences), default=0)
+        first = min([presence.first for presence in place.presences], default=0)
+        last = max([presence.last for presence in place.presences], default=0)
         self._facts[id(place)] = (place, facts, first, last, population.unusual_within(first, last))
         return facts
 
