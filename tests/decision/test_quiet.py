@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +17,8 @@ from daxa_registry.decision.breadth import NOTHING as BREADTH_OF_NOBODY
 from daxa_registry.decision.company import NOTHING as NO_COMPANY
 from daxa_registry.decision.evidence import Evidence, View
 from daxa_registry.decision.features import INDEX
-from daxa_registry.decision.policy import default_policy
-from daxa_registry.decision.quiet import Glance, Quiet
+from daxa_registry.decision.policy import Curve, Surface, Weights, default_policy
+from daxa_registry.decision.quiet import Glance, Quiet, _highest
 from daxa_registry.decision.refusals import NOTHING as NO_REFUSALS
 from daxa_registry.service.matching import Matcher
 from daxa_registry.store.sqlite import SqliteStore
@@ -44,6 +46,7 @@ SIGHTINGS = st.builds(
     sighting, st.integers(1, 5), st.integers(1, 6), st.sampled_from((0, 1, 2, 13, 26, 27, 40, 60)), st.integers(0, 2),
     st.sampled_from((Manner.USED,) * 6 + (Manner.REJECTED, Manner.DECLARED)), st.tuples(st.integers(0, 3), st.integers(0, 2)),
 )  # fmt: skip
+Rows = tuple[tuple[float, ...], ...]
 BATCHES = st.lists(st.tuples(st.sampled_from(("upbit", "bithumb")), st.lists(SIGHTINGS, min_size=1, max_size=12)))
 
 
@@ -125,3 +128,29 @@ def test_no_place_within_the_bounds_is_higher_than_the_highest_corner(
     score = assess(Evidence(0, 0, 0, HOUR, 0, (view,)), policy, HOUR * SECONDS_PER_HOUR).score
     glance = Glance(1, False, False, False, stacks, networks, twice, False, lasting)
     assert score <= Quiet(policy).highest(glance) + 1e-6
+
+
+_VALUE = st.integers(-8, 8).map(float)
+_TABLE = st.tuples(*[st.tuples(*[_VALUE] * 3)] * 3)
+
+
+@given(st.tuples(*[_VALUE] * 3), st.tuples(*[_VALUE] * 3), _TABLE, _TABLE, _TABLE)
+def test_the_bound_is_what_the_terms_reach_together(
+    on_networks: tuple[float, ...], on_people: tuple[float, ...], one: Rows, other: Rows, across: Rows
+) -> None:
+    """No less, and no more: with each term at a largest of its own, who is on three networks would be decided each hour."""
+    networks, concurrency, people = INDEX["networks"], INDEX["concurrency"], INDEX["people"]
+    curves = Curve("A", networks, (1, 3, 9), on_networks), Curve("B", people, (0, 1, 2), on_people)
+    pairs = (
+        Surface("AB", (networks, concurrency), (2, 3, 4), (0, 0.5, 2), one),
+        Surface("BA", (concurrency, networks), (0, 0.25, 1), (2, 4, 6), other),
+        Surface("BC", (people, concurrency), (0, 1, 2), (0, 0.5, 1), across),
+    )
+    reached = -100.0
+    for x, y in itertools.product((2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0), (0.0, 0.125, 0.25, 0.5, 0.75, 1.0)):
+        at = {networks: x, concurrency: y, people: NO_COMPANY[people]}
+        said = [curve(at[curve.feature]) for curve in curves]
+        said += [pair(at[pair.features[0]], at[pair.features[1]]) for pair in pairs]
+        reached = max(reached, -1.5 + sum(said))
+    highest = _highest(Weights(-1.5, curves, pairs, 100.0), {"networks": 5.0, "concurrency": 1.0})
+    assert highest == pytest.approx(reached, abs=1e-6)

@@ -2,8 +2,8 @@
 
 A decision costs most where it finds nothing: a customer alone on a line of his own. So a store may tell what it knows of a
 subject at a glance, and this module says whether that already leaves only CLEAR. It refuses to say so wherever a full
-decision could say anything else: the glance bounds every feature, and the policy's terms are taken where together they are
-largest within those bounds.
+decision could say anything else: the glance bounds every feature, and what counts is the largest that the policy's terms add
+up to within those bounds.
 
 - Nobody was there at the same time, and nobody was met on two addresses: one person, no operator.
 - No key failed with it, nor where it is used: no leak.
@@ -16,7 +16,7 @@ True
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,14 +30,12 @@ from daxa_registry.decision.refusals import NOTHING as NO_REFUSALS
 
 SHAPES_KEPT = 10_000
 MAX_CORNERS = 100_000
+"""Places that are looked at for one shape; with a policy of more knots than that, everybody is decided."""
 ROUNDING = 1e-9
+"""Terms are added up in another order here than in a decision."""
 Corners = npt.NDArray[np.float64]
-_LEAST = {
-    "stacks": 1.0,
-    "parties": 1.0,
-    "networks": 2.0,
-    "diversity": 1.0,
-}  # of a key with two networks: with fewer nothing is said
+# Of a key with two networks: with fewer nothing is said.
+_LEAST = {"stacks": 1.0, "parties": 1.0, "networks": 2.0, "diversity": 1.0}
 # What the features of the two other hypotheses are for a key without company of which none was refused.
 _ALONE = dict(enumerate(NO_COMPANY)) | {INDEX["breadth"] + place: value for place, value in enumerate(NO_REFUSALS)}
 
@@ -117,27 +115,25 @@ def _highest(weights: Weights, most: Mapping[str, float]) -> float:
     for pair in weights.surfaces:
         for feature, of_pair in zip(pair.features, (pair.rows, pair.columns), strict=True):
             knots.setdefault(feature, set()).update(of_pair)
-    values = {feature: _within(feature, of_feature, most) for feature, of_feature in knots.items()}
+    values = {feature: _within(feature, knots[feature], most) for feature in sorted(knots)}
     free = [feature for feature in values if len(values[feature]) > 1]
-    if math.prod(len(values[feature]) for feature in free) > MAX_CORNERS:
+    sizes = [len(values[feature]) for feature in free]
+    if math.prod(sizes) > MAX_CORNERS:
         return math.inf
-    total = np.full([len(values[feature]) for feature in free], weights.prior)
-
-    def along(said: list[list[float]], first: int, second: int | None = None) -> Corners:
-        """By the first feature's values and the second's: at their places among all that are free."""
-        axes = [free.index(feature) if feature in free else None for feature in (first, second)]
-        array = np.array(said)
-        if None not in axes and axes != sorted(axes):  # type: ignore[type-var]
-            array = array.T
-        shape = [len(values[feature]) if place in axes else 1 for place, feature in enumerate(free)]
-        return array.reshape(shape)
-
+    total = np.full(sizes, weights.prior)
     for curve in weights.curves:
-        total += along([[curve(x)] for x in values[curve.feature]], curve.feature)
+        total += _along(np.array([curve(x) for x in values[curve.feature]]), (curve.feature,), free)
     for pair in weights.surfaces:
         first, second = pair.features
-        total += along([[pair(x, y) for y in values[second]] for x in values[first]], first, second)
+        said = np.array([[pair(x, y) for y in values[second]] for x in values[first]])
+        total += _along(said, pair.features, free)
     return float(total.max()) + ROUNDING
+
+
+def _along(said: Corners, features: tuple[int, ...], free: Sequence[int]) -> Corners:
+    """What a term says by its features' values, an axis each, laid along the axes of all that are free, in their order."""
+    sizes = dict(zip(features, said.shape, strict=True))
+    return said.transpose(np.argsort(features)).reshape([sizes.get(feature, 1) for feature in free])
 
 
 def _within(feature: int, knots: set[float], most: Mapping[str, float]) -> list[float]:
