@@ -117,4 +117,4 @@ def test_being_presented_elsewhere_watches_and_no_more(score: float, times: int,
     assert after.level == (max(before.level, Level.MONITOR) if lifted else before.level)
     assert math.isclose(sum(term.contribution for term in after.terms), after.score, abs_tol=1e-9)
     told = [term for term in after.terms if term.code == "PRESENTED_ELSEWHERE"]
-    assert [(term.count, term.hour) for term in told] == ([(times, hour)] if times else [])
+    assert [(term.number, term.hour) for term in told] == ([(times, hour)] if times else [])

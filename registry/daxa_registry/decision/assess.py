@@ -38,12 +38,12 @@ _COUNTED = frozenset(
 
 
 class Term(NamedTuple):
-    """One named part of a score, in nats; ``count`` is how many it speaks of, None where that means nothing, and ``hour`` when
+    """One named part of a score, in nats; ``number`` is how many it speaks of, None where that means nothing, and ``hour`` when
     last, 0 where that does. A tuple, because there are a hundred in a decision."""
 
     code: str
     contribution: float
-    count: int | None = None  # type: ignore[assignment]  # rather than how often a value is in the tuple
+    number: int | None = None
     hour: int = 0
 
 
@@ -236,8 +236,7 @@ def _terms(evidence: Evidence, heard: _Heard, view: View, score: float) -> tuple
         for (code, feature), contribution in zip(judge.codes, said[leads][1], strict=True):
             total += contribution
             if contribution:
-                count = None if feature is None else round(values[feature])
-                terms.append(Term(code, contribution, count))
+                terms.append(Term(code, contribution, None if feature is None else round(values[feature])))
         faded = total * fade if total > 0 else total
         if faded != total:
             terms.append(Term("FADED", faded - total))

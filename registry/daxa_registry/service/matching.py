@@ -224,5 +224,5 @@ def reasons_of(assessment: Assessment) -> tuple[Reason, ...]:
     """The terms as a member may see them: the weightiest first, counts bucketed."""
     terms = sorted(assessment.terms, key=lambda term: -abs(term.contribution))[:MAX_REASONS]
     return tuple(
-        Reason(term.code, round(term.contribution, 3), CountBucket.of(term.count), term.hour) for term in terms
+        Reason(term.code, round(term.contribution, 3), CountBucket.of(term.number), term.hour) for term in terms
     )
