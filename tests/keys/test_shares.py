@@ -98,6 +98,15 @@ def test_a_share_that_does_not_fit_is_refused_by_its_key(
     assert not any(scalar.hex() in str(caught.value) for scalar in shares[0].shares.values())
 
 
+@pytest.mark.parametrize("data", [b"", b"\xff", b"{", b"[" * 99_999, b"9" * 9_999])
+def test_what_is_no_json_is_no_share(tmp_path: Path, data: bytes) -> None:
+    """Refused by the file, and with none of it."""
+    parameters, _ = deal(2, 3)
+    (tmp_path / "share.json").write_bytes(data)
+    with pytest.raises(ConfigurationError, match=r"^INVALID_SHARE: share\.json: file: a JSON object$"):
+        read_share(tmp_path / "share.json", parameters)
+
+
 def test_an_evaluator_does_not_start_with_anothers_share(tmp_path: Path) -> None:
     """It says which file and key is wrong in one line, and ends."""
     folder = deployment.deploy(tmp_path / "deployment")

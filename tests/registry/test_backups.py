@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sqlite3
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +151,14 @@ def test_no_table_is_left_out(make: Make, postgres_url: str) -> None:
         assert {row[0] for row in database.execute(query)} == {*TABLES, "turn", "schema_version"}
 
 
+def zipped(manifest: str) -> bytes:
+    """Somebody else's ZIP, which has a manifest as well."""
+    with io.BytesIO() as file:
+        with zipfile.ZipFile(file, "w") as packed:
+            packed.writestr("manifest.json", manifest)
+        return file.getvalue()
+
+
 def test_a_torn_backup_and_a_wrong_passphrase_are_told_apart_and_put_nothing_anywhere(
     make: Make, tmp_path: Path
 ) -> None:
@@ -165,6 +175,9 @@ def test_a_torn_backup_and_a_wrong_passphrase_are_told_apart_and_put_nothing_any
         "none": (data, None, "this backup is sealed"),
         "nothing": (b"", None, "this one is torn"),
         "other": (b"PK\x03\x04 no backup", None, "this one is torn"),
+        "foreign": (zipped("[]"), None, "this one is torn"),
+        "strange": (zipped('{"parts": 7}'), None, "this one is torn"),
+        "deep": (zipped("[" * 99_999), None, "this one is torn"),
     }
     for name, (content, passphrase, told) in broken.items():
         (tmp_path / name).write_bytes(content)

@@ -353,6 +353,7 @@ def test_a_stale_test_is_refused(world: life.World, run: Run, tmp_path: Path) ->
         ("warn_hours = 24", "warn_hours = 24\nmonitor_hours = 1", "ladder.monitor_hours"),
         ("clean_credit = 3.0", "clean_credit = nan", "ladder.clean_credit"),
         ("clean_credit = 3.0", "clean_credit = 1e9", "ladder.clean_credit"),
+        ("clean_credit = 3.0", f"clean_credit = 1{'0' * 400}", "ladder.clean_credit"),
         ("valid_hours = 336", "valid_hours = true", "ladder.valid_hours"),
         ("wind_down_hours = 24", 'wind_down_hours = "24"', "ladder.wind_down_hours"),
     ],

@@ -1,8 +1,9 @@
 """What the evidence says of one subject, as named numbers: the vocabulary between evidence, policy and words.
 
 A feature is one number with a meaning, a unit and, where reason says so, a direction: ``UP`` if more of it can only speak
-for the hypothesis, ``DOWN`` if only against. A policy whose curve runs against the direction is refused. The order of
-``FEATURES`` is the order in stored evidence; a change of it is a new ``EVIDENCE_VERSION``.
+for its hypothesis, ``DOWN`` if only against. A policy whose curve for that hypothesis runs against the direction is refused;
+another hypothesis may look at the feature, and read it either way. The order of ``FEATURES`` is the order in stored evidence; a
+change of it is a new ``EVIDENCE_VERSION``.
 
 >>> FEATURES[INDEX["people"]].direction
 <Direction.FREE: 0>

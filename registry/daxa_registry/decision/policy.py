@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import tomllib
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -64,8 +63,8 @@ class Surface:
     values: tuple[tuple[float, ...], ...]  # by row knot, then by column knot
 
     def __call__(self, x: float, y: float) -> float:
-        i, t = between(self.rows, x)
-        j, u = between(self.columns, y)
+        i, t = _between(self.rows, x)
+        j, u = _between(self.columns, y)
         upper, lower = self.values[i], self.values[i + 1]
         above = upper[j] + (upper[j + 1] - upper[j]) * u
         return above + (lower[j] + (lower[j + 1] - lower[j]) * u - above) * t
@@ -81,7 +80,7 @@ class Weights:
     half_life_hours: float
 
 
-def between(knots: tuple[float, ...], x: float) -> tuple[int, float]:
+def _between(knots: tuple[float, ...], x: float) -> tuple[int, float]:
     """The interval that x lies in, and how far into it, 0..1."""
     if x <= knots[0]:
         return 0, 0.0
@@ -148,9 +147,7 @@ def load_policy(text: str) -> Policy:
     except tomllib.TOMLDecodeError as wrong:
         raise _refuse("policy", f"TOML ({wrong})") from None
     except (ValueError, RecursionError):
-        raise _refuse(
-            "policy", "TOML whose numbers and tables are no thousands of digits long or levels deep"
-        ) from None
+        raise _refuse("policy", "TOML without numbers of thousands of digits and tables thousands deep") from None
     top = _Reader(table, "")
     schema = top.number("schema", 1, 10_000)
     if schema != SCHEMA:
@@ -252,9 +249,9 @@ class _Reader:
 
 
 def _number(value: Any, key: str, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _refuse(key, "a finite number")
-    if not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _refuse(key, "a number")
+    if not low <= value <= high:  # nor where it is none or infinite, or has more digits than any float
         raise _refuse(key, f"{low:g} to {high:g}")
     return float(value)
 

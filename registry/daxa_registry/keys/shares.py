@@ -92,7 +92,7 @@ def read_share(path: Path, parameters: Parameters) -> ShareFile:
         raw = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise _refuse(name, "file", f"readable, got {type(error).__name__}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _refuse(name, "file", "a JSON object") from None
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise _refuse(name, "format", str(FORMAT))

@@ -123,7 +123,17 @@ def unpacked(path: Path, passphrase: bytes | None) -> Iterator[tuple[Path, dict[
                         shutil.copyfileobj(part, out, CHUNK)
                     if _digest_of(target) != wanted:
                         raise _torn(path)
-        except (zipfile.BadZipFile, LookupError, ValueError, EOFError, RuntimeError, struct.error, zlib.error):
+        except (
+            zipfile.BadZipFile,
+            LookupError,
+            TypeError,
+            AttributeError,
+            ValueError,
+            EOFError,
+            RuntimeError,
+            struct.error,
+            zlib.error,
+        ):
             raise _torn(path) from None
         except OSError as error:
             if error.errno == errno.EINVAL:  # an offset that no file has
