@@ -39,6 +39,10 @@ CHUNK = 1 << 20
 SALT_BYTES, CHECK_BYTES, TAG_BYTES = 16, 16, 16
 _CHECK_CONTEXT, _PART_CONTEXT = "daxa backup key check v1", "daxa backup part v1"
 _MANIFEST = "manifest.json"
+# What reading raises where it is torn, or a ZIP of somebody else's with a manifest of its own.
+_NO_BACKUP = (
+    zipfile.BadZipFile, LookupError, TypeError, AttributeError, ValueError, EOFError, RuntimeError, struct.error, zlib.error,
+)  # fmt: skip
 
 
 class _Sealing(io.RawIOBase):
@@ -123,17 +127,7 @@ def unpacked(path: Path, passphrase: bytes | None) -> Iterator[tuple[Path, dict[
                         shutil.copyfileobj(part, out, CHUNK)
                     if _digest_of(target) != wanted:
                         raise _torn(path)
-        except (
-            zipfile.BadZipFile,
-            LookupError,
-            TypeError,
-            AttributeError,
-            ValueError,
-            EOFError,
-            RuntimeError,
-            struct.error,
-            zlib.error,
-        ):
+        except _NO_BACKUP:
             raise _torn(path) from None
         except OSError as error:
             if error.errno == errno.EINVAL:  # an offset that no file has
