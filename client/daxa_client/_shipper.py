@@ -79,17 +79,22 @@ class Shipper:
             self._more.notify_all()
 
     def run(self) -> None:
-        """Sends what is there and what comes."""
-        # No pool: the interpreter would wait for its threads at its end, and these may be waiting for a registry.
-        others = [threading.Thread(target=self._work, args=(n,), name="daxa-ship", daemon=True) for n in range(AT_ONCE)]
-        for other in others:
-            other.start()
-        while not self._stopped.is_set():
-            if not self._seal():
-                self._wake.wait(_LOOK_SECONDS)
-                self._wake.clear()
-        for other in others:
-            other.join()
+        """Sends what is there and what comes: seals batches, which threads of its own send."""
+        others: list[threading.Thread] = []
+        try:
+            # No pool: the interpreter would wait for its threads at its end, and these may be waiting for a registry.
+            for number in range(AT_ONCE):
+                others.append(threading.Thread(target=self._work, args=(number,), name="daxa-ship", daemon=True))
+                others[-1].start()
+            while not self._stopped.is_set():
+                if not self._seal():
+                    self._wake.wait(_LOOK_SECONDS)
+                    self._wake.clear()
+        finally:  # where it fails, the next one's threads would send beside these
+            self.stop()
+            for other in others:
+                if other.ident is not None:
+                    other.join()
 
     def _seal(self) -> bool:
         """Makes batches before somebody waits for one; whether there were any to be made."""
