@@ -102,7 +102,8 @@ class RegistryClient:
     def submit(self, sightings: Iterable[RawSighting], *, batch_id: bytes | None = None) -> SubmitResult:
         """Fingerprints and submits; answers when the registry has it on disk.
 
-        Up to 1,000 sightings may be given a ``batch_id``, 16 random bytes: the same ones again under it count once.
+        Up to 1,000 sightings may be given a ``batch_id``, 16 random bytes: the same ones again under it count once, as long as
+        the registry knows it again, which is two days. After that their counts are added a second time.
 
         A sighting that cannot be canonicalised or that the registry refuses is told in ``refusals``, the others are taken.
         Raises Unavailable where the registry or enough evaluators cannot be reached: submit again; it is

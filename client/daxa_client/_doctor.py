@@ -178,4 +178,5 @@ def _spool(state: Path, config: ClientConfig) -> str:
     finally:
         spool.close()
     age = f", the oldest {max(int(time.time()) - found.oldest, 0)} s old" if found.oldest else ""
-    return f"{found.waiting} sightings wait{age}; {found.dropped} dropped, {found.unreadable} unreadable so far"
+    lost = f"{found.dropped} dropped, {found.unreadable} unreadable, {found.lowered} with a count of one so far"
+    return f"{found.waiting} sightings wait{age}; {lost}"

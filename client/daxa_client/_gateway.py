@@ -48,7 +48,8 @@ class GatewayHealth:
     """How it goes: numbers of sightings since this process began, or since the spool did where they are the spool's.
 
     ``problem`` is what keeps sightings from being shipped, ``verdicts_problem`` what keeps verdicts from coming; they are empty
-    where nothing does, or another process does that work. ``verdicts`` is how many keys have one; ``receipts`` how many reports
+    where nothing does, or another process does that work. ``lowered`` were sent with a count of one, as the registry may have had
+    them longer ago than it knows a batch again. ``verdicts`` is how many keys have one; ``receipts`` how many reports
     of what was done about them this process has had answered.
     """
 
@@ -61,6 +62,7 @@ class GatewayHealth:
     refused: int
     without_device: int
     unreadable: int
+    lowered: int
     refused_by_registry: Mapping[str, int]
     evaluators: Mapping[str, str]
     problem: str
@@ -226,6 +228,7 @@ class Gateway:
             refused=counts.refused,
             without_device=counts.without_device,
             unreadable=state.unreadable,
+            lowered=state.lowered,
             refused_by_registry=dict(shipper.refused) if shipper else {},
             evaluators=client.health() if client else {},
             problem=shipper.problem if shipper else "",

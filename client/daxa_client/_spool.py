@@ -1,7 +1,9 @@
 """The spool: sightings on the member's own disk between ``observe()`` and the registry's answer.
 
-What was seen in one hour is one row until it is sent, its count added up. :meth:`Spool.seal` makes rows into batches that never
-change again and carry their batch id, so a batch that is sent twice, by whoever, counts once. :meth:`Spool.done` lets go of it.
+What was seen in one hour is one row until it is sent, its count added up. :meth:`Spool.seal` makes rows into batches that carry
+their batch id, so a batch that is sent twice, by whoever, counts once. :meth:`Spool.done` lets go of it. A batch never changes,
+but for one: which is still here when the registry, where it may be, no longer knows its id. What was seen where must not be lost,
+nor its count be there twice; so each of its sightings counts one from then on, and how many were lowered is counted.
 
 The file is 0600; each row and batch is sealed with ChaCha20-Poly1305 under a key derived from the member's secret. It is bounded:
 past its bound the oldest goes first, for what is new is worth more, and what goes is counted. Several processes may share it.
@@ -29,7 +31,16 @@ from typing import Any
 
 from blake3 import blake3
 
-from daxa_core.model import BATCH_ID_BYTES, MAX_COUNT, MAX_SIGHTINGS, Device, Manner, RawSighting
+from daxa_core.model import (
+    BATCH_HOURS,
+    BATCH_ID_BYTES,
+    MAX_COUNT,
+    MAX_SIGHTINGS,
+    SECONDS_PER_HOUR,
+    Device,
+    Manner,
+    RawSighting,
+)
 from daxa_core.pseudonym import derive_key
 
 from ._complaints import Complaints
@@ -38,6 +49,8 @@ from ._yielding import yielding
 
 VERSION = 1
 MEGABYTES = 512
+KNOWN_SECONDS = (BATCH_HOURS - 12) * SECONDS_PER_HOUR
+"""A batch that was made longer ago may be forgotten before it is there: it waits behind a few others, up to an hour for each."""
 _SHARE_DROPPED = 20  # a twentieth at a time
 # What a row raises that was torn, or written by a client of another version.
 _UNREADABLE = (Unreadable, ValueError, TypeError, LookupError, RecursionError)
@@ -71,13 +84,17 @@ class SpooledBatch:
 
 @dataclass(frozen=True, slots=True)
 class SpoolState:
-    """How much waits and since when (seconds since the epoch, 0 if nothing), and what was lost or could not be read so far."""
+    """How much waits and since when (seconds since the epoch, 0 if nothing), and what was lost or could not be read so far.
+
+    ``lowered`` are those that were sent with a count of one, as the registry may have had them and have forgotten that.
+    """
 
     waiting: int
     oldest: int
     bytes: int
     dropped: int
     unreadable: int
+    lowered: int
 
 
 class Spool:
@@ -131,7 +148,7 @@ class Spool:
             made = database.execute("SELECT batch_id, rows FROM batch ORDER BY place").fetchall()
             for batch_id, rows in made:
                 if len(out) < batches and batch_id not in in_hand:
-                    batch = self._read(database, batch_id, rows)
+                    batch = self._read(database, batch_id, rows, now)
                     out += [batch] if batch else []
             while len(out) < batches:
                 batch = self._make(database, now)
@@ -169,7 +186,8 @@ class Spool:
             totals = dict(database.execute("SELECT name, number FROM total").fetchall())
             used = _used(database)
         oldest = min((time_ for time_ in (one[1], two[1]) if time_), default=0)
-        return SpoolState(one[0] + two[0], oldest, used, totals.get("dropped", 0), totals.get("unreadable", 0))
+        dropped, unreadable, lowered = (totals.get(name, 0) for name in ("dropped", "unreadable", "lowered"))
+        return SpoolState(one[0] + two[0], oldest, used, dropped, unreadable, lowered)
 
     # within a transaction
 
@@ -202,17 +220,23 @@ class Spool:
             if gone != len(found):
                 raise Torn("rows that are read and cannot be deleted would be sent for ever")
         batch_id = secrets.token_bytes(BATCH_ID_BYTES)
-        body = self._file.seal(zlib.compress(b"[%b]" % b",".join(texts), 1), batch_id)
+        body = self._body(batch_id, now, texts)
         database.execute("INSERT INTO batch VALUES (?,?,?,?)", (batch_id, place, len(sightings), body))
         return SpooledBatch(batch_id, tuple(sightings))
 
-    def _read(self, database: sqlite3.Connection, batch_id: bytes, rows: int) -> SpooledBatch | None:
+    def _body(self, batch_id: bytes, now: float, texts: Iterable[bytes]) -> bytes:
+        """When it was made, then its sightings."""
+        return self._file.seal(zlib.compress(b"[%d,%b]" % (now, b",".join(texts)), 1), batch_id)
+
+    def _read(self, database: sqlite3.Connection, batch_id: bytes, rows: int, now: float) -> SpooledBatch | None:
         row = database.execute("SELECT body FROM batch WHERE batch_id=?", (batch_id,)).fetchone()
         if row is None:
             raise Torn("a batch that is listed is not there")
         body = row[0]
         try:
-            listed = json.loads(zlib.decompress(self._file.unseal(body, batch_id)))
+            made, *listed = json.loads(zlib.decompress(self._file.unseal(body, batch_id)))
+            if now - made > KNOWN_SECONDS:
+                listed = self._lower(database, batch_id, listed, now)
             return SpooledBatch(
                 batch_id, tuple([_decode(values, count, self._devices) for values, count in yielding(listed)])
             )
@@ -220,6 +244,17 @@ class Spool:
             self._set_aside(database, "unreadable batch", rows, body)
             database.execute("DELETE FROM batch WHERE batch_id=?", (batch_id,))
             return None
+
+    def _lower(self, database: sqlite3.Connection, batch_id: bytes, listed: list[Any], now: float) -> list[Any]:
+        """The batch as if made now, each of its sightings once: a registry that knows its id still takes none of it."""
+        lowered = sum(count > 1 for _, count in listed)
+        listed = [[values, 1] for values, _ in listed]
+        body = self._body(batch_id, now, [json.dumps(one, separators=(",", ":")).encode() for one in listed])
+        database.execute("UPDATE batch SET body=? WHERE batch_id=?", (body, batch_id))
+        _add_up(database, "lowered", lowered)
+        text = "a batch waited longer than the registry knows one again: its sightings are sent with a count of one"
+        self._complaints.say("old batch", text)
+        return listed
 
     def _set_aside(self, database: sqlite3.Connection, reason: str, rows: int, body: bytes) -> None:
         database.execute("INSERT INTO aside (reason, rows, body) VALUES (?,?,?)", (reason, rows, body))

@@ -15,6 +15,8 @@ from .envelope import Envelope
 FINGERPRINT_BYTES = 32
 ACCOUNT_BYTES = 16
 BATCH_ID_BYTES = 16
+BATCH_HOURS = 48
+"""For so long at least a registry knows a batch again by its id."""
 MAX_SIGHTINGS = 1_000
 MAX_BLINDED_ELEMENTS = 512
 MAX_KEYS_PER_LOOKUP = 1_000

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daxa_core.errors import ConfigurationError, ErrorCode
-from daxa_core.model import Kind
+from daxa_core.model import BATCH_HOURS, Kind
 from daxa_core.settings import Table
 
 from .keys.credentials import OutsideAuthority, TlsFiles, load
@@ -187,7 +187,7 @@ def read_registry(path: Path, *, checked: bool = True) -> RegistryConfig:
         verification=table.path("verification", VERIFICATION),
         policy=table.path("policy") if table.has("policy") else None,
         retention_hours=retention.whole("hours", 720, 24, 8_760),
-        batch_hours=retention.whole("batch_hours", 48, 1, 8_760),
+        batch_hours=retention.whole("batch_hours", BATCH_HOURS, BATCH_HOURS, 8_760),
         limits=_limits(table.table("limits")),
         metrics_port=table.whole("metrics_port", 0, 0, 65_535) if table.has("metrics_port") else None,
         sweep_seconds=table.number("sweep_seconds", 60.0, 0.05, 3_600.0),

@@ -203,7 +203,8 @@ def _registry(folder: Path, plan: Plan, parameters: Parameters) -> None:
         f'listen = "{plan.target(0)}"\ndatabase = "data/registry.sqlite"\nparameters = "parameters.json"\n'
         f'{_metrics_port(plan, 0)}signing = "{SIGNING}"\nverification = "{VERIFICATION}"\n'
         f'trust_domain = "{plan.trust_domain}"\nmembers = [{members}]\n\n{_SERVER_TLS}\n'
-        "[retention]\nhours = 720        # how long a sighting counts\nbatch_hours = 48   # how long a batch id is remembered\n"
+        "[retention]\nhours = 720        # how long a sighting counts\n"
+        "batch_hours = 48   # how long a batch is known again by its id: 48 or more\n"
     )
     write_public(folder / "registry.toml", text.encode())
 

@@ -17,7 +17,7 @@ from daxa_client._complaints import Complaints
 from daxa_client._shipper import AT_ONCE, SEALED_AT_ONCE, Shipper
 from daxa_client._spool import Spool
 from daxa_client._submission import SubmitResult
-from daxa_core.errors import DaxaError, ErrorCode, Unavailable
+from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Unavailable
 from daxa_core.model import RawSighting
 
 SIZE = 10
@@ -189,6 +189,18 @@ def test_a_disk_that_fails_while_it_seals_is_told_and_tried_again(
         until(spool.empty)
         assert shipper.problem == ""
     assert sent(client) == keys
+
+
+def test_a_batch_that_the_registry_knows_with_other_content_is_let_go(spool: Spool) -> None:
+    """It is there: from before its counts were lowered, or this member's settings changed. It is not kept aside as a loss."""
+    client = Client(lambda number: _raise(InvalidInput(ErrorCode.BATCH_ID_REUSED, "batch_id", "another id")))
+    fill(spool, 2)
+    with running(spool, client) as shipper:
+        until(spool.empty)
+        assert shipper.problem == ""
+    assert len(client.given) == 2
+    with spool._file.transaction() as database:
+        assert database.execute("SELECT count(*) FROM aside").fetchone() == (0,)
 
 
 def test_a_bug_in_sealing_leaves_no_thread_behind(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:

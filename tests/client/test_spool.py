@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from daxa_client._spool import Spool
+from daxa_client._shipper import AT_ONCE, LONGEST_ASKED_SECONDS, LONGEST_PAUSE_SECONDS, SEALED_AT_ONCE
+from daxa_client._spool import KNOWN_SECONDS, Spool
 from daxa_core.errors import ErrorCode, Unavailable
-from daxa_core.model import Device, Manner, RawSighting
+from daxa_core.model import BATCH_HOURS, SECONDS_PER_HOUR, Device, Manner, RawSighting
 
 SECRET = bytes(range(32))
 HOUR = 495_000
@@ -54,6 +55,31 @@ def test_a_batch_keeps_its_id_and_content_until_it_is_done(path: Path) -> None:
     spool.done(second.batch_id)
     assert spool.seal(now=1) == []
     assert spool.state().waiting == 0
+
+
+def test_a_batch_that_the_registry_may_have_forgotten_counts_each_of_its_sightings_once(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Under its id, so that a registry which still knows it takes nothing; that is told and counted once, whoever restarts."""
+    spool, made = Spool(path, SECRET), 1_800_000_000
+    spool.add([seen("a", count=5), seen("b"), seen("c", count=2)], due=made - 90 * 86_400)
+    (first,) = spool.seal(now=made)
+    last = made + KNOWN_SECONDS
+    assert Spool(path, SECRET).seal(now=last) == [first]
+    assert (spool.state().lowered, caplog.messages) == (0, [])
+    for now in (last + 1, last + 2, last + 2 * KNOWN_SECONDS):
+        (again,) = Spool(path, SECRET).seal(now=now)
+        assert (again.batch_id, again.sightings) == (first.batch_id, (seen("a"), seen("b"), seen("c")))
+        assert spool.state().lowered == 2
+    assert "a batch waited longer than the registry knows one again" in caplog.text
+    spool.add([seen("a", count=7)], due=made)
+    assert [raw.count for raw in spool.seal(now=last + 3, skip=[first.batch_id])[0].sightings] == [7]
+
+
+def test_what_is_read_from_the_spool_is_sent_while_the_registry_knows_it() -> None:
+    """Those before it may each have to wait as long as one may be asked to; it is read before that, and sent after."""
+    hours = (AT_ONCE + SEALED_AT_ONCE) * (LONGEST_ASKED_SECONDS + LONGEST_PAUSE_SECONDS) / SECONDS_PER_HOUR
+    assert KNOWN_SECONDS / SECONDS_PER_HOUR + hours < BATCH_HOURS
 
 
 def test_batches_are_bounded_and_the_oldest_goes_first(path: Path) -> None:
