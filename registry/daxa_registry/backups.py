@@ -184,12 +184,9 @@ def _was_copied(path: Path, kept: Kept, old: Store, new: Store) -> bool:
             if same(path, Path(scratch) / DATABASE):
                 return True
     if there.size and there.size <= kept.size and merkle.root_at(there.size, old.tree_hashes).hex() == there.root:
-        wanted = (
-            "an empty database; this one holds the same registry as it was at a move that was stopped: drop it, if no"
-        )
-        raise ConfigurationError(
-            ErrorCode.INVALID_CONFIGURATION, "--to", f"{wanted} registry serves from it, and move into a new one"
-        )
+        wanted = "an empty database; this one holds the same registry as it was at a move that was stopped"
+        advice = "drop it, if no registry serves from it, and move into a new one"
+        raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "--to", f"{wanted}: {advice}")
     return False
 
 

@@ -24,6 +24,7 @@ from daxa_registry import backups
 from daxa_registry.bootstrap import audit_database, open_log, open_store
 from daxa_registry.cli import cli
 from daxa_registry.config import read_registry
+from daxa_registry.store import transfer
 from daxa_registry.store.interface import Store, StoredVerdict
 from daxa_registry.store.sqlite_schema import TABLES
 from sightings import fine, seen
@@ -114,6 +115,15 @@ def test_a_backup_of_a_store_in_use_is_of_one_moment_and_restores_to_the_same_ro
     again = open_store(read_registry(tmp_path / "again/registry.toml").database)
     assert again.head(1) == 5
     again.close()
+
+
+def test_a_disk_that_does_not_take_a_copy_is_told(world: World, tmp_path: Path) -> None:
+    """A folder that is not there, as a full disk: an error with a code, on either store; nor is what is no copy compared."""
+    with pytest.raises(Unavailable):
+        world.opened.save(tmp_path / "nowhere/one.sqlite")
+    (tmp_path / "two.sqlite").write_bytes(b"no database " * 1_000)
+    with pytest.raises(Unavailable, match=r"^UNAVAILABLE: two\.sqlite: a disk that takes it, got SQLITE_NOTADB"):
+        transfer.same(tmp_path / "two.sqlite", tmp_path / "two.sqlite")
 
 
 def test_what_one_store_saved_another_takes(make: Make, postgres_url: str, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ OPTIONS = {
     "keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3", "tcp_user_timeout": "10000",
 }  # fmt: skip
 MOMENT_SECONDS = 0.05
+"""A look-up waits so long for a connection that broke: time for a server that is there."""
 _NUMBERED = re.compile(r"\?(\d+)")
 
 
@@ -86,15 +87,15 @@ class PostgresConnection:
         """
         if not self.raw.closed:
             return
-        if self._connecting is None:
-            self._connecting = Future()
-            threading.Thread(
-                target=_keep, args=(self._connect, self._connecting), name="connecting", daemon=True
-            ).start()
-            wait([self._connecting], MOMENT_SECONDS)
-        if not self._connecting.done():
+        made = self._connecting
+        if made is None:
+            made = Future()
+            threading.Thread(target=_keep, args=(self._connect, made), name="connecting", daemon=True).start()
+            self._connecting = made  # not where no thread could be had: nobody would end it
+            wait([made], MOMENT_SECONDS)
+        if not made.done():
             raise psycopg.OperationalError
-        made, self._connecting = self._connecting, None
+        self._connecting = None
         self.raw = made.result()
 
     @property
@@ -106,9 +107,8 @@ class PostgresConnection:
         """Raises psycopg.Error also where no statement failed and what was written is not there, or may go with the server."""
         self._warnings.clear()
         done = self.raw.execute("COMMIT")
-        if (
-            done.statusmessage != "COMMIT"
-        ):  # an error before it was swallowed: the server has rolled back, and says no more
+        if done.statusmessage != "COMMIT":
+            # An error before it was swallowed: the server has rolled back, and says no more.
             raise psycopg.errors.InFailedSqlTransaction
         if self._warnings:  # somebody ended the wait for the standby: it is committed here, and may not be there
             raise psycopg.OperationalError

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daxa_core.errors import ConfigurationError, ErrorCode
+from daxa_core.errors import ConfigurationError, ErrorCode, Unavailable
 
 from .database import Database
 from .sqlite_schema import TABLES, columns, not_empty, opened
@@ -25,8 +25,8 @@ AT_ONCE = 5_000
 
 
 def copy_out(connection: PostgresConnection, path: Path) -> None:
-    """Writes all tables into a new file, as they are at one moment; nobody waits for it."""
-    with closing(opened(path)) as target:
+    """Writes all tables into a new file, as they are at one moment; nobody waits. Raises Unavailable for the disk's errors."""
+    with _told(path), closing(opened(path)) as target:
         target.execute("PRAGMA synchronous=OFF")
         target.execute("BEGIN IMMEDIATE")
         with connection.raw.transaction():
@@ -38,6 +38,15 @@ def copy_out(connection: PostgresConnection, path: Path) -> None:
         target.execute("COMMIT")
 
 
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        told = getattr(error, "sqlite_errorname", type(error).__name__)
+        raise Unavailable(ErrorCode.UNAVAILABLE, path.name, f"a disk that takes it, got {told}") from None
+
+
 def _rows(connection: PostgresConnection, table: str, names: Sequence[str]) -> Iterator[tuple[object, ...]]:
     query = f"COPY (SELECT {', '.join(names)} FROM {table}) TO STDOUT (FORMAT BINARY)"  # noqa: S608 - our own schema
     types = connection.types_of(table, names)
@@ -47,8 +56,11 @@ def _rows(connection: PostgresConnection, table: str, names: Sequence[str]) -> I
 
 
 def same(one: Path, other: Path) -> bool:
-    """Whether two such files hold the same rows in every table."""
-    with closing(sqlite3.connect(f"{one.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as database:
+    """Whether two such files hold the same rows in every table. Raises Unavailable where they cannot be read or sorted."""
+    with (
+        _told(other),
+        closing(sqlite3.connect(f"{one.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as database,
+    ):
         database.execute("ATTACH ? AS other", (f"{other.absolute().as_uri()}?mode=ro",))
         for table, names in columns().items():
             here, there = (f"SELECT {', '.join(names)} FROM {base}.{table}" for base in ("main", "other"))  # noqa: S608
