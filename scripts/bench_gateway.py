@@ -255,9 +255,8 @@ def middleware(pairs: int, rounds: int, flood: int, asked: int) -> list[Row]:
         with tempfile.TemporaryDirectory() as folder, servers(Path(folder) / "d") as both:
             for server in both:
                 server.flood(requests_of(flood))
-            time.sleep(
-                SETTLE_SECONDS
-            )  # what is new is fingerprinted and shipped; a gateway sees the same again and again
+            # What is new is fingerprinted and shipped; a gateway sees the same again and again.
+            time.sleep(SETTLE_SECONDS)
             for turn in range(rounds):
                 wall, spent = [0.0, 0.0], [0.0, 0.0]
                 for n in (0, 1) if turn % 2 else (1, 0):

@@ -114,9 +114,11 @@ def measure(database: str, size: int) -> dict[str, float]:
     while time.perf_counter() < until:
         rounds.append(_submit(intake, news))
     intake.close()
+    stored = _store_alone(store, size + len(news))
+    store.close()
     return {
         "new": new,
-        "stored": _store_alone(store, size + len(news)),
+        "stored": stored,
         "repeats": statistics.median(rounds),
         "started": started,
         "resident": _most_resident(),
@@ -124,7 +126,7 @@ def measure(database: str, size: int) -> dict[str, float]:
 
 
 def _store_alone(store: Store, first: int) -> float:
-    """Sightings a second of as many more edges, taken in and not decided; closes the store."""
+    """Sightings a second of as many more edges, taken in and not decided."""
     groups = [edges(first + start, GROUP) for start in range(0, BATCH * BATCHES, GROUP)]
     member = store.member_id("upbit")
     began = time.perf_counter()
@@ -132,9 +134,7 @@ def _store_alone(store: Store, first: int) -> float:
         with store.transaction():
             for start in range(0, GROUP, BATCH):
                 store.absorb(member, group[start : start + BATCH], lambda _: {})
-    rate = sum(map(len, groups)) / (time.perf_counter() - began)
-    store.close()
-    return rate
+    return sum(map(len, groups)) / (time.perf_counter() - began)
 
 
 def _most_resident() -> float:

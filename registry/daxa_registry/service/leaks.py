@@ -196,7 +196,8 @@ class Leaks:
             leak, changes = self._judgeable(number, confidence, member)  # somebody else may have judged it meanwhile
             if changes:
                 leak = self._judged(leak, confidence, "" if member is not None else operator, reason)
-                self._since[number] = time.monotonic()
+        if changes:
+            self._since[number] = time.monotonic()
         self.apply()
         self._drop(number)
         return leak, matches

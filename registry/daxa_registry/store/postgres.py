@@ -119,7 +119,7 @@ class PostgresStore(SqlStore):
             self._connection.close()
 
     def _reader_now(self) -> Database:
-        self._reader.ready_or_told()  # look-ups are made by the thread that serves everybody
+        self._reader.ready_soon()  # look-ups are made by the thread that serves everybody
         return self._reader
 
     @contextmanager

@@ -80,7 +80,7 @@ class PostgresConnection:
         if self.raw.closed:
             self.raw = self._connect()
 
-    def ready_or_told(self) -> None:
+    def ready_soon(self) -> None:
         """As :meth:`ready`, but waits no longer than a moment: raises psycopg.OperationalError while a thread connects.
 
         A server that is down says so at once; one whose machine is lost says nothing, for ``connect_timeout`` each time.
