@@ -39,7 +39,14 @@ from daxa_core import group
 from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode
 
 from .backtest import Backtest
-from .config import EvaluatorConfig, RegistryConfig, checked_listen, read_evaluator, read_registry
+from .config import (
+    EvaluatorConfig,
+    RegistryConfig,
+    checked_listen,
+    read_evaluator,
+    read_policy_text,
+    read_registry,
+)
 from .decision.policy import Policy, default_policy_text, load_policy
 from .keys.credentials import Credentials, load
 from .keys.shares import read_parameters, read_share
@@ -206,7 +213,7 @@ async def evaluator_server(
 async def registry_server(config: RegistryConfig, clock: Callable[[], float] = time.time) -> AsyncIterator[int]:
     """A running registry: its port."""
     parameters = read_parameters(config.parameters)
-    first = config.policy.read_text("utf-8") if config.policy else default_policy_text()
+    first = read_policy_text(config.policy) if config.policy else default_policy_text()
     begun = load_policy(first)  # refused when read, though another may be in force
     store = open_store(config.database)
     policy = in_force(store, first, int(clock()))

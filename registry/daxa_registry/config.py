@@ -219,3 +219,12 @@ def read_operator(path: Path) -> OperatorConfig:
     for part in (registry, prints, table):
         part.done()
     return config
+
+
+def read_policy_text(path: Path) -> str:
+    """A policy's text, as it stands in a file. Raises ConfigurationError INVALID_POLICY naming the file."""
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        wanted = f"a file of TOML in UTF-8, got {type(error).__name__}"
+        raise ConfigurationError(ErrorCode.INVALID_POLICY, path.name, wanted) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import secrets
 import sqlite3
@@ -25,7 +26,7 @@ from daxa_api.v1 import (
     verdict_pb2_grpc,
 )
 from daxa_core import group, oprf
-from daxa_core.errors import ErrorCode
+from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_registry.bootstrap import evaluator_server, registry_server
 from daxa_registry.config import read_evaluator, read_registry
 from daxa_registry.keys.pki import Authority
@@ -308,3 +309,20 @@ def test_group_elements_that_members_send_are_checked_once(submit: grpc.UnaryUna
     key = group.base_multiply(group.random_scalar())
     assert submit(batch(sighting(key=key))).accepted == 1
     assert submit(batch(sighting(key=key))).accepted == 1
+
+
+@pytest.mark.parametrize(("content", "told"), [(None, "FileNotFoundError"), (b"\xff\xfe", "UnicodeDecodeError")])
+def test_a_registry_whose_policy_cannot_be_read_does_not_start(
+    tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    """One line that names the file, before a database is opened."""
+    configuration = deployment.deploy(tmp_path / "deployment") / "registry/registry.toml"
+    policy = read_registry(configuration).policy
+    assert policy is not None
+    policy.unlink()
+    if content is not None:
+        policy.write_bytes(content)
+    with pytest.raises(
+        ConfigurationError, match=rf"^INVALID_POLICY: {policy.name}: a file of TOML in UTF-8, got {told}"
+    ):
+        asyncio.run(registry_server(read_registry(configuration)).__aenter__())

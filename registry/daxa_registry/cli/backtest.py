@@ -13,6 +13,7 @@ import click
 
 from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_registry.bootstrap import GC_THRESHOLD, make_backtest
+from daxa_registry.config import read_policy_text
 from daxa_registry.decision.policy import Policy, default_policy, load_policy
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -21,12 +22,7 @@ BAD_LINES_SHOWN = 20
 
 def read_policy(path: Path | None) -> Policy:
     """The policy in the file, or the package's own."""
-    if path is None:
-        return default_policy()
-    try:
-        return load_policy(path.read_text("utf-8"))
-    except UnicodeDecodeError:
-        raise ConfigurationError(ErrorCode.INVALID_POLICY, path.name, "TOML in UTF-8") from None
+    return default_policy() if path is None else load_policy(read_policy_text(path))
 
 
 @click.command()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_core.model import Level
+from daxa_registry.config import read_policy_text
 from daxa_registry.decision.policy import load_policy
 from daxa_registry.service.policies import PolicyTest
 
@@ -25,10 +25,7 @@ def policy() -> None:
 
 def _read(path: Path) -> str:
     """The text, refused here already where it is no policy. Raises ConfigurationError INVALID_POLICY naming the key."""
-    try:
-        text = path.read_text("utf-8")
-    except UnicodeDecodeError:
-        raise ConfigurationError(ErrorCode.INVALID_POLICY, path.name, "TOML in UTF-8") from None
+    text = read_policy_text(path)
     load_policy(text)
     return text
 
