@@ -2,8 +2,8 @@
 
 What was seen in one hour is one row until it is sent, its count added up. :meth:`Spool.seal` makes rows into batches that carry
 their batch id, so a batch that is sent twice, by whoever, counts once. :meth:`Spool.done` lets go of it. A batch never changes,
-but for one: which is still here when the registry, where it may be, no longer knows its id. What was seen where must not be lost,
-nor its count be there twice; so each of its sightings counts one from then on, and how many were lowered is counted.
+but for one that is still here when the registry, where it may be, no longer knows its id: what was seen must not be lost, nor be
+counted twice, so each of its sightings counts one from then on. How many were lowered is counted.
 
 The file is 0600; each row and batch is sealed with ChaCha20-Poly1305 under a key derived from the member's secret. It is bounded:
 past its bound the oldest goes first, for what is new is worth more, and what goes is counted. Several processes may share it.
