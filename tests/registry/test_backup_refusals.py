@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 import deployment
 from daxa_core.errors import ConfigurationError, DaxaError
@@ -105,6 +110,61 @@ def test_a_backup_with_any_byte_changed_or_cut_anywhere_in_its_head_is_told_as_t
         with contextlib.suppress(DaxaError):
             backups.restore(tmp_path / "bit", tmp_path / "again", None)
     assert not (tmp_path / "again").exists()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+)
+PARTS = ("registry.sqlite", "files/x", "files", "files/..", "..", "files/", ".", "a/b", "x" * 300, "nowhere")
+MANIFEST: dict[str, object] = {"configuration": "x", "size": 0, "root": "", "rows": {}}
+
+
+@example(manifest=[], parts=[])
+@example(manifest={**MANIFEST, "parts": []}, parts=[])
+@example(manifest={**MANIFEST, "parts": {"files/x": 5}}, parts=["files/x"])
+@example(manifest={**MANIFEST, "parts": {"..": ""}}, parts=[".."])
+@example(manifest={**MANIFEST, "parts": {"x" * 300: ""}}, parts=["x" * 300])
+@given(
+    manifest=JSON
+    | st.fixed_dictionaries(
+        {"parts": JSON | st.dictionaries(st.sampled_from(PARTS), st.text(max_size=4) | st.integers(), max_size=4)},
+        optional={name: JSON | st.just(value) for name, value in MANIFEST.items()},
+    ),
+    parts=st.lists(st.sampled_from(PARTS), unique=True, max_size=4),
+)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_backup_made_by_hand_whose_manifest_is_none_is_told_by_its_name(
+    folder: Path, manifest: object, parts: list[str]
+) -> None:
+    """Whatever stands in it, and whatever its parts are called: never a bare TypeError, and nothing is put anywhere."""
+    (folder / "by-hand").unlink(missing_ok=True)
+    with zipfile.ZipFile(folder / "by-hand", "w") as packed:
+        packed.writestr("manifest.json", json.dumps(manifest))
+        for part in parts:
+            packed.writestr(part, b"x")
+    with pytest.raises(ConfigurationError, match=r"INVALID_FILE: by-hand|again: an existing registry\.toml"):
+        backups.restore(folder / "by-hand", folder / "again", None)
+    assert not (folder / "again").exists()
+
+
+@pytest.mark.parametrize("content", [b"[]", b"7", b"null", b"{}", b"[" * 200_000, b"9" * 5_000, b"\xff", b""])
+def test_what_a_manifest_has_to_be_is_said(folder: Path, content: bytes) -> None:
+    """The file by its name, and what was looked for in it."""
+    with zipfile.ZipFile(folder / "by-hand", "w") as packed:
+        packed.writestr("manifest.json", content)
+    wanted = "INVALID_FILE: by-hand: a manifest.json that is an object with configuration, size, root, rows, and"
+    with pytest.raises(ConfigurationError, match=re.escape(wanted)):
+        backups.restore(folder / "by-hand", folder / "registry/registry.toml", None)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_backup_that_this_program_did_not_pack_is_torn(folder: Path, packing: int) -> None:
+    """Each way of packing has errors of its own for a torn part; there is no need to know them."""
+    with zipfile.ZipFile(folder / "by-hand", "w", packing) as packed:
+        packed.writestr("manifest.json", json.dumps({**MANIFEST, "parts": {}}))
+    with pytest.raises(ConfigurationError, match="by-hand: a whole backup; this one is torn"):
+        backups.restore(folder / "by-hand", folder / "registry/registry.toml", None)
 
 
 @pytest.mark.parametrize(

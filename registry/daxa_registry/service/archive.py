@@ -39,10 +39,9 @@ CHUNK = 1 << 20
 SALT_BYTES, CHECK_BYTES, TAG_BYTES = 16, 16, 16
 _CHECK_CONTEXT, _PART_CONTEXT = "daxa backup key check v1", "daxa backup part v1"
 _MANIFEST = "manifest.json"
-# What reading raises where it is torn, or a ZIP of somebody else's with a manifest of its own.
-_NO_BACKUP = (
-    zipfile.BadZipFile, LookupError, TypeError, AttributeError, ValueError, EOFError, RuntimeError, struct.error, zlib.error,
-)  # fmt: skip
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_OF_ITS_CONTENT = (errno.EINVAL, errno.ENAMETOOLONG, errno.EISDIR)
+"""An offset that no file has, names that no file can have: what the backup says, and nothing that is wrong with this host."""
 
 
 class _Sealing(io.RawIOBase):
@@ -119,7 +118,9 @@ def unpacked(path: Path, passphrase: bytes | None) -> Iterator[tuple[Path, dict[
                     _open(path, source, out, passphrase)
         try:
             with zipfile.ZipFile(plain) as packed:
-                manifest = json.loads(packed.read(_MANIFEST))
+                if any(part.compress_type not in _PACKED for part in packed.infolist()):
+                    raise _torn(path)  # what tells of a broken part differs from one way of packing to the next
+                manifest = _manifest(path, packed.read(_MANIFEST))
                 for name, wanted in manifest["parts"].items():
                     # Nothing outside the folder, whatever the name says; and no file of a configuration in a database's place.
                     target = (folder / "files" if name.startswith("files/") else folder) / Path(name).name
@@ -127,13 +128,31 @@ def unpacked(path: Path, passphrase: bytes | None) -> Iterator[tuple[Path, dict[
                         shutil.copyfileobj(part, out, CHUNK)
                     if _digest_of(target) != wanted:
                         raise _torn(path)
-        except _NO_BACKUP:
+        except (zipfile.BadZipFile, LookupError, ValueError, EOFError, RuntimeError, struct.error, zlib.error):
             raise _torn(path) from None
         except OSError as error:
-            if error.errno == errno.EINVAL:  # an offset that no file has
+            if error.errno in _OF_ITS_CONTENT:
                 raise _torn(path) from None
             raise
         yield folder, manifest
+
+
+def _manifest(path: Path, data: bytes) -> dict[str, Any]:
+    """What the manifest says. A backup that is not sealed can be made by hand, and anything can stand there."""
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError):
+        told = None
+    parts = told.get("parts") if isinstance(told, dict) else None
+    if (
+        not isinstance(told, dict)
+        or not {"configuration", "size", "root", "rows"} <= told.keys()
+        or not isinstance(parts, dict)
+        or not all(isinstance(wanted, str) for wanted in parts.values())
+    ):
+        wanted = "a manifest.json that is an object with configuration, size, root, rows, and the digests of its parts"
+        raise _refuse(path, wanted)
+    return told
 
 
 def _open(path: Path, source: IO[bytes], out: IO[bytes], passphrase: bytes) -> None:
