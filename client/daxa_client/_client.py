@@ -236,8 +236,9 @@ class RegistryClient:
 
         Cosigns it where this member has a witness key. ``witnesses``: it has to grow out of a checkpoint that so many of them
         cosigned too, so that this member was not shown a log of its own; Refused NOT_FOUND where there is none. Raises
-        CryptoError: SHRUNK_LOG or FORKED_LOG where it is not consistent (both checkpoints are kept beside the file as evidence),
-        INVALID_CHECKPOINT or INVALID_SIGNATURE where it is not the log's.
+        CryptoError: SHRUNK_LOG or FORKED_LOG where it is not consistent, UNPROVED_LOG where the registry is there and refuses to
+        prove that it is (both checkpoints are kept beside the file as evidence), INVALID_CHECKPOINT or INVALID_SIGNATURE where
+        it is not the log's.
         """
         return self._follower.follow(cosign=cosign, witnesses=witnesses)
 

@@ -1,7 +1,8 @@
 """Following the registry's log: each checkpoint is held against the last one seen, and a log that was rewritten is caught.
 
 The last checkpoint is kept in a file, as the signed note that it was. One that is not consistent with it is refused, and both are
-kept beside it with what the registry offered as a proof: two notes under one signature that contradict each other convict it.
+kept beside it with what the registry offered as a proof: two notes under one signature that contradict each other convict it. So
+is one whose proof the registry, which answers, refuses to give.
 
     >>> follower = LogFollower(registry, config)                    # doctest: +SKIP
     >>> follower.follow().size                                      # doctest: +SKIP
@@ -26,14 +27,22 @@ from daxa_api.v1 import audit_pb2
 from daxa_core import merkle
 from daxa_core.codec import decode_verdict
 from daxa_core.envelope import EVENT_TYPE, VERDICT_TYPE, Envelope, pae
-from daxa_core.errors import ConfigurationError, CryptoError, ErrorCode
+from daxa_core.errors import ConfigurationError, CryptoError, DaxaError, ErrorCode
 from daxa_core.model import Verdict
 from daxa_core.note import Checkpoint, cosigned_by, read_checkpoint
 
 from ._config import AuditorConfig, Connection, read_auditor_config
 from ._registry import Registry
+from ._retry import RETRYABLE, backoff
 
 LOG = logging.getLogger("daxa_client")
+ASKED_FOR_A_PROOF = 3
+"""How often, before a registry that answers and gives none is held to refuse it."""
+_NO_REFUSAL = RETRYABLE | {
+    ErrorCode.CERTIFICATE_MISSING, ErrorCode.CERTIFICATE_EXPIRED, ErrorCode.CERTIFICATE_FOREIGN, ErrorCode.CERTIFICATE_IDENTITY,
+    ErrorCode.CERTIFICATE_REVOKED,
+}  # fmt: skip
+"""The registry is gone or has too much to do, or it is this side that is not let in: whether it would prove is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +105,10 @@ class CheckpointFile:
         """Replaces the file whole. Raises ConfigurationError where it cannot: what is not kept cannot be held against anybody."""
         self._write(self._path, note)
 
-    def keep_evidence(self, known: str, offered: str, proof: Sequence[bytes]) -> str:
-        """Keeps both notes and the proof beside the file, under a name of their own; answers the name."""
-        text = f"{known}\n{offered}\nconsistency proof:\n" + "".join(f"{step.hex()}\n" for step in proof)
+    def keep_evidence(self, known: str, offered: str, proof: Sequence[bytes], problem: ErrorCode) -> str:
+        """Keeps both notes, the proof and what is wrong with it beside the file, under a name of their own; answers the name."""
+        steps = "".join(f"{step.hex()}\n" for step in proof)
+        text = f"{known}\n{offered}\nconsistency proof, {problem}:\n{steps}"
         # Named by its content: whoever is shown the same fork every hour keeps it once.
         path = self._path.with_name(f"{self._path.name}.evidence-{sha256(text.encode()).hexdigest()[:16]}")
         self._write(path, text)
@@ -223,13 +233,30 @@ class LogFollower:
         proof: list[bytes] = []
         try:
             if 0 < before.size < head.size:
-                request = audit_pb2.GetConsistencyProofRequest(first_size=before.size, second_size=head.size)
-                proof = list(self._registry.consistency(request).hashes)
+                proof = self._consistency(before.size, head.size)
             merkle.verify_consistency(before.size, before.root, head.size, head.root, proof)
         except CryptoError as error:
-            kept = f"; both are kept in {self._file.keep_evidence(known, note, proof)}" if self._file else ""
-            LOG.critical("the registry's log is not consistent with what it was: %s%s", error, kept)
+            kept = ""
+            if self._file is not None:
+                kept = f"; both are kept in {self._file.keep_evidence(known, note, proof, error.code)}"
+            LOG.critical("the registry's log is not shown to be what it was, and more: %s%s", error, kept)
             raise CryptoError(error.code, error.field, error.expected + kept) from None
+
+    def _consistency(self, first: int, second: int) -> list[bytes]:
+        """The registry's proof. Raises CryptoError UNPROVED_LOG where it is there and refuses it: it signed both checkpoints."""
+        request = audit_pb2.GetConsistencyProofRequest(first_size=first, second_size=second)
+        refused = ErrorCode.INTERNAL
+        for attempt in range(ASKED_FOR_A_PROOF):
+            if attempt:
+                self._registry.wait(backoff(attempt))
+            try:
+                return list(self._registry.consistency(request).hashes)
+            except DaxaError as error:
+                if error.code in _NO_REFUSAL:
+                    raise
+                refused = error.code
+        wanted = f"one that the log only grew from {first} leaves to {second}; the registry answers {refused} instead"
+        raise CryptoError(ErrorCode.UNPROVED_LOG, "proof", wanted)
 
 
 class Auditor:

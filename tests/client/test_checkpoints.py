@@ -12,7 +12,8 @@ import peers
 import pytest
 
 from daxa_api.v1 import audit_pb2, audit_pb2_grpc, types_pb2
-from daxa_client import ClientConfig, ConfigurationError, CryptoError, ErrorCode, RegistryClient
+from daxa_client import ClientConfig, ConfigurationError, CryptoError, ErrorCode, Refused, RegistryClient, Unavailable
+from daxa_client._retry import ATTEMPTS
 from daxa_core import codec, merkle
 from daxa_core.envelope import VERDICT_TYPE, Envelope, SigningKey, pae
 from daxa_core.note import Checkpoint, NoteSignature, NoteSigner, NoteVerifier, Witness, read_checkpoint
@@ -32,6 +33,7 @@ class Audit(audit_pb2_grpc.AuditServiceServicer):
         self.proof: list[bytes] | None = None
         self.told: list[audit_pb2.Entry] | None = None
         self.witnessed: str | None = None
+        self.refusals: list[grpc.StatusCode] = []
         self.change: Callable[[str], str] = lambda note: note
 
     def grow(self, leaves: Sequence[bytes]) -> None:
@@ -57,6 +59,8 @@ class Audit(audit_pb2_grpc.AuditServiceServicer):
     def GetConsistencyProof(
         self, request: audit_pb2.GetConsistencyProofRequest, context: grpc.ServicerContext
     ) -> audit_pb2.GetConsistencyProofResponse:
+        if self.refusals:
+            context.abort(self.refusals.pop(0), "not today")
         proof = merkle.prove_consistency(request.first_size, request.second_size, self._read)
         return audit_pb2.GetConsistencyProofResponse(hashes=self.proof if self.proof is not None else proof)
 
@@ -177,6 +181,70 @@ def test_a_log_that_forks_or_shrinks_is_refused_and_kept_as_evidence(
     first, second = re.findall(rf"(?ms)^{re.escape(LOG.verifier.name)}\n.*?\n\n(?:— [^\n]*\n)+", kept[0].read_text())
     assert read_checkpoint(first, LOG.verifier) == read_checkpoint(trusted, LOG.verifier)
     assert read_checkpoint(second, LOG.verifier).root == servicer.frontier.root()
+
+
+REFUSALS = {
+    grpc.StatusCode.INVALID_ARGUMENT: ErrorCode.INVALID_VALUE,
+    grpc.StatusCode.NOT_FOUND: ErrorCode.NOT_FOUND,
+    grpc.StatusCode.OUT_OF_RANGE: ErrorCode.CURSOR_OUT_OF_RANGE,
+    grpc.StatusCode.PERMISSION_DENIED: ErrorCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNIMPLEMENTED: ErrorCode.INTERNAL,
+    grpc.StatusCode.INTERNAL: ErrorCode.INTERNAL,
+}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_a_registry_that_refuses_to_prove_its_log_is_refused_and_both_checkpoints_are_kept(
+    log: tuple[Audit, str], audited: Callable[..., RegistryClient], tmp_path: Path, status: grpc.StatusCode
+) -> None:
+    """It signed a later checkpoint and will not show that it grew out of the earlier one: that is told apart from being down."""
+    servicer, _ = log
+    with audited(witness=WITNESS) as client:
+        client.audit()
+        trusted = (tmp_path / "data/checkpoint").read_text()
+        told = list(servicer.cosignatures)
+        servicer.grow([b"rewritten", *servicer.leaves[1:], b"new"])
+        for _ in range(2):
+            servicer.refusals = [status] * 20
+            with pytest.raises(
+                CryptoError, match=f"UNPROVED_LOG: proof: .* answers {REFUSALS[status]} instead"
+            ) as caught:
+                client.audit()
+    assert (tmp_path / "data/checkpoint").read_text() == trusted
+    assert servicer.cosignatures == told, "a witness must not cosign what it was not shown"
+    [kept] = (tmp_path / "data").glob("checkpoint.evidence-*")
+    assert kept.name in str(caught.value)
+    assert kept.read_text().startswith(trusted)
+    assert kept.read_text().endswith("consistency proof, UNPROVED_LOG:\n")
+    assert f"\n{servicer.frontier.size}\n" in kept.read_text()
+
+
+@pytest.mark.parametrize(
+    "status", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED]
+)
+def test_a_registry_that_is_down_between_checkpoint_and_proof_convicts_nobody(
+    log: tuple[Audit, str], audited: Callable[..., RegistryClient], tmp_path: Path, status: grpc.StatusCode
+) -> None:
+    """It is told as what it is, the trusted checkpoint stays, nothing is kept; when it is back, all goes on."""
+    servicer, _ = log
+    with audited() as client:
+        client.audit()
+        servicer.grow([*servicer.leaves, b"new"])
+        servicer.refusals = [status] * ATTEMPTS
+        with pytest.raises((Unavailable, Refused)):
+            client.audit()
+        assert [path.name for path in (tmp_path / "data").iterdir()] == ["checkpoint"]
+        assert client.audit().size == 6
+
+
+def test_a_refusal_that_does_not_last_is_none(log: tuple[Audit, str], audited: Callable[..., RegistryClient]) -> None:
+    """A node that failed once at its disk has not refused a proof."""
+    servicer, _ = log
+    with audited() as client:
+        client.audit()
+        servicer.grow([*servicer.leaves, b"new"])
+        servicer.refusals = [grpc.StatusCode.INTERNAL] * 2
+        assert client.audit().size == 6
 
 
 FORGED: dict[str, tuple[Callable[[str], str], ErrorCode]] = {

@@ -53,6 +53,7 @@ STATUS: dict[ErrorCode, grpc.StatusCode] = {
     ErrorCode.INVALID_INCLUSION: _S.INTERNAL,
     ErrorCode.FORKED_LOG: _S.INTERNAL,
     ErrorCode.SHRUNK_LOG: _S.INTERNAL,
+    ErrorCode.UNPROVED_LOG: _S.INTERNAL,
     ErrorCode.INVALID_CHUNK: _S.INTERNAL,
     ErrorCode.LEAK_CLOSED: _S.FAILED_PRECONDITION,
     ErrorCode.LEAK_KNOWN: _S.ALREADY_EXISTS,
