@@ -51,6 +51,7 @@ from .decision.policy import Policy, default_policy_text, load_policy
 from .keys.credentials import Credentials, load
 from .keys.shares import read_parameters, read_share
 from .keys.signing import Signer, read_verification_keys
+from .keys.trust import Trust
 from .rpc.admin import AdminService
 from .rpc.audit import AuditService
 from .rpc.evaluation import EvaluationService
@@ -60,6 +61,7 @@ from .rpc.server import Service, build_server, is_serving
 from .rpc.sightings import SightingService
 from .rpc.verdicts import VerdictService
 from .service.audit import Report, audit
+from .service.authority_acts import AuthorityActs, read_acts, untaken
 from .service.incidents import Incidents
 from .service.intake import Intake
 from .service.leak_sets import LeakSets
@@ -136,11 +138,13 @@ def audit_database(configuration: Path, checkpoint: str | None) -> Report:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a registry is doing. ``members``: by name, keys that an earlier claim contradicts, and keys claimed."""
+    """How a registry is doing. ``members``: by name, keys that an earlier claim contradicts, and keys claimed; ``acts_problem``:
+    why the log does not have every act of the authority that it should."""
 
     listen: str
     serving: bool
     tls_problem: str
+    acts_problem: str
     days_left: Mapping[str, float]
     log_size: int
     levels: Mapping[str, int]
@@ -165,6 +169,7 @@ def registry_status(configuration: Path) -> Status:
             config.listen,
             not problem and is_serving(config.listen, config.tls),
             problem,
+            "" if problem else _acts_problem(store, config.acts, loaded.trust),
             days,
             store.log_size(),
             {level.name: number for level, number in store.levels().items()},
@@ -173,6 +178,18 @@ def registry_status(configuration: Path) -> Status:
         )
     finally:
         store.close()
+
+
+def _acts_problem(store: Store, acts: Path, trust: Trust) -> str:
+    """What is wrong with the copy of the authority's record, or misses in it of what the revocation list says."""
+    try:
+        untaken(store, acts)
+        told = {act["serial"] for act in read_acts(acts) if act["act"] == "revoke"}
+    except ConfigurationError as error:
+        return str(error)
+    own = next((anchor.revoked for anchor in trust.anchors if anchor.ids is None and anchor.revoked), None)
+    missing = {f"{serial:x}" for serial in own.serials} - told if own else set()
+    return f"{acts.name} does not tell who revoked {len(missing)} of the certificates in the list" if missing else ""
 
 
 def make_backtest(policy: Policy) -> Backtest:
@@ -249,7 +266,14 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
         check_elements=group.refused_elements,
         on_notice=metrics.noticed,
     )
-    sweep = Sweep(store, matcher, clock=lambda: int(clock()), on_verdicts=news.tell, also=leaks.sweep,
+    authority = AuthorityActs(store, config.acts, lambda: int(clock()))
+    authority.take()
+
+    def also() -> None:
+        leaks.sweep()
+        authority.take()
+
+    sweep = Sweep(store, matcher, clock=lambda: int(clock()), on_verdicts=news.tell, also=also,
                   retention_hours=config.retention_hours, batch_hours=config.batch_hours)  # fmt: skip
     sweeping = threading.Thread(target=sweep.every, args=(config.sweep_seconds,), name="sweep", daemon=True)
     intake = Intake(

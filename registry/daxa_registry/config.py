@@ -14,6 +14,7 @@ from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_core.model import BATCH_HOURS, Kind
 from daxa_core.settings import Table
 
+from .keys.authority_folder import ACTS
 from .keys.credentials import OutsideAuthority, TlsFiles, load
 from .keys.pki import PEER_NAME, TRUST_DOMAIN
 from .keys.signing import SIGNING, VERIFICATION
@@ -48,7 +49,8 @@ class EvaluatorConfig:
 
 @dataclass(frozen=True, slots=True)
 class RegistryConfig:
-    """What ``daxa-registry serve`` needs. ``database``: a path, or a URL where another store is meant."""
+    """What ``daxa-registry serve`` needs. ``database``: a path, or a URL where another store is meant; ``acts``: a copy of the
+    authority's record, which need not be there."""
 
     listen: str
     database: str
@@ -62,6 +64,7 @@ class RegistryConfig:
     retention_hours: int
     batch_hours: int
     limits: Mapping[str, int]
+    acts: Path
     sweep_seconds: float = 60.0
     metrics_port: int | None = None
 
@@ -190,6 +193,7 @@ def read_registry(path: Path, *, checked: bool = True) -> RegistryConfig:
         batch_hours=retention.whole("batch_hours", BATCH_HOURS, BATCH_HOURS, 8_760),
         limits=_limits(table.table("limits")),
         metrics_port=table.whole("metrics_port", 0, 0, 65_535) if table.has("metrics_port") else None,
+        acts=table.path("acts", ACTS),
         sweep_seconds=table.number("sweep_seconds", 60.0, 0.05, 3_600.0),
     )
     retention.done()

@@ -26,7 +26,7 @@ from daxa_core.pseudonym import SECRET_BYTES
 from daxa_core.threshold import MAX_EVALUATORS
 
 from .config import DEFAULT_QUOTA, DEFAULT_TRUST_DOMAIN
-from .keys.authority_folder import AuthorityFolder
+from .keys.authority_folder import ACTS, AuthorityFolder
 from .keys.files import make_private_folder, write_public, write_secret
 from .keys.pki import PEER_NAME, TRUST_DOMAIN
 from .keys.shares import ShareFile, deal
@@ -167,6 +167,7 @@ def _fill(root: Path, plan: Plan) -> None:
         write_public(home / VERIFICATION, verification.to_json().encode())
         write_secret(home / "witness.key", witnesses[member].to_text().encode())
     _operator(_peer(root / "operators" / OPERATOR, authority, f"operator/{OPERATOR}", []), plan, parameters)
+    write_public(registry / ACTS, authority.acts)
 
 
 def _names(plan: Plan, place: int) -> list[str]:
@@ -287,6 +288,6 @@ A server's certificate is good for `localhost` and for the host that `init` was 
 registry` makes the next one; every member gets the new file before the new key signs.
 `account.secret` is its member's alone, and must not change: with another, every customer of that member looks new.
 Certificates are good for a year: `daxa-registry pki list --ca ca` tells until when, `pki renew` replaces one while its server
-runs, and `pki revoke` shuts one out. An evaluator's `data/quota.sqlite` counts what it has evaluated for whom; without it,
-today's quota is forgiven.
+runs, and `pki revoke` shuts one out. Each act is a line of `ca/acts.jsonl`; copied beside `registry.toml`, it goes into the log.
+An evaluator's `data/quota.sqlite` counts what it has evaluated for whom; without it, today's quota is forgiven.
 """

@@ -16,6 +16,7 @@ from daxa_registry.config import read_evaluator, read_operator, read_registry
 from daxa_registry.deployment import Plan, make_deployment
 from daxa_registry.keys.shares import read_parameters, read_share
 from daxa_registry.keys.signing import read_signing_keys
+from daxa_registry.service.authority_acts import read_acts
 
 from . import Decoder, Read
 
@@ -65,6 +66,7 @@ def decoders(folder: Path) -> dict[str, Decoder]:
         ("evaluator.toml", home / "evaluators/1/evaluator.toml", read_evaluator),
         ("operator.toml", next(home.rglob("operator.toml")), read_operator),
         ("signing.json", next(home.rglob("signing.json")), read_signing_keys),
+        ("acts.jsonl", home / "registry/acts.jsonl", read_acts),
     ):
         seed = path.read_bytes()
         beside = path.with_name("broken-" + path.name)

@@ -78,7 +78,7 @@ def test_issue_makes_a_folder_that_works_and_a_record_of_who_did_it(ca: Path, tm
     assert stat.S_IMODE((folder / "key.pem").stat().st_mode) == 0o600
     [line] = (ca / "acts.jsonl").read_text().splitlines()
     act = json.loads(line)
-    assert (act["by"], act["act"]) == ("kim", "issue")
+    assert (act["by"], act["act"], act["peer"]) == ("kim", "issue", "member/upbit")
     [row] = map(json.loads, run("list", "--ca", ca, "--json").splitlines())
     assert (row["peer"], row["state"], row["days_left"], row["serial"]) == ("member/upbit", "good", 29, act["serial"])
 
@@ -172,6 +172,8 @@ def test_revoking_a_peer_revokes_its_good_certificates_and_reaches_the_servers_b
     run("renew", tmp_path / "upbit", "--ca", ca, "--yes")
     for place in ("registry", "evaluators/1", "evaluators/2"):
         (tmp_path / place).mkdir(parents=True)
+    (tmp_path / "registry/acts.jsonl").touch()
+    for place in ("registry", "evaluators/1", "evaluators/2"):
         (tmp_path / place / "crl.pem").write_bytes((ca / "crl.pem").read_bytes())
     run("revoke", "member/upbit", "--ca", ca, "--by", "kim", "--yes")
     states = [json.loads(line) for line in run("list", "--ca", ca, "--json").splitlines()]
@@ -186,7 +188,9 @@ def test_revoking_a_peer_revokes_its_good_certificates_and_reaches_the_servers_b
     assert {f"{entry.serial_number:x}" for entry in listed} == {
         row["serial"] for row in states if row["state"] == "revoked"
     }
-    assert [json.loads(line)["by"] for line in (ca / "acts.jsonl").read_text().splitlines()][-2:] == ["kim", "kim"]
+    acts = (ca / "acts.jsonl").read_text()
+    assert [json.loads(line)["by"] for line in acts.splitlines()][-2:] == ["kim", "kim"]
+    assert (tmp_path / "registry/acts.jsonl").read_text() == acts
 
 
 def test_lists_follow_one_another_and_forget_nobody(ca: Path, tmp_path: Path) -> None:

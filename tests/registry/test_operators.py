@@ -55,16 +55,18 @@ def refused(code: ErrorCode, call: Callable[[], object]) -> DaxaError:
 
 
 def acts(world: life.World) -> list[dict[str, Any]]:
-    """The operators' acts as the database has them."""
+    """The operators' acts as the database has them, but for the certificates that init made."""
     with sqlite3.connect(world.folder / "registry/data/registry.sqlite") as database:
         rows = database.execute("SELECT body FROM document WHERE kind='act' ORDER BY name").fetchall()
-    return [json.loads(row[0]) for row in rows]
+    found = [json.loads(row[0]) for row in rows]
+    return [act for act in found if act["operator"] != "authority/init"]
 
 
 def leaves(world: life.World) -> list[dict[str, Any]]:
     with sqlite3.connect(world.folder / "registry/data/registry.sqlite") as database:
         rows = database.execute("SELECT body FROM leaf WHERE event='operator-act' ORDER BY idx").fetchall()
-    return [json.loads(row[0])["detail"] for row in rows]
+    found = [json.loads(row[0])["detail"] for row in rows]
+    return [act for act in found if act["operator"] != "authority/init"]
 
 
 # appeals

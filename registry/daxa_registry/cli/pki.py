@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from daxa_core.errors import ConfigurationError, ErrorCode, InvalidInput
-from daxa_registry.keys.authority_folder import AuthorityFolder, Leaf, check_peer, read_leaf
+from daxa_registry.keys.authority_folder import ACTS, AuthorityFolder, Leaf, check_peer, read_leaf
 from daxa_registry.keys.files import make_private_folder, replace_file, write_public, write_secret
 from daxa_registry.keys.pki import LEAF_DAYS
 
@@ -28,8 +28,21 @@ _hosts = click.option("--host", "hosts", multiple=True, help="A name or address 
 def pki() -> None:
     """Issues, renews, revokes and lists certificates.
 
-    PEER is member/NAME, operator/NAME, auditor/NAME, evaluator/NAME or registry.
+    PEER is member/NAME, operator/NAME, auditor/NAME, evaluator/NAME or registry. Each act is a line of the authority's
+    acts.jsonl, and a leaf of the log once a copy of that file lies beside registry.toml. It is put there where the registry's
+    folder stands beside the authority's.
     """
+
+
+def _carry(authority: AuthorityFolder, ca: Path, act: Act) -> None:
+    """The record goes to the registry that stands beside, or the operator is told to carry it there."""
+    copy = ca.absolute().parent / "registry" / ACTS
+    if not copy.is_file():
+        act.says(f"the registry takes the act into its log when {ca / ACTS} is copied beside its registry.toml")
+        return
+    act.says(f"{copy} is replaced: the registry takes the act into its log")
+    if act.agreed:
+        replace_file(copy, authority.acts)
 
 
 @pki.command()
@@ -55,6 +68,7 @@ def issue(peer: str, folder: Path, ca: Path, hosts: tuple[str, ...], days: int, 
         write_secret(folder / "key.pem", issued.key)
         write_public(folder / "cert.pem", issued.certificate)
         write_public(folder / "ca.pem", authority.authority.certificate)
+    _carry(authority, ca, act)
 
 
 @pki.command("sign-csr")
@@ -78,6 +92,7 @@ def sign_csr(csr: Path, peer: str, out: Path, ca: Path, hosts: tuple[str, ...], 
     act.says(f"the key in {csr.name} gets a certificate for {peer}, good for {days} days, written to {out}")
     if act.agreed:
         write_public(out, authority.sign_request(request, peer, hosts, by=act.by, days=days))
+    _carry(authority, ca, act)
 
 
 @pki.command()
@@ -97,10 +112,11 @@ def renew(folder: Path, ca: Path, days: int, act: Act) -> None:
         f"the certificate of {old.peer} in {folder} (until {old.until:%Y-%m-%d}) is replaced by one of {days} days"
     )
     if act.agreed:
-        issued = authority.issue(old.peer, old.hosts, by=act.by, days=days)
+        issued = authority.issue(old.peer, old.hosts, by=act.by, days=days, act="renew")
         # Between the two the pair does not fit: a server that looks just then keeps what it has, and looks again.
         replace_file(folder / "key.pem", issued.key, 0o600)
         replace_file(folder / "cert.pem", issued.certificate)
+    _carry(authority, ca, act)
 
 
 @pki.command()
@@ -128,6 +144,7 @@ def revoke(which: str, ca: Path, copies: tuple[Path, ...], act: Act) -> None:
         for path in places:
             replace_file(path, listed)
         click.echo(f"copy {ca / 'crl.pem'} to every server that is not named above")
+    _carry(authority, ca, act)
 
 
 def _chosen(authority: AuthorityFolder, which: str) -> list[Leaf]:

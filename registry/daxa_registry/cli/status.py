@@ -21,6 +21,10 @@ def attention(status: Status) -> list[str]:
         out.append(f"nobody answers at {status.listen}: is `daxa-registry serve` running?")
     if status.tls_problem:
         out.append(f"the files of [tls] would be refused: {status.tls_problem}")
+    if status.acts_problem:
+        out.append(
+            f"the log lacks acts of the authority: {status.acts_problem}: copy its acts.jsonl beside registry.toml"
+        )
     for what, days in status.days_left.items():
         if days < 0:
             out.append(f"the {what} is out of date since {-days:.0f} days")
@@ -58,6 +62,7 @@ def status(configuration: Path, as_json: bool) -> None:
         members = {name: {"contradicted": false, "keys": keys} for name, (false, keys) in found.members.items()}
         table = {
             "attention": wanted, "listen": found.listen, "serving": found.serving, "tls_problem": found.tls_problem,
+            "acts_problem": found.acts_problem,
             "days_left": {what: round(days, 1) for what, days in found.days_left.items()}, "log_size": found.log_size,
             "levels": dict(found.levels), "members": members, "rows": dict(found.rows),
         }  # fmt: skip

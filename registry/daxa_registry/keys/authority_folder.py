@@ -1,8 +1,9 @@
 """The folder of the deployment's authority: its root, what it issued, what it revoked, and who did each.
 
 ``ca.pem`` and ``ca.key`` are the root; ``issued/SERIAL.pem`` each certificate; ``crl.pem`` the revocation list that servers read;
-``acts.jsonl`` one line for each act: when, who, what. Every act writes its line first and is whole or refused: a certificate that
-nobody recorded could never be revoked.
+``acts.jsonl`` one line for each act: when, who, what; from a copy beside registry.toml it goes into the log
+(``service.authority_acts``). Every act writes its line first and is whole or refused: a certificate that nobody recorded could
+never be revoked.
 
 >>> folder = AuthorityFolder.open(Path("deployment/ca"))                                              # doctest: +SKIP
 >>> folder.issue("member/upbit", [], days=365, by="kim")                                              # doctest: +SKIP
@@ -22,8 +23,9 @@ from cryptography import x509
 from daxa_core.errors import ConfigurationError, ErrorCode, InvalidInput
 
 from .files import make_private_folder, replace_file, write_public, write_secret
-from .pki import LEAF_DAYS, PEER_PATH, Authority, Issued, uri_names
+from .pki import LEAF_DAYS, PEER_PATH, Authority, Issued, check_person, uri_names
 
+ACTS = "acts.jsonl"
 _SCHEME = "spiffe://"
 
 
@@ -73,30 +75,36 @@ class AuthorityFolder:
         """``crl.pem``, PEM."""
         return _read(self._folder / "crl.pem")
 
-    def issue(self, peer: str, hosts: Sequence[str], *, by: str, days: int = LEAF_DAYS) -> Issued:
+    @property
+    def acts(self) -> bytes:
+        """``acts.jsonl``; empty where there is none yet."""
+        path = self._folder / ACTS
+        return _read(path) if path.exists() else b""
+
+    def issue(self, peer: str, hosts: Sequence[str], *, by: str, days: int = LEAF_DAYS, act: str = "issue") -> Issued:
         """A certificate and key for ``role/name``. Raises InvalidInput for a name that is none."""
         check_peer(peer)
         issued = self.authority.issue(peer, hosts, days=days)
-        self._record("issue", issued.certificate, by)
+        self._record(act, issued.certificate, peer, by)
         return issued
 
     def sign_request(self, request: bytes, peer: str, hosts: Sequence[str], *, by: str, days: int = LEAF_DAYS) -> bytes:
         """A certificate, PEM, for a request. Raises InvalidInput as :meth:`Authority.sign_request`."""
         check_peer(peer)
         certificate = self.authority.sign_request(request, peer, hosts, days=days)
-        self._record("sign-csr", certificate, by)
+        self._record("sign-csr", certificate, peer, by)
         return certificate
 
     def revoke(self, serials: Sequence[int], *, by: str) -> bytes:
         """Revokes certificates by serial number; the new list, PEM. Raises InvalidInput for one that was never issued."""
-        known = {leaf.serial for leaf in self.leaves()}
-        if not set(serials) <= known:
+        known = {leaf.serial: leaf.peer for leaf in self.leaves()}
+        if not set(serials) <= known.keys():
             raise InvalidInput(ErrorCode.NOT_FOUND, "serial", "that of a certificate that this authority issued")
         now = datetime.datetime.now(datetime.UTC)
         revoked, number = self._revoked()
         for serial in serials:
             revoked.setdefault(serial, now)
-            self._act("revoke", serial, by)
+            self._act("revoke", serial, known[serial], by)
         data = self.authority.revocation_list(revoked, number + 1)
         replace_file(self._folder / "crl.pem", data)
         return data
@@ -121,22 +129,23 @@ class AuthorityFolder:
             raise ConfigurationError(ErrorCode.INVALID_FILE, "crl.pem", "this authority's revocation list") from None
         return {entry.serial_number: entry.revocation_date_utc for entry in listed}, number
 
-    def _record(self, act: str, certificate: bytes, by: str) -> None:
+    def _record(self, act: str, certificate: bytes, peer: str, by: str) -> None:
         serial = x509.load_pem_x509_certificate(certificate).serial_number
-        self._act(act, serial, by)
+        self._act(act, serial, peer, by)
         write_public(self._folder / "issued" / f"{serial:x}.pem", certificate)
 
-    def _act(self, act: str, serial: int, by: str) -> None:
+    def _act(self, act: str, serial: int, peer: str, by: str) -> None:
+        check_person(by)
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        line = json.dumps({"at": at, "by": by, "act": act, "serial": f"{serial:x}"}) + "\n"
+        line = json.dumps({"at": at, "by": by, "act": act, "serial": f"{serial:x}", "peer": peer}) + "\n"
         try:
-            with (self._folder / "acts.jsonl").open("a", encoding="utf-8") as out:
+            with (self._folder / ACTS).open("a", encoding="utf-8") as out:
                 out.write(line)
                 out.flush()
                 os.fsync(out.fileno())
         except OSError as error:
             wanted = f"a file that can be written, got {type(error).__name__}"
-            raise ConfigurationError(ErrorCode.INVALID_FILE, "acts.jsonl", wanted) from None
+            raise ConfigurationError(ErrorCode.INVALID_FILE, ACTS, wanted) from None
 
 
 def check_peer(peer: str) -> None:

@@ -35,6 +35,8 @@ PEER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 TRUST_DOMAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}")
 PEER_PATH = re.compile(rf"(member|operator|auditor|evaluator)/{PEER_NAME.pattern}|registry")
 """What follows the trust domain in a SPIFFE id that this authority signs."""
+PERSON = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""Who acts, as the record names him."""
 _SKEW = datetime.timedelta(minutes=5)
 _MAX_COMMON_NAME = 64
 
@@ -207,6 +209,12 @@ class Authority:
 
 
 _SCHEME = "spiffe://"
+
+
+def check_person(by: str) -> None:
+    """Raises InvalidInput INVALID_VALUE unless it is a name for the record."""
+    if not PERSON.fullmatch(by):
+        raise InvalidInput(ErrorCode.INVALID_VALUE, "by", "1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'")
 
 
 def _spiffe(trust_domain: str, path: str) -> x509.UniformResourceIdentifier:

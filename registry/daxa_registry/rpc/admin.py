@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 
 from daxa_api.v1 import admin_pb2, admin_pb2_grpc
 from daxa_core import group
 from daxa_core.codec import write_verdict
-from daxa_core.errors import CryptoError, ErrorCode, InvalidInput
+from daxa_core.errors import CryptoError
 from daxa_core.parameters import Parameters
+from daxa_registry.keys.pki import check_person
 from daxa_registry.service.office import Office
 
 from . import admin_codec as wire
@@ -17,7 +17,6 @@ from .identity import Context, peer_of
 from .sightings import check_key_version
 
 MAX_LISTED = 10_000
-_PERSON = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class AdminService(admin_pb2_grpc.AdminServiceServicer):
@@ -30,8 +29,8 @@ class AdminService(admin_pb2_grpc.AdminServiceServicer):
 
     def _operator(self, context: Context, by: str, dry_run: bool) -> str:
         """Who acts: the operator of the certificate, and the person there who says that it is they; in a dry run, nobody."""
-        if not dry_run and not _PERSON.fullmatch(by):
-            raise InvalidInput(ErrorCode.INVALID_VALUE, "by", "1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'")
+        if not dry_run:
+            check_person(by)
         return f"{peer_of(context, self._trust_domain).name}/{by}"
 
     async def ListAppeals(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from daxa_api.v1 import incident_pb2, incident_pb2_grpc
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import Act, Cause, Level
 from daxa_core.public_text import check_text
+from daxa_registry.keys.pki import check_person
 from daxa_registry.service.incidents import MAX_OUTCOME, MAX_TITLE, Incident, IncidentClass, Incidents, IncidentVerdict
 from daxa_registry.store.leak_interface import StoredLeak
 
@@ -19,7 +19,6 @@ from .operator_leaks import LeakView, read_leak
 
 MAX_LISTED = 10_000
 LONG_SECONDS = 1_800.0
-_PERSON = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class IncidentService(incident_pb2_grpc.IncidentServiceServicer):
@@ -31,8 +30,8 @@ class IncidentService(incident_pb2_grpc.IncidentServiceServicer):
         self._trust_domain = trust_domain
 
     def _operator(self, context: Context, by: str, dry_run: bool) -> str:
-        if not dry_run and not _PERSON.fullmatch(by):
-            raise InvalidInput(ErrorCode.INVALID_VALUE, "by", "1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'")
+        if not dry_run:
+            check_person(by)
         return f"{peer_of(context, self._trust_domain).name}/{by}"
 
     async def OpenIncident(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 
 from daxa_api.v1 import leak_pb2, leak_pb2_grpc
 from daxa_core.errors import ErrorCode, InvalidInput, Refused
@@ -11,6 +10,7 @@ from daxa_core.leaks import Confidence, Leak, Tlp
 from daxa_core.model import Kind
 from daxa_core.parameters import Parameters
 from daxa_registry.decision.leaked import OPERATORS
+from daxa_registry.keys.pki import check_person
 from daxa_registry.service.leak_sets import LeakSets
 from daxa_registry.service.leaks import Leaks, Match
 from daxa_registry.store.interface import Store
@@ -21,7 +21,6 @@ from .sightings import check_key_version
 
 MAX_LISTED = 10_000
 MAX_SETS = 1_000
-_PERSON = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _JUDGEMENTS: dict[int, Confidence | None] = {1: Confidence.VERIFIED, 2: Confidence.UNVERIFIED, 3: None}
 
 
@@ -45,8 +44,8 @@ class LeakService(leak_pb2_grpc.LeakServiceServicer):
         peer = peer_of(context, self._trust_domain)
         if peer.role is not Role.OPERATOR:
             return ""
-        if not dry_run and not _PERSON.fullmatch(by):
-            raise InvalidInput(ErrorCode.INVALID_VALUE, "by", "1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'")
+        if not dry_run:
+            check_person(by)
         return f"{peer.name}/{by}"
 
     async def OpenLeak(self, request: leak_pb2.OpenLeakRequest, context: Context) -> leak_pb2.OpenLeakResponse:

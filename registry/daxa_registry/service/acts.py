@@ -20,9 +20,13 @@ LOGGED_AS = "operator-act"
 
 
 class ActKind(StrEnum):
-    """What an operator may do that changes what members are told. The names are stable: they stand in the log."""
+    """What an operator may do that changes what members are told, or who gets in. The names are stable: they stand in the log."""
 
     APPEAL_ANSWERED = "appeal_answered"
+    CERTIFICATE_ISSUED = "certificate_issued"
+    CERTIFICATE_SIGNED = "certificate_signed"
+    CERTIFICATE_RENEWED = "certificate_renewed"
+    CERTIFICATE_REVOKED = "certificate_revoked"
     INFRASTRUCTURE_DECLARED = "infrastructure_declared"
     INFRASTRUCTURE_REMOVED = "infrastructure_removed"
     INCIDENT_CLOSED = "incident_closed"
