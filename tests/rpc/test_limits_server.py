@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from daxa_api.v1 import sighting_pb2, sighting_pb2_grpc, types_pb2, verdict_pb2,
 from daxa_core import oprf
 from daxa_registry.bootstrap import registry_server
 from daxa_registry.config import read_registry
+from daxa_registry.rpc import server
 from daxa_registry.rpc.sightings import PART
 from daxa_registry.rpc.verdicts import PAGE
 from daxa_registry.service.limits import AT_ONCE
@@ -134,6 +137,31 @@ def test_metadata_and_messages_past_the_limit_are_refused(upbit: grpc.Channel) -
             check(message, metadata=metadata, timeout=30)
         assert isinstance(caught.value, grpc.Call)
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_who_connects_and_says_nothing_gives_the_place_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the handshake and after it: the server ends the connection by itself. Its times are cut short here."""
+    short = {"grpc.server_handshake_timeout_ms": 500, "grpc.max_connection_idle_ms": 500}
+    assert short.keys() <= dict(server._OPTIONS).keys()
+    monkeypatch.setattr(server, "_OPTIONS", tuple((name, short.get(name, value)) for name, value in server._OPTIONS))
+    root = deployment.deploy(tmp_path / "deployment", ("upbit",), threshold=1, evaluators=1)
+    configuration, peer = root / "registry/registry.toml", root / "members/upbit"
+    context = ssl.create_default_context(cafile=str(peer / "ca.pem"))
+    context.load_cert_chain(peer / "cert.pem", peer / "key.pem")
+    context.set_alpn_protocols(["h2"])
+    with deployment.in_process(partial(registry_server, read_registry(configuration))):
+        host, _, port = deployment.target_of(configuration).rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=60) as silent:
+            assert silent.recv(1) == b""
+        with (
+            socket.create_connection((host, int(port)), timeout=60) as plain,
+            context.wrap_socket(plain, server_hostname=host) as silent,
+        ):
+            silent.sendall(
+                b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
+            )  # no setting, and then no call
+            while silent.recv(4_096):
+                pass
 
 
 def test_more_calls_than_may_run_at_once_all_get_an_answer(upbit: grpc.Channel) -> None:
