@@ -135,7 +135,8 @@ class PostgresConnection:
             # A fingerprint is looked up in its own partition, which it names; as one of an array it would be in all of them.
             kind = "bytea" if isinstance(listed[0], bytes) else "bigint"
             there = "IN (SELECT unnest(?::bytea[]))" if kind == "bytea" else "= ANY(?::bigint[])"
-            yield from self.execute(query.replace("IN ({})", there), [*before, _array(kind, listed)])
+            # All rows at once: one at a time, each is a call of psycopg's own.
+            yield from self.execute(query.replace("IN ({})", there), [*before, _array(kind, listed)]).fetchall()
 
     def insert(self, into: str, rows: Sequence[Row]) -> None:
         if not rows:
@@ -199,10 +200,13 @@ def _columns(types: Sequence[str], rows: Sequence[Row]) -> list[object]:
 
 
 def _array(kind: str, values: Sequence[Any]) -> object:
-    """Whole numbers as a literal: psycopg would take an array's type from the sizes of the numbers in it."""
-    if kind != "bigint":
-        return list(values)
-    return "{" + ",".join(["NULL" if value is None else str(int(value)) for value in values]) + "}"
+    """Whole numbers and bytes as a literal: psycopg would take an array's type from the sizes of the numbers in it, and quotes
+    bytes one by one."""
+    if kind == "bigint":
+        return "{" + ",".join(["NULL" if value is None else str(int(value)) for value in values]) + "}"
+    if kind == "bytea":
+        return "{" + ",".join(["NULL" if value is None else f'"\\\\x{value.hex()}"' for value in values]) + "}"
+    return list(values)
 
 
 @cache
