@@ -185,9 +185,9 @@ def test_a_torn_backup_and_a_wrong_passphrase_are_told_apart_and_put_nothing_any
         "none": (data, None, "this backup is sealed"),
         "nothing": (b"", None, "this one is torn"),
         "other": (b"PK\x03\x04 no backup", None, "this one is torn"),
-        "foreign": (zipped("[]"), None, "this one is torn"),
-        "strange": (zipped('{"parts": 7}'), None, "this one is torn"),
-        "deep": (zipped("[" * 99_999), None, "this one is torn"),
+        "foreign": (zipped("[]"), None, "a manifest.json that is an object"),
+        "strange": (zipped('{"parts": 7}'), None, "a manifest.json that is an object"),
+        "deep": (zipped("[" * 99_999), None, "a manifest.json that is an object"),
     }
     for name, (content, passphrase, told) in broken.items():
         (tmp_path / name).write_bytes(content)
