@@ -329,7 +329,7 @@ class Store(LeakStore, Protocol):
         """
 
     def population(self) -> Population:
-        """Totals, with the commonness of the devices of the neighbourhoods handed out since the store was opened."""
+        """The hours in which the whole market stirred or fell silent, as of the neighbourhoods that were handed out last."""
 
     def current_verdicts(self, member: int, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The bodies of the current verdicts of those of the member's keys that ever had one."""
