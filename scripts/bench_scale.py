@@ -237,6 +237,7 @@ def grow(database: str, name: str, largest: int) -> Iterator[dict[str, Any]]:
 
 def run(largest: int = 100_000, write: str = "") -> list[Row]:
     """Every row of this file."""
+    gc.set_threshold(*GC_THRESHOLD)  # a third of the filling
     points: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="daxa-scale-") as scratch:
         points += grow(str(Path(scratch) / "registry.sqlite"), "SQLite", largest)
