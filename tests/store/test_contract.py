@@ -126,6 +126,25 @@ def test_the_same_key_at_another_member_is_seen_elsewhere(reopen: Open) -> None:
     assert neighbourhood.subject.account == b"x" * 16
 
 
+def test_a_glance_tells_who_was_in_company_who_failed_and_who_was_told(reopen: Open) -> None:
+    """Who is alone is told from two who stay, from a key that failed where it is used, and from one that has a verdict; one of
+    whom nothing is at hand is passed over."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        stay = [seen(key, "b", hour) for key in ("x", "y") for hour in (1_000, 1_001)]
+        taken = store.absorb(member, [seen("k", "a"), seen("l", "c"), seen("t", "d"), *stay], fine).subjects
+        store.absorb(member, [seen("l", "c", manner=Manner.REJECTED)], fine)
+        alone, failed, told, one, other = (taken[place] or 0 for place in (0, 1, 2, 3, 5))
+        store.append_verdict(StoredVerdict(told, member, 1, Level.WARN, 5, b"", b""))
+        glances = {glance.subject: glance for glance in store.glances([alone, failed, told, one, other, 99])}
+    said = {subject: (glance.company, glance.refused, glance.told) for subject, glance in glances.items()}
+    assert said == {
+        alone: (False, False, False), failed: (False, True, False), told: (False, False, True),
+        one: (True, False, False), other: (True, False, False),
+    }  # fmt: skip
+
+
 def test_batches_are_remembered_whole_and_dropped_by_age(reopen: Open) -> None:
     """What was answered comes back as it was; a second batch of that id fails; old ones go, the newest stay."""
     store = reopen()
