@@ -84,9 +84,10 @@ GRACE_SECONDS = 5.0
 TELL_SECONDS = 1.0
 SPENT_AT_ONCE = 40
 """A peer's name, a call and a number are less than 150 bytes."""
-GC_THRESHOLD = (10_000, 5, 1_000)
+GC_THRESHOLD = (500, 4, 25_000)
 """What the store remembers is millions of small objects that live long and form no cycles. Looking through many at once holds up
-everybody's batch, at 5,000,000 for two seconds: the young are looked through by 50,000, and all of them hardly ever."""
+everybody's batch, at 5,000,000 for two seconds and at 50,000 for as long as a batch takes. The young are looked through by 2,500,
+in half a millisecond and less of it altogether, and all of them hardly ever."""
 SWITCH_SECONDS = 0.0001
 """How soon the event loop gets the interpreter back from a busy writer, which it needs about ten times for one call."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import random
 import sqlite3
 from contextlib import closing
@@ -10,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from daxa_core.model import Manner
+from daxa_registry.store import sqlite_recall
 from daxa_registry.store.interface import Store
 from daxa_registry.store.sqlite import SqliteStore
+from daxa_registry.store.sqlite_memory import Edge
 from sightings import Open, fine, fp, seen
 
 EDGES = """SELECT k.fingerprint, p.member, a.fingerprint, coalesce(d.fingerprint, ''), p.manner, p.first, p.hours, p.count
@@ -57,9 +61,22 @@ def change(store: Store, chance: random.Random) -> tuple[list[object], set[objec
     return told, glances
 
 
+def bounded(monkeypatch: pytest.MonkeyPatch, kept: int, freed: int) -> None:
+    """A memory of so many of each, of which so many are taken apart with a transaction."""
+    for name in ("NODES_KEPT", "EDGES_KEPT", "SUBJECTS_KEPT", "ADDRESSES_KEPT"):
+        monkeypatch.setattr(sqlite_recall, name, kept)
+    monkeypatch.setattr(sqlite_recall, "FREED", freed)
+
+
+@pytest.mark.parametrize("kept", [None, 8])
 @pytest.mark.parametrize("seed", range(6))
-def test_one_that_stays_open_does_as_one_that_is_opened_each_time(tmp_path: Path, seed: int) -> None:
-    """The same sightings, withdrawals and retention leave the same rows, and say the same of whom they moved."""
+def test_one_that_stays_open_does_as_one_that_is_opened_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, kept: int | None
+) -> None:
+    """The same sightings, withdrawals and retention leave the same rows, and say the same of whom they moved; also where it
+    remembers little, and is still taking apart what it has dropped."""
+    if kept is not None:
+        bounded(monkeypatch, kept, 1)
     paths = tmp_path / "stays", tmp_path / "opened"
     stays = SqliteStore(paths[0], hub_size=5)
     for step in range(60):
@@ -76,6 +93,27 @@ def test_one_that_stays_open_does_as_one_that_is_opened_each_time(tmp_path: Path
                     rows.append(database.execute(query).fetchall())
             assert rows[0] == rows[1]
     stays.close()
+
+
+def test_what_is_dropped_goes_a_little_at_a_time_and_without_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edge and its record name each other: who waits for a collection to find them waits for one of everything."""
+    bounded(monkeypatch, 500, 20)
+    gc.collect()
+    gc.disable()
+    try:
+        with closing(SqliteStore(":memory:")) as store:
+            there: list[int] = []
+            for batch in range(100):
+                with store.transaction():
+                    items = [seen(f"k{batch}-{n}", f"a{batch}-{n}", HOUR) for n in range(20)]
+                    store.absorb(store.member_id("upbit"), items, fine)
+                there.append(sum(type(one) is Edge for one in gc.get_objects()))
+        assert max(there) <= 700, "five hundred that are remembered, and some that are being taken apart"
+        freed = [before + 20 - after for before, after in itertools.pairwise(there)]
+        assert max(freed) > 0
+        assert max(freed) <= 20 + sqlite_recall.FREED_FOR_NEW * 3 * 20, "each new edge has a subject and an address"
+    finally:
+        gc.enable()
 
 
 def test_what_came_before_a_withdrawal_in_one_transaction_is_seen(reopen: Open) -> None:

@@ -1,5 +1,8 @@
 """What the writer has read of the file or written to it, by fingerprint and by id; each of its tables is bounded.
 
+What is dropped is taken apart a little with each transaction. At once it would hold up everybody's batch for as long as twenty
+batches take; and left alone it would stay, for an edge and its record name each other, until a collection of everything.
+
 A batch's unknown fingerprints, subjects and addresses are read with one query for hundreds of them. An address whose edges are
 not written yet always has its ledger here, so a ledger is only ever read when the file is complete for it.
 """
@@ -7,6 +10,7 @@ not written yet always has its ledger here, so a ledger is only ever read when t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from daxa_core.errors import DaxaError
 from daxa_core.model import Kind, Level, Manner, Sighting
@@ -25,6 +29,9 @@ NODES_KEPT = 1_000_000
 EDGES_KEPT = 300_000
 SUBJECTS_KEPT = 150_000
 ADDRESSES_KEPT = 300_000
+FREED = 1_000
+"""Entries taken apart with each transaction, besides FREED_FOR_NEW for each that is new: a millisecond's work."""
+FREED_FOR_NEW = 4
 
 EdgesByPrint = dict[tuple[bytes, bytes, bytes | None], Edge]
 """By key, address and device."""
@@ -36,10 +43,17 @@ class Recall:
     def __init__(self, connection: Database, hub_size: int) -> None:
         self._db = connection
         self._hub_size = hub_size
-        self.forget()
+        self._dropped: list[dict[Any, Any]] = []
+        self._begin()
 
     def forget(self) -> None:
         """Drops all of it."""
+        self._drop_subjects()
+        self._dropped += [*self.nodes, self.on_address, self.ledgers]
+        self._begin()
+
+    def _begin(self) -> None:
+        self._size = 0
         self.nodes: list[dict[bytes, int]] = [{} for _ in range(len(Kind) + 1)]  # by the kind's number
         self._edges: dict[int, tuple[EdgesByPrint, EdgesByPrint, EdgesByPrint]] = {}
         self.records: dict[tuple[int, int], Record] = {}
@@ -50,17 +64,35 @@ class Recall:
 
     def shrink(self) -> None:
         """Drops what has grown past its bound. Only after everything was written."""
-        for nodes in self.nodes:
+        for place, nodes in enumerate(self.nodes):
             if len(nodes) > NODES_KEPT:
-                nodes.clear()
-        if len(self.by_id) > SUBJECTS_KEPT or sum(len(t) for three in self._edges.values() for t in three) > EDGES_KEPT:
-            self._edges.clear()
-            self.records.clear()
-            self.by_id.clear()
-            self.refused_keys.clear()
+                self._dropped.append(nodes)
+                self.nodes[place] = {}
+        edges = sum(len(t) for three in self._edges.values() for t in three)
+        size = edges + len(self.by_id) + len(self.ledgers)
+        if len(self.by_id) > SUBJECTS_KEPT or edges > EDGES_KEPT:
+            self._drop_subjects()
         if len(self.ledgers) > ADDRESSES_KEPT:
-            self.ledgers.clear()
-            self.on_address.clear()
+            self._dropped += [self.ledgers, self.on_address]
+            self.ledgers, self.on_address = {}, {}
+        self._take_apart(FREED + FREED_FOR_NEW * max(size - self._size, 0))
+        self._size = size
+
+    def _drop_subjects(self) -> None:
+        edges = [table for three in self._edges.values() for table in three]
+        self._dropped += [*edges, self.records, self.refused_keys, self.by_id]
+        self._edges, self.records, self.by_id, self.refused_keys = {}, {}, {}, {}
+
+    def _take_apart(self, entries: int) -> None:
+        while self._dropped and entries > 0:
+            table = self._dropped[-1]
+            while table and entries > 0:
+                _, value = table.popitem()
+                if isinstance(value, Record):
+                    value.edges.clear()
+                entries -= 1
+            if not table:
+                self._dropped.pop()
 
     def let_go(self, left: Left) -> None:
         """Drops these subjects, addresses and nodes, and which keys failed. Only after everything was written."""
@@ -78,6 +110,8 @@ class Recall:
             for table in self.edges_of(member):
                 for prints in [prints for prints, edge in table.items() if edge.record in gone]:
                     del table[prints]
+        for record in gone:
+            record.edges.clear()
 
     def edges_of(self, member: int) -> tuple[EdgesByPrint, EdgesByPrint, EdgesByPrint]:
         """A member's edges by manner: used, rejected, declared."""
