@@ -27,6 +27,6 @@ fuzz:
 audit:
 	./scripts/audit
 
-# 200 kills under load, and everything else that goes wrong, on both stores; about an hour. The tests run a short form.
+# 200 kills under load, and everything else that goes wrong, on both stores; a quarter of an hour. The tests run a short form.
 crash:
 	./scripts/crash --kills 100
