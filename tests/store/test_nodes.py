@@ -269,7 +269,7 @@ def test_every_node_that_starts_at_once_finds_the_tables_made_once(postgres_url:
 
 def test_a_node_waits_for_as_long_as_another_migrates(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large database takes longer than the patience for any other lock."""
-    monkeypatch.setattr(postgres_rows, "SETTINGS", ("SET lock_timeout='50ms'",))
+    monkeypatch.setattr(postgres_rows, "SETTINGS", {"lock_timeout": "50ms"})
     with psycopg.connect(postgres_url) as migrating, ThreadPoolExecutor(1) as pool:
         migrating.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
         opening = pool.submit(PostgresStore, postgres_url)
@@ -337,6 +337,19 @@ def test_turns_are_taken_whatever_isolation_the_server_has_by_default(node: Node
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda store: grow(store, 20), nodes))
     assert nodes[0].log_size() == 40
+
+
+def test_the_settings_are_in_force_before_the_first_statement_whatever_the_url_says(
+    node: Node, postgres_url: str
+) -> None:
+    """``SET`` would itself be cut short by a server whose own limit is short."""
+    asked = f"{postgres_url}&options=-c%20statement_timeout%3D1%20-c%20work_mem%3D7MB"
+    with contextlib.closing(PostgresStore(asked)) as store:
+        found = store._connection.execute("SELECT name, setting, source FROM pg_settings").fetchall()
+    settings = {name: (setting, source) for name, setting, source in found}
+    assert settings["statement_timeout"] == ("0", "client")
+    assert settings["default_transaction_isolation"] == ("read committed", "client")
+    assert settings["work_mem"][0] == str(7 * 1024)
 
 
 def test_a_connection_notices_that_a_server_is_gone_and_the_url_may_say_otherwise(

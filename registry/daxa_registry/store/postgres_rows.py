@@ -24,22 +24,23 @@ from .database import Found, Row
 
 FEW = 32
 """Rows up to which one statement is quicker than COPY, which needs more than one answer of the server."""
-SETTINGS = (
+SETTINGS = {
     # The statements of intake look up what they name; a plan that reads a whole table is right for a small table alone, and
     # would stay in force when it has grown.
-    "SET enable_seqscan=off",
-    "SET plan_cache_mode=force_generic_plan",
-    "SET jit=off",
-    "SET synchronous_commit=on",
-    "SET lock_timeout='5s'",
+    "enable_seqscan": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+    "synchronous_commit": "on",
+    "lock_timeout": "5s",
     # Whatever the server's own defaults are: who has waited for the turn must see what was written in the one before, and a
     # commit that waits for the standby must not be cut short.
-    "SET default_transaction_isolation='read committed'",
-    "SET statement_timeout=0",
-    "SET idle_session_timeout=0",
+    "default_transaction_isolation": r"read\ committed",
+    "statement_timeout": "0",
+    "idle_session_timeout": "0",
     # A node that hangs with its turn taken would stop all the others.
-    "SET idle_in_transaction_session_timeout='60s'",
-)
+    "idle_in_transaction_session_timeout": "60s",
+}
+"""In force from the first statement: a ``SET`` would itself be subject to the server's own limit."""
 OPTIONS = {
     "application_name": "daxa-registry", "target_session_attrs": "read-write", "connect_timeout": "5",
     # A server whose machine is lost says no goodbye: without these a node would wait for it for hours.
@@ -62,13 +63,13 @@ class PostgresConnection:
         self.raw = self._connect()
 
     def _connect(self) -> psycopg.Connection:
-        url = conninfo.make_conninfo(self._url, **(OPTIONS | conninfo.conninfo_to_dict(self._url)))
+        asked = conninfo.conninfo_to_dict(self._url)
+        settings = [str(asked.get("options", "")), *(f"-c {name}={value}" for name, value in SETTINGS.items())]
+        url = conninfo.make_conninfo("", **(OPTIONS | asked | {"options": " ".join(settings).strip()}))
         connection = psycopg.connect(url, autocommit=True)
         # One type for every whole number: a statement is then prepared once, not once for each size of its numbers.
         connection.adapters.register_dumper(int, Int8BinaryDumper)
         connection.add_notice_handler(self._noticed)
-        for setting in SETTINGS:
-            connection.execute(setting)
         return connection
 
     def _noticed(self, notice: psycopg.errors.Diagnostic) -> None:
