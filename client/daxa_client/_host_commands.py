@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import queue
 import signal
 import threading
 from pathlib import Path
@@ -109,10 +110,17 @@ def _sidecar(arguments: argparse.Namespace) -> int:
 
 def _until_told(stop: Any) -> None:
     """Calls ``stop`` at SIGTERM or SIGINT, so that what was taken is on the disk before the process ends."""
+    told: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     def stopping(number: int, frame: FrameType | None) -> None:
+        # Not stop() itself: a handler may come while its thread holds the lock that an event's set() waits for.
+        told.put(number)
+
+    def run() -> None:
+        told.get()
         stop()
 
+    threading.Thread(target=run, name="daxa-told", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stopping)
 

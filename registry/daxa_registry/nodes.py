@@ -37,7 +37,10 @@ def run_nodes(configuration: Path, nodes: int, say: Callable[[str], None]) -> No
     program = [sys.executable, "-c", "from daxa_registry.cli import main; main()", "serve", str(configuration)]
     running: list[subprocess.Popen[str]] = []
 
+    told: list[bool] = []
+
     def stop(*_: object) -> None:
+        told.append(True)
         for process in running:
             process.terminate()
 
@@ -46,6 +49,8 @@ def run_nodes(configuration: Path, nodes: int, say: Callable[[str], None]) -> No
     for node in range(nodes):
         listen = f"{host}:{int(port) + PORTS_APART * node}"
         running.append(subprocess.Popen([*program, "--listen", listen], stdout=subprocess.PIPE, text=True))
+    if told:  # while they were being started
+        stop()
     watching = [threading.Thread(target=_watch, args=(process, say), daemon=True) for process in running]
     for thread in watching:
         thread.start()

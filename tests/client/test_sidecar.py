@@ -25,7 +25,7 @@ import pytest
 import deployment
 from daxa_api.v1 import envoy_access_log_pb2 as envoy
 from daxa_api.v1 import sidecar_pb2, sidecar_pb2_grpc, types_pb2
-from daxa_client import ClientConfig, ConfigurationError, Gateway, InvalidInput, Level, Verdict
+from daxa_client import ClientConfig, ConfigurationError, Gateway, InvalidInput, Level, Verdict, _host_commands
 from daxa_client._sidecar import Sidecar, SidecarConfig
 from daxa_client._spool import Spool
 
@@ -182,6 +182,19 @@ def test_a_wrong_setting_is_told_at_the_start(settings: ClientConfig, folder: Pa
     ):
         with pytest.raises(kind, match=field), sidecar(settings, folder, **changes):  # type: ignore[arg-type]
             pass
+
+
+def test_it_can_be_told_to_end_while_its_thread_holds_the_lock_of_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A signal's handler runs wherever the main thread is; ``Event.set`` there would wait for ever."""
+    handlers: dict[int, Callable[[int, None], None]] = {}
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    over = threading.Event()
+    _host_commands._until_told(over.set)
+    with over._cond:  # type: ignore[attr-defined]
+        handlers[signal.SIGTERM](signal.SIGTERM, None)
+    assert over.wait(WAIT)
 
 
 def test_the_command_serves_until_it_is_told_to_end(deployed: Path, tmp_path: Path, folder: Path) -> None:
