@@ -109,3 +109,20 @@ def test_a_queue_that_is_closed_takes_nothing_more_and_gives_what_it_has() -> No
         fair.put("a", "2", 1)
     assert fair.take() == ["1"]
     assert fair.take() == []
+
+
+def test_only_who_has_enough_waiting_while_others_are_served_has_time() -> None:
+    """What waits of others counts, and what was taken of theirs last; one's own never does."""
+    fair = queue()
+    assert not fair.has_time("flooder", 0)
+    fair.put("other", "o", QUANTUM)
+    assert fair.has_time("flooder", 0)
+    assert not fair.has_time("flooder", 2)
+    assert not fair.has_time("other", 1)
+    for number in range(3):
+        fair.put("flooder", f"f{number}", QUANTUM)
+    assert fair.has_time("flooder", 3)
+    assert set(fair.take()) == {"o", "f0"}
+    assert fair.has_time("flooder", 2)
+    fair.take()
+    assert not fair.has_time("flooder", 1)

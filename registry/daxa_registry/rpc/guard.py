@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import re
 import secrets
 import time
@@ -35,7 +36,8 @@ Read: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 LOG = logging.getLogger("daxa_registry.rpc")
 MAX_REQUEST_BYTES = 1 << 20
 REFUSED_SLOWLY_SECONDS = 1.0
-"""How long a caller past its limits waits for being told so: one that asks again at once costs little."""
+"""How long a caller past its limits waits for being told so, on average: one that asks again at once costs little, and what was
+refused together does not come again together, ahead of everybody else's calls."""
 WAITING_TO_BE_REFUSED = 256
 WARNED_DAYS = 30
 """With fewer days left, the trailing metadata of each call tells the caller how many its certificate has."""
@@ -184,7 +186,7 @@ class Guard(grpc.aio.ServerInterceptor):
         ):
             self._waiting_to_be_refused += 1
             try:
-                await asyncio.sleep(REFUSED_SLOWLY_SECONDS)
+                await asyncio.sleep(REFUSED_SLOWLY_SECONDS * (0.5 + random.random()))
             finally:
                 self._waiting_to_be_refused -= 1
         await abort(context, error, request_id)

@@ -45,6 +45,7 @@ class FairQueue(Generic[T]):
         self._seen: dict[str, float] = {}
         self._virtual = 0.0
         self._number = 0
+        self._taken: frozenset[str] = frozenset()
         self._closed = False
 
     def put(self, member: str, item: T, size: int) -> None:
@@ -67,6 +68,7 @@ class FairQueue(Generic[T]):
     def take(self) -> list[T]:
         """The next group; waits for one. Empty when the queue is closed and nothing is left."""
         with self._ready:
+            self._taken = frozenset()
             while not self._heads:
                 if self._closed:
                     return []
@@ -75,16 +77,28 @@ class FairQueue(Generic[T]):
             self._virtual = start
             within = self._most if self._alone(member) else QUANTUM
             group: list[T] = []
+            taken: set[str] = set()
             total = 0
             while self._heads and total < self._most and (not group or self._heads[0][0] < start + within):
                 _, _, member = heapq.heappop(self._heads)
                 mine = self._waiting[member]
                 _, size, item = mine.popleft()
                 group.append(item)
+                taken.add(member)
                 total += max(size, 1)
                 if mine:
                     self._push(member, mine[0][0])
+            self._taken = frozenset(taken)
             return group
+
+    def has_time(self, member: str, enough: int) -> bool:
+        """Whether ``enough`` of this member's items wait, so that nothing is lost by leaving the processor to what others put:
+        something of theirs waits, or is in the group that was taken last."""
+        with self._ready:
+            if len(self._waiting.get(member, ())) < enough:
+                return False
+            others = {other for other, items in self._waiting.items() if items} | self._taken
+            return bool(others - {member})
 
     def close(self) -> None:
         """Nothing more is put; what waits is still taken."""

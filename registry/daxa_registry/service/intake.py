@@ -9,9 +9,6 @@ that was used with other content, and what comes while too much of the same memb
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +17,7 @@ from dataclasses import dataclass, field
 
 from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Unavailable
 from daxa_core.model import SECONDS_PER_HOUR, Refusal, Sighting
+from daxa_registry.priority import WRITER, be_nicer
 from daxa_registry.store.interface import CheckElements, Store, StoredBatch
 
 from .fair_queue import FairQueue
@@ -29,8 +27,6 @@ GROUP_SIGHTINGS = 8_000
 QUEUED_BATCHES = 256
 """How many of one member may wait."""
 AHEAD_HOURS = 2
-BEHIND = 5
-"""How much nicer the writer is than the threads that answer: where there is no processor for all, a look-up goes first."""
 
 Clock = Callable[[], int]
 
@@ -105,6 +101,10 @@ class Intake:
         """Queues a withdrawal. The future holds how many presences it shortened or deleted."""
         return self._enqueue(withdrawal)  # type: ignore[return-value]
 
+    def has_time(self, member: str, enough: int) -> bool:
+        """Whether what this member sends next can wait: ``enough`` of its batches do, and others are being served."""
+        return self._queue.has_time(member, enough)
+
     def close(self) -> None:
         """Takes what is queued, then stops the writer."""
         self._queue.close()
@@ -116,10 +116,7 @@ class Intake:
         return waiting.future
 
     def _run(self) -> None:
-        if sys.platform == "linux":  # where a thread has a priority of its own
-            thread = threading.get_native_id()
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + BEHIND)
+        be_nicer(WRITER)
         while group := self._queue.take():
             self._commit(group)
 

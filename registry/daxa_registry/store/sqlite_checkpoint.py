@@ -16,12 +16,14 @@ import contextlib
 import sqlite3
 import threading
 
+from daxa_registry.priority import COPIER, be_nicer
+
 PERIOD_SECONDS = 0.25
-LITTLE_PAGES = 500
+LITTLE_PAGES = 100
 """Caught up: no more than this came during the last round."""
 LONG_PAGES = 1_000
 """From here on the log is to begin anew: 4 MB."""
-ROUNDS = 4
+ROUNDS = 6
 """After so many the writer copies the rest, however much: the disk is slower than what is written, and it has to wait."""
 LONGEST_PAGES = 32_000
 """128 MB: SQLite's own copying begins. It comes to this only where a reader holds on to an old state."""
@@ -58,6 +60,7 @@ class Checkpoints:
             self._thread.join()
 
     def _run(self) -> None:
+        be_nicer(COPIER)
         with contextlib.closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
             while self._written.wait() and not self._closing.wait(PERIOD_SECONDS):
                 self._written.clear()
