@@ -18,7 +18,6 @@ change told twice.
 
 from __future__ import annotations
 
-import dataclasses
 import sqlite3
 import threading
 import time
@@ -290,7 +289,7 @@ def _decode(body: bytes) -> Verdict:
     if body[:1] == b"\0":
         return codec.decode_verdict(body[1:])
     envelope = codec.read_envelope(codec.decode_envelope(body[1:]))
-    return dataclasses.replace(codec.decode_verdict(envelope.payload), envelope=envelope)
+    return codec.decode_verdict(envelope.payload, envelope)
 
 
 def _named(changes: Iterable[Change]) -> Iterator[tuple[str, Verdict]]:

@@ -33,6 +33,9 @@ from .model import (
 )
 
 _MANNERS = {int(m): m for m in Manner}
+_LEVELS, _SCOPES = tuple(Level), tuple(Scope)
+_BUCKETS = {int(bucket): bucket for bucket in CountBucket}
+_CAUSES = {int(cause): cause for cause in Cause}
 _REQUIRED = (FINGERPRINT_BYTES,)
 _OPTIONAL = (0, FINGERPRINT_BYTES)
 _LENGTHS = (("key", _REQUIRED), ("address", _REQUIRED), ("network", _REQUIRED), ("device", _OPTIONAL),
@@ -86,42 +89,39 @@ def write_sighting(sighting: Sighting) -> sighting_pb2.Sighting:
     )
 
 
-def read_verdict(message: types_pb2.Verdict) -> Verdict:
-    """The verdict that the message stands for. Raises InvalidInput where the level or a length is impossible.
+def read_verdict(message: types_pb2.Verdict, envelope: Envelope | None = None) -> Verdict:
+    """The verdict that the message stands for, with the ``envelope`` that it came in. Raises InvalidInput where the level or a
+    length is impossible.
 
     A client keeps thousands: the few texts that all of them have are one object each.
     """
-    if not 1 <= message.level <= len(Level):
+    level, key, scope = message.level, message.key, message.scope
+    if not 1 <= level <= len(_LEVELS):
         raise InvalidInput(ErrorCode.INVALID_VALUE, "level", "a level of the ladder")
-    if len(message.key) != FINGERPRINT_BYTES:
-        raise InvalidInput(ErrorCode.INVALID_LENGTH, "key", f"{FINGERPRINT_BYTES} bytes, got {len(message.key)}")
-    if message.scope > len(Scope):
+    if len(key) != FINGERPRINT_BYTES:
+        raise InvalidInput(ErrorCode.INVALID_LENGTH, "key", f"{FINGERPRINT_BYTES} bytes, got {len(key)}")
+    if scope > len(_SCOPES):
         raise InvalidInput(ErrorCode.INVALID_VALUE, "scope", "a scope that this client knows")
-    buckets = len(CountBucket)
     return Verdict(
-        key=message.key,
-        level=Level(message.level - 1),
-        score=message.score,
-        reasons=tuple(
-            Reason(
-                sys.intern(r.code),
-                r.contribution,
-                CountBucket(r.count) if r.count < buckets else CountBucket.NONE,
-                r.hour,
-            )
+        key,
+        _LEVELS[level - 1],
+        message.score,
+        tuple([
+            Reason(sys.intern(r.code), r.contribution, _BUCKETS.get(r.count, CountBucket.NONE), r.hour)
             for r in message.reasons
-        ),
-        sequence=message.sequence,
-        decided_at=message.decided_at,
-        valid_until=message.valid_until,
-        policy_digest=message.policy_digest,
-        evidence_digest=message.evidence_digest,
-        scope=Scope(max(message.scope - 1, 0)),
+        ]),
+        message.sequence,
+        message.decided_at,
+        message.valid_until,
+        message.policy_digest,
+        message.evidence_digest,
+        scope=_SCOPES[max(scope - 1, 0)],
         deadline=message.deadline,
-        cause=Cause(message.cause) if message.cause < len(Cause) else Cause.NONE,
+        cause=_CAUSES.get(message.cause, Cause.NONE),
         member=sys.intern(message.member),
         log_index=message.log_index,
-    )
+        envelope=envelope,
+    )  # fmt: skip
 
 
 def write_verdict(verdict: Verdict) -> types_pb2.Verdict:
@@ -162,13 +162,16 @@ def encode_verdict(verdict: Verdict) -> bytes:
     return write_verdict(verdict).SerializeToString(deterministic=True)
 
 
-def decode_verdict(payload: bytes) -> Verdict:
-    """The verdict whose bytes :func:`encode_verdict` made. Raises InvalidInput as :func:`read_verdict`, or where it is none."""
+def decode_verdict(payload: bytes, envelope: Envelope | None = None) -> Verdict:
+    """The verdict whose bytes :func:`encode_verdict` made, with the ``envelope`` that it came in.
+
+    Raises InvalidInput as :func:`read_verdict`, or where it is none.
+    """
     try:
         message = types_pb2.Verdict.FromString(payload)
     except DecodeError:
         raise InvalidInput(ErrorCode.INVALID_VALUE, "payload", "a serialised verdict") from None
-    return read_verdict(message)
+    return read_verdict(message, envelope)
 
 
 def read_envelope(message: types_pb2.Envelope) -> Envelope:

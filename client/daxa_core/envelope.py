@@ -14,16 +14,16 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from .errors import CryptoError, ErrorCode
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+    import nacl.signing
 
 VERDICT_TYPE = "application/vnd.daxa.verdict.v1+protobuf"
 """A ``daxa_api.v1.Verdict`` as it was serialised once: nobody serialises it again."""
@@ -121,53 +121,45 @@ class SigningKey:
 
     def __init__(self, private: bytes) -> None:
         """``private``: RFC 8032's 32 secret bytes."""
-        # Loaded with the first key: it is a third of the time that a client takes to start.
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from nacl.signing import SigningKey as Key  # with the first key: what need not be loaded to start is not
 
         if len(private) != PRIVATE_BYTES:
             raise CryptoError(ErrorCode.INVALID_LENGTH, "private", f"{PRIVATE_BYTES} bytes, got {len(private)}")
-        self._key: Ed25519PrivateKey = Ed25519PrivateKey.from_private_bytes(private)
-        self.public: bytes = self._key.public_key().public_bytes_raw()
+        self._key: nacl.signing.SigningKey = Key(private)
+        self.public = bytes(self._key.verify_key)
         self.key_id = key_id(self.public)
 
     @classmethod
     def generate(cls) -> SigningKey:
         """A fresh one."""
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-        return cls(Ed25519PrivateKey.generate().private_bytes_raw())
+        return cls(secrets.token_bytes(PRIVATE_BYTES))
 
     def __repr__(self) -> str:
         return f"SigningKey({self.key_id[:16]}…)"
 
     def private_bytes(self) -> bytes:
         """RFC 8032's 32 secret bytes, for the file that keeps them."""
-        return self._key.private_bytes_raw()
+        return bytes(self._key)
 
     def sign_bytes(self, message: bytes) -> bytes:
         """The signature over bytes that say themselves what they are: 64 bytes."""
-        return self._key.sign(message)
+        return bytes(self._key.sign(message).signature)
 
     def sign(self, payload_type: str, payload: bytes) -> Envelope:
         """The payload in an envelope."""
-        signature = Signature(self.key_id, self._key.sign(pae(payload_type, payload)))
+        signature = Signature(self.key_id, self.sign_bytes(pae(payload_type, payload)))
         return Envelope(payload, payload_type, (signature,))
 
 
-@lru_cache(256)
-def _public_key(public: bytes) -> Ed25519PublicKey:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    return Ed25519PublicKey.from_public_bytes(public)
-
-
 def verify_bytes(public: bytes, signature: bytes, message: bytes) -> bool:
-    """Whether that Ed25519 key signed exactly that message."""
-    from cryptography.exceptions import InvalidSignature
+    """Whether that Ed25519 key signed exactly that message. Keys and signatures of small order, which several messages could
+    have, are none."""
+    from nacl.exceptions import CryptoError as NotSigned
+    from nacl.signing import VerifyKey
 
     try:
-        _public_key(public).verify(signature, message)
-    except (InvalidSignature, ValueError):
+        VerifyKey(public).verify(message, signature)
+    except (NotSigned, ValueError):
         return False
     return True
 

@@ -15,7 +15,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from .codec import decode_verdict
@@ -70,7 +70,7 @@ class VerificationKeys:
         """
         public = verify(envelope, VERDICT_TYPE, self._public)
         try:
-            verdict = decode_verdict(envelope.payload)
+            verdict = decode_verdict(envelope.payload, envelope)
         except DaxaError as error:
             raise invalid(f"payload.{error.field}", error.expected) from None
         if not self._by_id[key_id(public)].holds(verdict.decided_at):
@@ -79,7 +79,7 @@ class VerificationKeys:
             )
         if member is not None and verdict.member != member:
             raise CryptoError(ErrorCode.FOREIGN_ENVELOPE, "payload.member", "the member that it was sent to")
-        return replace(verdict, envelope=envelope)
+        return verdict
 
     @classmethod
     def from_json(cls, text: str) -> VerificationKeys:
