@@ -12,6 +12,8 @@ from __future__ import annotations
 from daxa_registry.decision import default_policy
 from quality.figures import (
     Row,
+    hardness_markdown,
+    hardness_table,
     holderless_rows,
     method_table,
     methods_markdown,
@@ -36,11 +38,11 @@ def run(
     policy = default_policy()
     kinds = tuple(worlds.split(","))
     rows: list[Row] = []
-    everything: list[Sample] = []
+    by_world: dict[str, list[Sample]] = {}
     for world in kinds:
         samples = [sample(WorldSpec(FIRST_SEED + s, keys, days, world), policy) for s in range(seeds)]
         rows += verdict_rows(world, samples)
-        everything += samples
+        by_world[world] = samples
     few = range(FIRST_SEED, FIRST_SEED + extremes)
     if extremes:
         nameless = [WorldSpec(seed, keys, days, kinds[0], holders=0.0) for seed in few]
@@ -49,13 +51,14 @@ def run(
         rows += poisoned_rows(
             [sample(spec, policy, compare=False) for spec in lied], [framed(spec, policy) for spec in lied]
         )
-    methods, patterns = method_table(everything), pattern_table(everything)
-    print(methods_markdown(methods), patterns_markdown(patterns, guilty=False), sep="\n\n")
+    everything = [one for samples in by_world.values() for one in samples]
+    methods, patterns, hardness = method_table(everything), pattern_table(everything), hardness_table(by_world)
+    print(methods_markdown(methods), hardness_markdown(hardness), patterns_markdown(patterns, guilty=False), sep="\n\n")
     print("\n" + patterns_markdown(patterns, guilty=True) + "\n", flush=True)
     best = max(method["area"] for method in methods[:-1])
     size = f"{len(everything)} worlds ({', '.join(kinds)}) of {keys:,} keys and {days} days"
     rows.append(
         {"name": "area less the best other method's", "value": methods[-1]["area"] - best, "unit": "", "target": "> 0",
-         "ok": methods[-1]["area"] > best, "detail": size, "methods": methods, "patterns": patterns}
+         "ok": methods[-1]["area"] > best, "detail": size, "methods": methods, "patterns": patterns, "hardness": hardness}
     )  # fmt: skip
     return rows

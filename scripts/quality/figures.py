@@ -5,18 +5,19 @@ Areas are means over worlds; precision, recall and marks are pooled over them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from simulation.patterns import LOOKALIKES
 
-from .measures import Marks, average_precision, marks, shares_by
+from .measures import Marks, average_precision, marks, recall_at, shares_by
 from .sample import METHODS, OPERATOR_OWN, OURS, REFERENCE, Framed, Sample
 
 Row = dict[str, Any]
 
+WANTED_PRECISIONS = (0.92, 0.985)
 ORDINARY_WARN, LOOKALIKE_WARN, LOOKALIKE_REAUTHENTICATE = 0.1, 5.0, 0.3
 
 
@@ -123,10 +124,10 @@ def pattern_table(samples: Sequence[Sample]) -> list[Row]:
     return out
 
 
-def method_table(samples: Sequence[Sample]) -> list[Row]:
-    """Every method: area, precision and recall."""
+def method_table(samples: Sequence[Sample], methods: Sequence[str] = METHODS) -> list[Row]:
+    """Each method: area, precision and recall."""
     out = []
-    for method in METHODS:
+    for method in methods:
         warn, high = (pooled(samples, method, level) for level in ("warn", "reauthenticate"))
         out.append(
             {
@@ -136,6 +137,31 @@ def method_table(samples: Sequence[Sample]) -> list[Row]:
             }
         )  # fmt: skip
     return out
+
+
+def hardness_table(worlds: Mapping[str, Sequence[Sample]]) -> list[Row]:
+    """The reference model and the registry on each kind of world, and their recall at a threshold of its own choice."""
+    out = []
+    for world, samples in worlds.items():
+        for row in method_table(samples, (REFERENCE, OURS)):
+            guilty = np.concatenate([s.guilty[s.counted] for s in samples])
+            scores = np.concatenate([s.of[row["method"]].score[s.counted] for s in samples])
+            reached = {f"recall at {p}": recall_at(guilty, scores, p) for p in WANTED_PRECISIONS}
+            out.append({"world": world, **row, **reached})
+    return out
+
+
+def hardness_markdown(table: Sequence[Row]) -> str:
+    """``hardness_table`` as Markdown."""
+    lines = [
+        "| world | method | area | precision / recall at WARN | at REAUTHENTICATE | recall at precision 0.92 | at 0.985 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for r in table:
+        levels = " | ".join(f"{r[f'{n} precision']:.3f} / {r[f'{n} recall']:.2f}" for n in ("warn", "reauthenticate"))
+        reached = " | ".join(f"{r[f'recall at {p}']:.2f}" for p in WANTED_PRECISIONS)
+        lines.append(f"| {r['world']} | {r['method']} | {r['area']:.3f} | {levels} | {reached} |")
+    return "\n".join(lines)
 
 
 def methods_markdown(table: Sequence[Row]) -> str:

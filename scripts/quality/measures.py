@@ -48,3 +48,12 @@ def shares_by(group: Sequence[str], marked: Flags, chosen: Flags) -> dict[str, t
             hit, count = out.get(name, (0, 0))
             out[name] = (hit + mark, count + 1)
     return out
+
+
+def recall_at(guilty: Flags, scores: Array, precision: float) -> float:
+    """The largest recall of any threshold whose precision is at least that; ties are marked together, 0 where there is none."""
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.diff(scores[order]) != 0, True)
+    found = np.cumsum(guilty[order])[ends]
+    good = found / (np.flatnonzero(ends) + 1) >= precision
+    return float(found[good].max(initial=0) / max(int(guilty.sum()), 1))

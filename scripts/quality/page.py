@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .figures import methods_markdown, patterns_markdown
+from .figures import hardness_markdown, methods_markdown, patterns_markdown
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "quality.md"
 
@@ -24,6 +24,7 @@ def sections(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         "worlds": f"{tables['detail']}.",
         "methods": methods_markdown(tables["methods"]),
         "targets": targets_markdown(mine),
+        "hardness": hardness_markdown(tables["hardness"]),
         "innocent": patterns_markdown(tables["patterns"], guilty=False),
         "guilty": patterns_markdown(tables["patterns"], guilty=True),
     }

@@ -14,8 +14,8 @@ from daxa_registry.decision.graph import Subject
 from fitting.graph import Edges, Graph
 from quality import baselines
 from quality.baselines import communities, lockstep, louvain, shared_address, single_linkage
-from quality.figures import methods_markdown, patterns_markdown
-from quality.measures import average_precision, marks, shares_by
+from quality.figures import hardness_markdown, methods_markdown, patterns_markdown
+from quality.measures import average_precision, marks, recall_at, shares_by
 from quality.page import filled, targets_markdown
 from quality.reference_model import NOTHING, WARN, reference_scores
 from quality.tenants import Tenants, persons
@@ -178,6 +178,16 @@ def test_tables_show_what_was_marked() -> None:
     method = {"method": "x", "area": 0.5, "warn precision": 1.0, "warn recall": 0.5}
     method |= {"reauthenticate precision": 1.0, "reauthenticate recall": 0.5}
     assert methods_markdown([method]).endswith("| x | 0.500 | 1.000 / 0.50 | the same |")
+    hardness = method | {"world": "wild", "recall at 0.92": 0.4, "recall at 0.985": 0.25}
+    assert hardness_markdown([hardness]).endswith("| wild | x | 0.500 | 1.000 / 0.50 | 1.000 / 0.50 | 0.40 | 0.25 |")
+
+
+def test_recall_at_a_precision_is_that_of_the_best_threshold_and_ties_are_marked_together() -> None:
+    """A threshold cannot part equal scores."""
+    guilty, score = np.array([True, True, False, True, False]), np.array([9.0, 8.0, 7.0, 7.0, 1.0])
+    assert recall_at(guilty, score, 1.0) == pytest.approx(2 / 3)
+    assert recall_at(guilty, score, 0.75) == 1.0
+    assert recall_at(guilty, -score, 0.9) == 0.0
 
 
 def test_examples_in_the_baselines_hold() -> None:
