@@ -163,7 +163,7 @@ class Graph:
         self.of_address: dict[int, list[Presence]] = {}
         self.newest = 0
         came: dict[int, int] = {}
-        active: dict[int, int] = {}
+        active: dict[int, dict[int, int]] = {}
         for (member, key, address, device, manner), (first, hours, count) in edges.items():
             subject = self.subjects[(member, key)]
             presence = Presence(subject, address, self.network_of[address], device, manner, first, hours, count)
@@ -172,11 +172,12 @@ class Graph:
             self.of_subject.setdefault(subject.id, []).append(presence)
             self.of_key.setdefault(key, []).append(presence)
             self.of_address.setdefault(address, []).append(presence)
-        for (_, _, _, _, manner), (first, hours, _) in edges.items():
+        for (member, _, _, _, manner), (first, hours, _) in edges.items():
+            counted = active.setdefault(member, {})
             while manner is Manner.USED and hours:
                 low_bit = hours & -hours
                 hour = first + low_bit.bit_length() - 1
-                active[hour] = active.get(hour, 0) + 1
+                counted[hour] = counted.get(hour, 0) + 1
                 hours ^= low_bit
         self.population = Population(*unusual_hours(active))
         # As a store numbers them: by the first hour, then in the order in which they were met.

@@ -128,6 +128,7 @@ HOURS = {
     "every": tuple(range(0, 190, 2)),
     "once": (100,),
     "shifted": tuple(h + 1 for h in NIGHT),
+    "all but the ring's": tuple(sorted(set(range(190)) - set(NIGHT))),
 }
 
 
@@ -140,7 +141,7 @@ def lies(draw: st.DrawFn, world: str) -> list[Sighting]:
         place, device = draw(st.sampled_from(PLACES)), draw(st.sampled_from(DEVICES))
         holder, hours = draw(st.sampled_from(HOLDERS)), HOURS[draw(st.sampled_from(sorted(HOURS)))]
         manner = draw(st.sampled_from([USED, USED, USED, REJECTED, DECLARED]))
-        many = draw(st.sampled_from([1, 2, 5, 15, 40]))
+        many = draw(st.sampled_from([1, 2, 5, 15, 60]))
         for n in range(many if key == "invented" else 1):
             name = f"lie{group} {n}" if key == "invented" else key
             who = f"liar {group} {n}" if holder == "fresh" else holder
@@ -160,6 +161,19 @@ def check(world: str, told: list[Sighting], *, first: bool = False) -> float:
         assert now.level >= before.level, f"lowered {who} from {before} to {now}"
         near = max(near, abs(now.score - before.score))
     return near
+
+
+@pytest.mark.parametrize("hours", ["the ring's", "all but the ring's"])
+@pytest.mark.parametrize("world", list(WORLDS)[1:])
+def test_a_crowd_that_one_member_invents_makes_no_hour_unusual(world: str, hours: str) -> None:
+    """In the ring's hours, or in all others: hours in which the market stirs are left out, and a ring lives by its hours."""
+    market = {HONEST: [seen(f"m{n}", f"m{n}/1", h, f"stack{n % 3}", f"m h{n}") for n in range(60) for h in range(190)]}
+    reports = {**WORLDS[world], HONEST: [*WORLDS[world][HONEST], *market[HONEST]]}
+    told = [seen(f"x{n}", f"x{n}/1", h, f"x{n % 3}", f"x h{n}") for n in range(90) for h in HOURS[hours]]
+    for honest in (WORLDS[world], reports):
+        before = decide(honest, {OWN})
+        after = decide({**honest, LIAR: told}, {OWN})
+        assert {who: said.level for who, said in after.items()} == {who: said.level for who, said in before.items()}
 
 
 SEARCH = settings(

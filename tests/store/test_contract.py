@@ -299,38 +299,60 @@ def unusual(store: Store) -> set[int]:
     return {population.unusual_first + i for i in range(bits.bit_length()) if bits >> i & 1}
 
 
+MARKET = ("upbit", "bithumb")
+
+
+def stir(store: Store, keys: int, members: Sequence[str] = MARKET) -> None:
+    """Within a transaction: that many keys at each member in the hour in question."""
+    for name in members:
+        store.absorb(store.member_id(name), stirring(keys), fine)
+
+
 def test_hours_in_which_the_whole_market_stirs_are_told(reopen: Open) -> None:
     """From the batch that makes an hour unusual, after reopening, until what made it so is withdrawn or becomes usual."""
     store = reopen()
     with store.transaction():
-        member = store.member_id("upbit")
-        store.absorb(member, stirring(70), fine)
+        stir(store, 70)
     assert unusual(store) == set()
     with store.transaction():
-        store.absorb(member, stirring(90), fine)
+        stir(store, 90)
     assert unusual(store) == {STIRRED}
     store = reopen()
     assert unusual(store) == {STIRRED}
     with store.transaction():
         for key in range(70, 90):
-            store.withdraw(member, fp(f"k{key}"), 0, 2**32 - 1)
+            store.withdraw(store.member_id("bithumb"), fp(f"k{key}"), 0, 2**32 - 1)
     assert unusual(store) == set()
     with store.transaction():
-        store.absorb(member, stirring(90), fine)
+        stir(store, 90)
         again = [seen(f"k{key}", f"a{key}", STIRRED + 24 * day) for day in (1, 2, 3, 4, 5, 6) for key in range(90)]
-        store.absorb(member, again, fine)
+        for name in MARKET:
+            store.absorb(store.member_id(name), again, fine)
     assert STIRRED not in unusual(store)
+
+
+def test_one_member_alone_declares_no_hour_unusual_and_hides_none(reopen: Open) -> None:
+    """Whatever it makes up: of three that can tell, two have to say so."""
+    store = reopen()
+    with store.transaction():
+        stir(store, 60)
+        stir(store, 900, ["coinone"])
+    assert unusual(store) == set()
+    with store.transaction():
+        stir(store, 90)
+        everywhere = [seen(f"k{key}", f"a{key}", 1_000 + 24 * day) for day in range(7) for key in range(900)]
+        store.absorb(store.member_id("coinone"), everywhere, fine)
+    assert unusual(store) == {STIRRED}
 
 
 def test_unusual_hours_that_a_failed_transaction_brought_are_not_told(reopen: Open) -> None:
     """The counters are rolled back with the hours that they count, in the file and in memory."""
     store = reopen()
     with store.transaction():
-        member = store.member_id("upbit")
-        store.absorb(member, stirring(60), fine)
+        stir(store, 60)
     assert unusual(store) == set()
     with pytest.raises(RuntimeError), store.transaction():  # noqa: PT012
-        store.absorb(member, stirring(90), fine)
+        stir(store, 90)
         raise RuntimeError
     assert unusual(store) == set()
 
@@ -339,8 +361,8 @@ def test_hours_that_decisions_no_longer_compare_are_not_kept(reopen: Open) -> No
     """A few sightings from a wrong clock do not push the others out; the market's own time does."""
     store = reopen()
     with store.transaction():
+        stir(store, 90)
         member = store.member_id("upbit")
-        store.absorb(member, stirring(90), fine)
         store.absorb(member, [seen("k1", "a1", 2**31, device="wrong clock")], fine)
     assert unusual(store) == {STIRRED}
     with store.transaction():

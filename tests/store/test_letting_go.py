@@ -24,7 +24,7 @@ EDGES = """SELECT k.fingerprint, p.member, a.fingerprint, coalesce(d.fingerprint
 SUBJECTS = """SELECT k.fingerprint, s.member, s.account, s.seen, s.hours, s.addresses FROM subject s JOIN node k ON k.id=s.key
  ORDER BY 1, 2"""
 NODES = "SELECT kind, fingerprint, subjects FROM node ORDER BY 1, 2"
-HOURS = "SELECT hour, active FROM activity WHERE active > 0 ORDER BY 1"
+HOURS = "SELECT hour, member, active FROM activity WHERE active > 0 ORDER BY 1, 2"
 HOUR = 1_000
 
 

@@ -248,7 +248,7 @@ def test_a_database_from_the_future_is_refused_untouched(postgres_url: str) -> N
     PostgresStore(postgres_url).close()
     with psycopg.connect(postgres_url, autocommit=True) as database:
         database.execute("INSERT INTO schema_version VALUES (99)")
-        with pytest.raises(ConfigurationError, match=r"database: schema version up to 2, this one is 99: use"):
+        with pytest.raises(ConfigurationError, match=r"database: schema version up to 3, this one is 99: use"):
             PostgresStore(postgres_url)
         database.execute("DELETE FROM schema_version")
         with pytest.raises(
@@ -337,6 +337,24 @@ def test_turns_are_taken_whatever_isolation_the_server_has_by_default(node: Node
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda store: grow(store, 20), nodes))
     assert nodes[0].log_size() == 40
+
+
+def test_hours_counted_before_they_were_counted_by_member_are_counted_again(node: Node, postgres_url: str) -> None:
+    """The migration reads them out of the presences that are there."""
+    store = node()
+    with store.transaction():
+        for name in ("upbit", "bithumb"):
+            store.absorb(store.member_id(name), [seen("k", "a", hour) for hour in (1_000, 1_007, 1_008, 1_031)], fine)
+    store.close()
+    counted = [(hour, member, 1) for hour in (1_000, 1_007, 1_008, 1_031) for member in (1, 2)]
+    with psycopg.connect(postgres_url, autocommit=True) as database:
+        assert database.execute("SELECT * FROM activity ORDER BY hour, member").fetchall() == counted
+        database.execute("DROP TABLE activity")
+        database.execute("CREATE TABLE activity (hour bigint PRIMARY KEY, active bigint NOT NULL)")
+        database.execute("UPDATE schema_version SET version=2")
+    node().close()
+    with psycopg.connect(postgres_url) as database:
+        assert database.execute("SELECT * FROM activity ORDER BY hour, member").fetchall() == counted
 
 
 def test_the_settings_are_in_force_before_the_first_statement_whatever_the_url_says(

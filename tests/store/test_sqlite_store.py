@@ -20,17 +20,18 @@ def test_a_store_from_before_unusual_hours_were_counted_counts_what_it_has(tmp_p
     path = tmp_path / "registry.sqlite"
     store = SqliteStore(path)
     with store.transaction():
-        member = store.member_id("upbit")
-        store.absorb(member, [*stirring(90), seen("k1", "a1", 1_031, manner=Manner.REJECTED)], fine)
+        for name in ("upbit", "bithumb"):
+            sightings = [*stirring(90), seen("k1", "a1", 1_031, manner=Manner.REJECTED)]
+            store.absorb(store.member_id(name), sightings, fine)
     store.close()
     database = sqlite3.connect(path)
-    counted = database.execute("SELECT hour, active FROM activity ORDER BY hour").fetchall()
-    assert counted == [(1_000 + 24 * day, 90 if day == 3 else 60) for day in range(7)]
+    counted = database.execute("SELECT * FROM activity ORDER BY hour, member").fetchall()
+    assert counted == [(1_000 + 24 * day, who, 90 if day == 3 else 60) for day in range(7) for who in (1, 2)]
     database.executescript(f"DROP TABLE activity; {BEFORE_MEMBERS}; PRAGMA user_version=4;")
     database.close()
     SqliteStore(path).close()
     database = sqlite3.connect(path)
-    assert database.execute("SELECT hour, active FROM activity ORDER BY hour").fetchall() == counted
+    assert database.execute("SELECT * FROM activity ORDER BY hour, member").fetchall() == counted
     database.close()
 
 
@@ -102,7 +103,7 @@ def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.sqlite"
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version=99")
-    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 7, this one is 99"):
+    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 8, this one is 99"):
         SqliteStore(path)
 
 

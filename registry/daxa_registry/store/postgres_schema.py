@@ -104,6 +104,15 @@ MIGRATIONS = (
     CREATE TABLE leaked (fingerprint bytea NOT NULL, leak bigint NOT NULL, PRIMARY KEY (fingerprint, leak));
     CREATE INDEX leaked_leak ON leaked (leak, fingerprint);
     """,
+    """
+    DROP TABLE activity;
+    CREATE TABLE activity (
+      hour bigint NOT NULL, member bigint NOT NULL, active bigint NOT NULL, PRIMARY KEY (hour, member)
+    );
+    INSERT INTO activity
+      SELECT first + i, member, count(*) FROM presence, generate_series(0, 8 * length(hours) - 1) i
+      WHERE manner=1 AND get_bit(hours, i)=1 GROUP BY 1, 2;
+    """,
 )
 
 

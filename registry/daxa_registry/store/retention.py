@@ -22,15 +22,15 @@ from .sqlite_withdraw import Left, leave, recount, vacate
 def expire(database: Database, after: int, before_hour: int, limit: int) -> tuple[Expired, Left]:
     """As :meth:`daxa_registry.store.interface.Store.expire`, and what left; everything pending must have been written."""
     rows = database.execute(
-        "SELECT id, address, subject, manner, first, hours, count FROM presence WHERE id > ? ORDER BY id LIMIT ?",
+        "SELECT id, address, member, subject, manner, first, hours, count FROM presence WHERE id > ? ORDER BY id LIMIT ?",
         (after, limit),
     ).fetchall()
     [counted_from] = database.execute("SELECT min(hour) FROM activity").fetchone()
     shorter: list[tuple[object, ...]] = []
     gone: list[tuple[int, int]] = []
-    stirred: list[int] = []
+    stirred: list[tuple[int, int]] = []
     places: dict[int, set[int]] = {}
-    for presence, address, subject, manner, first, hours, count in rows:
+    for presence, address, member, subject, manner, first, hours, count in rows:
         if first >= before_hour:
             continue
         bits = unpack(hours)
@@ -43,7 +43,8 @@ def expire(database: Database, after: int, before_hour: int, limit: int) -> tupl
             gone.append((presence, address))
         if manner == Manner.USED and counted_from is not None:
             old = bits & ~(left << (left_first - first)) if left else bits
-            stirred += [first + i for i in range(max(counted_from - first, 0), old.bit_length()) if old >> i & 1]
+            there = range(max(counted_from - first, 0), old.bit_length())
+            stirred += [(first + i, member) for i in there if old >> i & 1]
     database.update("presence", ("first=", "hours=", "count="), shorter, ("id", "address"))
     for presence, address in gone:
         database.execute("DELETE FROM presence WHERE id=? AND address=?", (presence, address))

@@ -204,7 +204,7 @@ class Absorber:
                 edge.changed = True
                 self._changed.append(edge)
         if manner is _USED:
-            self.activity.add(hour)
+            self.activity.add(record.member, hour)
             if not self._on_another_device(edge, hour):
                 record.hours += 1
             if ledger is not None and ledger.note(record.identity, hour) and ledger.lasting in STEPS:

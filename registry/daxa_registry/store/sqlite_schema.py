@@ -135,6 +135,22 @@ MIGRATIONS = (
     CREATE TABLE leaked (fingerprint BLOB NOT NULL, leak INTEGER NOT NULL, PRIMARY KEY (fingerprint, leak)) WITHOUT ROWID;
     CREATE INDEX leaked_leak ON leaked (leak, fingerprint);
     """,
+    """
+    -- By member too: what one member makes up declares no hour unusual for the market.
+    DROP TABLE activity;
+    CREATE TABLE activity (
+      hour INTEGER NOT NULL, member INTEGER NOT NULL, active INTEGER NOT NULL, PRIMARY KEY (hour, member)
+    ) WITHOUT ROWID;
+    INSERT INTO activity
+      WITH RECURSIVE digit(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM digit WHERE i < 255),
+      byte(value, digits) AS (SELECT i, printf('%02X', i) FROM digit),
+      octet(at, member, digits, hours) AS (
+        SELECT first, member, substr(hex(hours), 1, 2), substr(hex(hours), 3) FROM presence WHERE manner=1
+        UNION ALL SELECT at + 8, member, substr(hours, 1, 2), substr(hours, 3) FROM octet WHERE hours<>''
+      )
+      SELECT at + bit.i, member, count(*) FROM octet JOIN byte USING (digits) JOIN digit bit ON bit.i < 8
+      WHERE byte.value >> bit.i & 1 GROUP BY 1, 2;
+    """,
 )
 
 

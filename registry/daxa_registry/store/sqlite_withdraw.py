@@ -47,7 +47,7 @@ def withdraw(
         addresses.add(address)
         if manner == Manner.USED:
             gone = bits & ~(left << (left_first - first))
-            take_back(database, (first + i for i in range(gone.bit_length()) if gone >> i & 1))
+            take_back(database, [(first + i, member) for i in range(gone.bit_length()) if gone >> i & 1])
         if left:
             # The count of single hours is not kept: what is left of it is in proportion to the hours left.
             kept = max(count * left.bit_count() // bits.bit_count(), 1)
