@@ -71,7 +71,7 @@ class RegistryClient:
         self._canonicaliser = Canonicaliser(config.account_secret, config.allow_non_global_addresses)
         self._registry = Registry(config)
         self._raw_keys = RawKeys(raw_keys)
-        self._verifier = Verifier(config.verification, config.member)
+        self._verifier = Verifier(config.verification, config.member, config.verification_file)
         self._follower = LogFollower(self._registry, config)
 
     @classmethod

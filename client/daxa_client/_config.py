@@ -114,7 +114,7 @@ class ClientConfig:
     ``deadline_seconds`` is for each attempt of a call. ``state`` is the folder in which a :class:`Gateway` keeps what it has seen
     and the verdicts; ``spool_megabytes`` bounds the former. A combination is on the disk ``flush_seconds`` after it was first
     seen, and how often it was seen again ``count_seconds`` after. Where ``tls_files`` says in which files ``ca``,
-    ``certificate`` and ``key`` stand, renewed ones are taken up while the client runs.
+    ``certificate`` and ``key`` stand, renewed ones are taken up while the client runs; so are keys from ``verification_file``.
     """
 
     member: str
@@ -137,6 +137,7 @@ class ClientConfig:
     flush_seconds: float = 2.0
     count_seconds: float = 60.0
     tls_files: TlsFiles | None = None
+    verification_file: Path | None = None
 
     @property
     def verdicts_of(self) -> str:
@@ -210,9 +211,12 @@ def _secret(table: Table) -> bytes:
     return secret
 
 
-def _verification(table: Table) -> VerificationKeys:
+def _verification(table: Table) -> tuple[VerificationKeys, Path]:
+    """The keys, and the file that they stand in."""
+    path = table.path("keys")
     try:
-        return VerificationKeys.from_json(_bytes(table, "keys").decode("utf-8", "replace"))
+        text = _read(lambda wanted: table.refuse("keys", wanted), path, False).decode("utf-8", "replace")
+        return VerificationKeys.from_json(text), path
     except ConfigurationError as error:
         if error.field.startswith(table.refuse("", "").field):
             raise
@@ -297,7 +301,7 @@ def read_auditor_config(path: str | Path) -> AuditorConfig:
     config = AuditorConfig(
         auditor=table.text("auditor"),
         targets=targets,
-        verification=_verification(verification),
+        verification=_verification(verification)[0],
         ca=ca,
         certificate=certificate,
         key=key,
@@ -324,6 +328,7 @@ def read_config(path: str | Path) -> ClientConfig:
     verification = table.table("verification")
     files = _tls(tls, path)
     ca, certificate, key = files.read()
+    keys, keys_file = _verification(verification)
     try:
         config = ClientConfig(
             member=table.text("member"),
@@ -331,7 +336,8 @@ def read_config(path: str | Path) -> ClientConfig:
             evaluators=_evaluators(table.tables("evaluator")),
             parameters=_parameters(prints),
             account_secret=_secret(prints),
-            verification=_verification(verification),
+            verification=keys,
+            verification_file=keys_file,
             checkpoint=verification.path("checkpoint") if verification.has("checkpoint") else None,
             witness=_witness(verification),
             ca=ca,

@@ -7,7 +7,9 @@ public share in the member's own parameters file. Nothing here logs an identifie
 
 from __future__ import annotations
 
+import logging
 import os
+import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -27,6 +29,7 @@ from ._config import ClientConfig
 from ._errors import closed, from_rpc, make_error
 from ._standing import FIRST_REST_SECONDS, Standing, name_of
 
+LOG = logging.getLogger("daxa_client")
 BATCH = 256
 assert BATCH <= MAX_BLINDED_ELEMENTS
 THREADS = 2
@@ -215,14 +218,18 @@ class Fingerprinter:
             key_version=self._parameters.key_version,
             blinded_elements=elements,
         )
-        asked = time.monotonic()
+        asked, request_id = time.monotonic(), secrets.token_hex(8)
         try:
-            response = self._stubs[index].Evaluate(request, timeout=config.deadline_seconds)
+            response = self._stubs[index].Evaluate(
+                request, timeout=config.deadline_seconds, metadata=(("x-request-id", request_id),)
+            )
         except grpc.RpcError as error:
             if self._closed:
                 raise closed() from None
             typed = from_rpc(error, name_of(index), self._identity.ca, self._identity.certificate)
             self.standing.failed(index, kind, typed)
+            # The evaluator's log has the same id beside its reason.
+            LOG.info("evaluator %d failed a call: %s, request id %s", index, typed.code, request_id)
             raise typed from None
         except ValueError:  # gRPC's word for a channel that was closed
             raise closed() from None

@@ -16,14 +16,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from daxa_api.v1 import types_pb2
 from daxa_core.codec import read_envelope
-from daxa_core.errors import CryptoError, ErrorCode
+from daxa_core.envelope import Envelope
+from daxa_core.errors import ConfigurationError, CryptoError, ErrorCode
 from daxa_core.model import Verdict
 from daxa_core.pseudonym import digest
 from daxa_core.verification import VerificationKeys
 
+from ._config import read_verification_keys
 from ._errors import ROLE, malformed
 
 LOG = logging.getLogger("daxa_client")
@@ -44,8 +47,13 @@ class Answer:
 class Verifier:
     """One member's view of what the registry has signed for it. Thread-safe."""
 
-    def __init__(self, keys: VerificationKeys, member: str, remembered: int = REMEMBERED) -> None:
+    def __init__(
+        self, keys: VerificationKeys, member: str, file: Path | None = None, remembered: int = REMEMBERED
+    ) -> None:
+        """``file``: where the keys stand; one that was replaced is read when a key comes up that is not known."""
         self._keys = keys
+        self._file = file
+        self._stamp = _stamp(file)
         self._member = member
         self._remembered = remembered
         self._newest: OrderedDict[bytes, int] = OrderedDict()
@@ -57,7 +65,7 @@ class Verifier:
         name = digest(_CONTEXT, message.SerializeToString())
         verdict = self._read.get(name)
         if verdict is None:
-            verdict = self._keys.verdict(read_envelope(message), self._member)
+            verdict = self._verified(read_envelope(message))
             if len(self._read) >= READ_LATELY:
                 self._read.clear()
             self._read[name] = verdict
@@ -68,6 +76,27 @@ class Verifier:
             if len(self._newest) > self._remembered:
                 self._newest.popitem(last=False)
         return verdict
+
+    def _verified(self, envelope: Envelope) -> Verdict:
+        try:
+            return self._keys.verdict(envelope, self._member)
+        except CryptoError as error:
+            if error.code is not ErrorCode.FOREIGN_ENVELOPE or not self._look_again():
+                raise
+        return self._keys.verdict(envelope, self._member)
+
+    def _look_again(self) -> bool:
+        """Whether the file was replaced since it was read, by one that is good."""
+        stamp = _stamp(self._file)
+        if self._file is None or stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        try:
+            self._keys = read_verification_keys(self._file)
+        except ConfigurationError as error:
+            LOG.error("changed verification keys are not taken up: %s", error)
+            return False
+        return True
 
     def known(self, keys: Iterable[bytes]) -> dict[bytes, int]:
         """The newest sequence seen of each key; one that was never seen is not there."""
@@ -102,3 +131,11 @@ class Verifier:
         if out.distrusted:
             LOG.error("%d of the registry's verdicts are not believed: %s", len(out.distrusted), out.distrusted[0])
         return out
+
+
+def _stamp(file: Path | None) -> tuple[int, ...]:
+    try:
+        found = file.stat() if file is not None else None
+    except OSError:
+        return ()
+    return () if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)

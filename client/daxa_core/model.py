@@ -63,6 +63,10 @@ class Device(NamedTuple):
     ja4: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
+    def __repr__(self) -> str:
+        """Nothing of it: a stack that is rare is as good as a name."""
+        return "Device(…)"
+
 
 @dataclass(frozen=True, slots=True)
 class RawSighting:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from daxa_core.errors import ConfigurationError, ErrorCode
@@ -53,7 +53,7 @@ class RegistryConfig:
     authority's record, which need not be there."""
 
     listen: str
-    database: str
+    database: str = field(repr=False)  # a URL may hold a password
     parameters: Path
     trust_domain: str
     members: tuple[str, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,9 @@ def test_every_part_stands_alone(tmp_path: Path) -> None:
     run(root, "--evaluator-host", "e1.example", "--evaluator-host", "e2.example", "--evaluator-host", "::1")
     for part in ("registry", "evaluators/1", "evaluators/3"):
         (root / part).rename(tmp_path / part.replace("/", "-"))
-    assert read_registry(tmp_path / "registry/registry.toml").members == MEMBERS
+    config = read_registry(tmp_path / "registry/registry.toml")
+    assert config.members == MEMBERS
+    assert "password" not in repr(replace(config, database="postgresql://registry:password@db/registry"))
     config = read_evaluator(tmp_path / "evaluators-3/evaluator.toml")
     assert config.listen == "[::1]:7403"
     assert read_share(config.share, read_parameters(config.parameters)).index == 3

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from daxa_client import ClientConfig, ConfigurationError, ErrorCode, RegistryClient
+from daxa_client import ClientConfig, ConfigurationError, Device, ErrorCode, RegistryClient
 from daxa_client._config import read_config
 
 
@@ -104,6 +104,7 @@ def test_no_secret_is_in_the_repr(deployed: Path) -> None:
     assert config.account_secret.hex() not in shown
     assert repr(config.account_secret)[2:-1] not in shown
     assert "PRIVATE KEY" not in shown
+    assert "curl" not in repr(Device("curl/8.5", "t13d"))
 
 
 def test_a_secret_that_others_can_read_is_told(member: Path, caplog: pytest.LogCaptureFixture) -> None:

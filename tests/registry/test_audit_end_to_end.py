@@ -240,7 +240,12 @@ def test_a_rotation_is_taken_by_whoever_has_the_new_file(world: World, tmp_path:
         assert result.verdicts == {}
         with pytest.raises(CryptoError):
             list(upbit.watch(0))
-    (member / "verification.json").write_bytes((world.folder / "registry/verification.json").read_bytes())
+        (member / "verification.json").write_text("{")
+        with pytest.raises(CryptoError):
+            list(upbit.watch(0))
+        (member / "verification.json").write_bytes((world.folder / "registry/verification.json").read_bytes())
+        assert next(iter(upbit.watch(0))).sequence == 1, "a file that was replaced is taken up by a client that runs"
+        assert upbit.verdicts([f"upbit-key-{n}n" for n in range(KEYS)])
     with world.client("upbit") as upbit:
         assert next(iter(upbit.watch(0))).sequence == 1
         found = upbit.verdicts([f"upbit-key-{n}n" for n in range(KEYS)] + ["upbit-key-0"])
