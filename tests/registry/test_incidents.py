@@ -152,6 +152,9 @@ def test_what_may_not_be_passed_on_is_not_exported(world: life.World, run: Run, 
         ("Keys of Upbit's customers", "a list", "none"),
         ("A list", "bithumb2022", "none"),
         ("A list", "a list", "\uff35pbit\uc758 keys are dead"),
+        ("\uc5c5\ube44\ud2b8 \uace0\uac1d\uc758 \ud0a4", "a list", "none"),
+        ("A list", "Streami's customers", "none"),
+        ("A list", "a list", "k o r b i t has revoked them"),
     ],
 )
 def test_what_names_a_member_is_not_exported(
@@ -166,6 +169,29 @@ def test_what_names_a_member_is_not_exported(
     run("incident", "close", "1", "--outcome", outcome, "--yes")
     for form in ("stix", "misp"):
         refused(ErrorCode.INVALID_VALUE, lambda form=form: run("incident", "export", "1", "--format", form))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("form", ["stix", "misp"])
+def test_amber_strict_goes_out_as_amber_strict(world: life.World, run: Run, form: str, tmp_path: Path) -> None:
+    """Not as TLP:AMBER, which lets the receiver pass it on to its clients."""
+    dump = tmp_path / "dump.txt"
+    dump.write_text(key("upbit0"))
+    run("leak", "load", dump, "--name", "a list", "--source", "a paste", "--tlp", "AMBER_STRICT", "--yes")
+    run("incident", "open", "A list", "--class", "lent-credentials", "--yes")
+    run("incident", "link", "1", "--leak", "L1", "--yes")
+    text = run("incident", "export", "1", "--format", form)
+    if form == "misp":
+        event = pymisp.MISPEvent()
+        event.from_json(text)
+        assert "tlp:amber+strict" in {tag.name for tag in event.tags}
+        return
+    strict = "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003"
+    objects = stix2.parse(text, allow_custom=False).objects
+    assert [one.name for one in objects if one.id == strict] == ["TLP:AMBER+STRICT"]
+    for one in objects:
+        if one.type != "marking-definition":
+            assert strict in one.object_marking_refs
+            assert stix2.TLP_AMBER.id not in one.object_marking_refs
 
 
 def test_a_title_or_an_outcome_with_a_key_or_an_address_goes_nowhere(world: life.World, run: Run) -> None:

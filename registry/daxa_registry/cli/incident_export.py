@@ -4,7 +4,7 @@ What goes out is what happened: the class, the leaks' names, sources and licence
 exchanges did and after how long. Members are ``exchange A``, ``exchange B`` in the order in which they were told first. With
 five members an exact small count is nearly a name, so counts are bucketed. The marking is the strictest licence of its leaks, and
 AMBER where there is none. Refused: an incident with a leak that is TLP:RED, which may not be passed on, and one of whose texts
-names a member, a key or an address.
+names an exchange, a member, a key or an address.
 
 >>> stix(view, verdicts, leaks)["type"]                                       # doctest: +SKIP
 'bundle'
@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
-import unicodedata
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -31,6 +29,8 @@ from daxa_core.public_text import check_text
 from daxa_registry.rpc.operator_leaks import LeakView
 from daxa_registry.service.incidents import Incident, IncidentClass, IncidentVerdict
 
+from .exchange_names import names_one
+
 FORMATS = ("stix", "misp")
 _NAMESPACE = uuid.UUID("3e2a0d5c-6f0b-5a3e-9d0b-1c6a7f8e4b21")  # ours alone: the same incident has the same ids again
 _LABELS = {
@@ -43,6 +43,15 @@ _WORDS = {
     IncidentClass.LENT_CREDENTIALS: "holders gave their API keys to somebody",
     IncidentClass.MANIPULATION: "API keys of several holders traded as one",
 }
+_AMBER_STRICT = {  # as OASIS publishes it: cti-stix-common-objects, extension-definition-specifications/tlp-2.0
+    "type": "marking-definition", "spec_version": "2.1", "name": "TLP:AMBER+STRICT", "created": "2022-10-01T00:00:00.000Z",
+    "id": "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003",
+    "extensions": {
+        "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d": {
+            "extension_type": "property-extension", "tlp_2_0": "amber+strict",
+        },
+    },
+}  # fmt: skip
 _BUCKETS = {
     CountBucket.ONE: "1", CountBucket.FROM_2_TO_4: "2-4", CountBucket.FROM_5_TO_9: "5-9",
     CountBucket.FROM_10_TO_49: "10-49", CountBucket.FROM_50: "50 or more",
@@ -101,7 +110,7 @@ def marking(leaks: Sequence[LeakView]) -> Tlp:
 
 
 def check_names_nobody(incident: Incident, leaks: Sequence[LeakView], members: Sequence[str]) -> None:
-    """Raises InvalidInput where a text that operators or members wrote would name a key, an address or one of the members."""
+    """Raises InvalidInput where a text that operators or members wrote would name a key, an address, an exchange or a member."""
     texts = [("title", incident.title), ("outcome", incident.outcome)]
     for leak in leaks:
         texts += [(f"L{leak.number}.name", leak.leak.name), (f"L{leak.number}.source", leak.leak.source)]
@@ -109,18 +118,20 @@ def check_names_nobody(incident: Incident, leaks: Sequence[LeakView], members: S
         if not text:  # of an incident that is open
             continue
         check_text(field, text, len(text))
-        plain = unicodedata.normalize("NFKC", text).casefold()
-        if any(re.search(rf"(?<![a-z]){re.escape(name.casefold())}(?![a-z])", plain) for name in members):
+        if names_one(text, members):
             raise InvalidInput(ErrorCode.INVALID_VALUE, field, "a text that names no member")
 
 
 def stix(incident: Incident, leaks: Sequence[LeakView], verdicts: Sequence[IncidentVerdict]) -> str:
-    """A STIX 2.1 bundle, read again by the library before it is given out."""
+    """A STIX 2.1 bundle, read again by the library before it is given out.
+
+    AMBER+STRICT, which STIX 2.1's own markings lack, is marked by the definition of OASIS's extension for TLP 2.0.
+    """
     stix2 = _library("stix2")
     tlp = marking(leaks)
     mark = {
         Tlp.CLEAR: stix2.TLP_WHITE, Tlp.GREEN: stix2.TLP_GREEN, Tlp.AMBER: stix2.TLP_AMBER,
-        Tlp.AMBER_STRICT: stix2.TLP_AMBER,
+        Tlp.AMBER_STRICT: stix2.parse(_AMBER_STRICT),
     }[tlp]  # fmt: skip
     # TLP 2.0 has names that STIX 2.1's own markings do not: they are said in words beside.
     words = stix2.MarkingDefinition(
