@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pymisp
@@ -67,6 +69,23 @@ def leaked(world: life.World, run: Run, tmp_path: Path) -> life.World:
     return world
 
 
+@pytest.fixture
+def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry's clock moves by ``pass_hours`` alone."""
+    now = time.time()
+    monkeypatch.setattr(life, "time", SimpleNamespace(time=lambda: now))
+
+
+def load(run: Run, dump: Path, *keys: str, name: str = "a paste") -> None:
+    dump.write_text("\n".join(keys))
+    run("leak", "load", dump, "--name", name, "--source", "a paste site", "--found", "2022-12-28", "--yes")
+
+
+def of(member: str, shown: str) -> str:
+    [line] = [line for line in shown.splitlines() if f"  {member}, told" in line]
+    return line
+
+
 def refused(code: ErrorCode, call: Callable[[], object]) -> None:
     with pytest.raises(DaxaError) as caught:
         call()
@@ -97,6 +116,80 @@ def test_an_incident_tells_what_was_told_and_done_and_after_how_long(leaked: lif
     assert [(audience, json.loads(body)["detail"]["act"]) for audience, body in receipts] == [(1, "REVOKED")] * 2
 
 
+def test_the_time_to_an_act_runs_from_when_the_member_was_told(
+    at_rest: None, world: life.World, run: Run, tmp_path: Path
+) -> None:
+    """Two minutes and an hour after it, though each report makes a verdict of its own; so where one of those is linked."""
+    load(run, tmp_path / "dump.txt", *(key(f"{member}{n}") for member in MEMBERS for n in range(2)))
+    run("leak", "verify", "L1", "--reason", "looked", "--yes")
+    for hours, member in ((1 / 30, "upbit"), (1 - 1 / 30, "bithumb")):
+        world.pass_hours(hours)
+        client = world.client(member)
+        for verdict in client.verdicts([key(f"{member}0"), key(f"{member}1")]).values():
+            client.report_enforcement(verdict, Act.REVOKED)
+    run("incident", "open", "Keys on a paste site", "--class", "credential-compromise", "--yes")
+    run("incident", "link", "1", "--leak", "L1", "--yes")
+    shown = run("incident", "show", "1")
+    assert "2-4 keys at REVOKE" in of("upbit", shown)
+    assert "REVOKED 2-4; first after 2 min, half of them within 2 min" in of("upbit", shown)
+    assert "REVOKED 2-4; first after 60 min, half of them within 60 min" in of("bithumb", shown)
+    run("incident", "open", "One key", "--class", "credential-compromise", "--yes")
+    last = max(one.sequence for one in world.client("bithumb").verdicts([key("bithumb0"), key("bithumb1")]).values())
+    run("incident", "link", "2", "--verdict", f"bithumb:{last}", "--yes")
+    assert "REVOKED 1; first after 60 min" in of("bithumb", run("incident", "show", "2"))
+
+
+def test_an_incident_goes_on_showing_a_leak_that_was_withdrawn(
+    at_rest: None, leaked: life.World, run: Run, tmp_path: Path
+) -> None:
+    """Whom it told, what they did and that it was corrected; linked before or after its keys were forgotten."""
+    run("incident", "open", "Keys on a paste site", "--class", "credential-compromise", "--yes")
+    run("incident", "link", "1", "--leak", "L1", "--yes")
+    leaked.pass_hours(1)
+    run("leak", "withdraw", "L1", "--reason", "made up", "--yes")
+    assert leaked.client("bithumb").verdicts([key("bithumb0")])[key("bithumb0")].level is Level.CLEAR
+    run("incident", "open", "The same", "--class", "credential-compromise", "--yes")
+    run("incident", "link", "2", "--leak", "L1", "--yes")
+    for number in ("1", "2"):
+        shown = run("incident", "show", number)
+        assert "WITHDRAWN" in shown
+        assert "2-4 keys at REVOKE, now 2-4 at CLEAR, corrected 2-4. Done: nothing reported" in of("bithumb", shown)
+        assert "REVOKED 2-4; first after 2 min" in of("upbit", shown)
+        assert "corrected 2-4" in run("incident", "export", number)
+
+
+def test_more_keys_than_are_read_are_told_of(leaked: life.World, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the operators' view by their number, for others in a bucket; nothing is cut in silence."""
+    from daxa_registry.service import incidents
+
+    monkeypatch.setattr(incidents, "MAX_VERDICTS", 1)
+    run("incident", "open", "Keys on a paste site", "--class", "credential-compromise", "--yes")
+    run("incident", "link", "1", "--leak", "L1", "--yes")
+    assert "and 3 more keys" in run("incident", "show", "1")
+    for form in ("stix", "misp"):
+        assert "And 2-4 more keys" in run("incident", "export", "1", "--format", form)
+
+
+def test_letters_say_nothing_of_names_and_stay_with_the_incident(
+    leaked: life.World, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawn, not in the order of the alphabet or of who was told first; the same again, also when another member joins in."""
+    from daxa_registry.service import incidents
+
+    drawn = iter("QCX")
+    monkeypatch.setattr(incidents.secrets, "choice", lambda free: next(drawn))
+    run("incident", "open", "Keys on a paste site", "--class", "credential-compromise", "--yes")
+    run("incident", "link", "1", "--verdict", "upbit:1", "--yes")
+    assert "is exchange Q: 1 keys" in of("upbit", run("incident", "show", "1"))
+    run("incident", "link", "1", "--leak", "L1", "--yes")
+    for _ in range(2):
+        shown = run("incident", "show", "1")
+        assert "is exchange Q:" in of("upbit", shown)
+        assert "is exchange C:" in of("bithumb", shown)
+    text = run("incident", "export", "1", "--format", "misp")
+    assert text.index("exchange C:") < text.index("exchange Q:"), "in the order of the letters"
+
+
 @pytest.mark.parametrize("form", ["stix", "misp"])
 def test_an_export_is_valid_and_names_nobody(leaked: life.World, run: Run, form: str, tmp_path: Path) -> None:
     """The published libraries read it; no member, fingerprint, key or address is in it; the licence is the leak's."""
@@ -113,7 +206,7 @@ def test_an_export_is_valid_and_names_nobody(leaked: life.World, run: Run, form:
             assert key(name) not in text
             assert fingerprint.hex() not in text
     assert not re.search(r"\d{1,3}(\.\d{1,3}){3}", text)
-    assert "exchange A" in text
+    assert len(set(re.findall(r"exchange [A-Z]:", text))) == 2
     assert "REVOKED 2-4" in text
     if form == "stix":
         bundle = stix2.parse(text, allow_custom=False)
@@ -152,6 +245,9 @@ def test_what_may_not_be_passed_on_is_not_exported(world: life.World, run: Run, 
         ("Keys of Upbit's customers", "a list", "none"),
         ("A list", "bithumb2022", "none"),
         ("A list", "a list", "\uff35pbit\uc758 keys are dead"),
+        ("\uc5c5\ube44\ud2b8 \uace0\uac1d\uc758 \ud0a4", "a list", "none"),
+        ("A list", "Streami's customers", "none"),
+        ("A list", "a list", "k o r b i t has revoked them"),
     ],
 )
 def test_what_names_a_member_is_not_exported(
@@ -166,6 +262,29 @@ def test_what_names_a_member_is_not_exported(
     run("incident", "close", "1", "--outcome", outcome, "--yes")
     for form in ("stix", "misp"):
         refused(ErrorCode.INVALID_VALUE, lambda form=form: run("incident", "export", "1", "--format", form))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("form", ["stix", "misp"])
+def test_amber_strict_goes_out_as_amber_strict(world: life.World, run: Run, form: str, tmp_path: Path) -> None:
+    """Not as TLP:AMBER, which lets the receiver pass it on to its clients."""
+    dump = tmp_path / "dump.txt"
+    dump.write_text(key("upbit0"))
+    run("leak", "load", dump, "--name", "a list", "--source", "a paste", "--tlp", "AMBER_STRICT", "--yes")
+    run("incident", "open", "A list", "--class", "lent-credentials", "--yes")
+    run("incident", "link", "1", "--leak", "L1", "--yes")
+    text = run("incident", "export", "1", "--format", form)
+    if form == "misp":
+        event = pymisp.MISPEvent()
+        event.from_json(text)
+        assert "tlp:amber+strict" in {tag.name for tag in event.tags}
+        return
+    strict = "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003"
+    objects = stix2.parse(text, allow_custom=False).objects
+    assert [one.name for one in objects if one.id == strict] == ["TLP:AMBER+STRICT"]
+    for one in objects:
+        if one.type != "marking-definition":
+            assert strict in one.object_marking_refs
+            assert stix2.TLP_AMBER.id not in one.object_marking_refs
 
 
 def test_a_title_or_an_outcome_with_a_key_or_an_address_goes_nowhere(world: life.World, run: Run) -> None:

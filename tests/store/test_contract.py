@@ -214,6 +214,11 @@ def test_a_change_is_kept_with_all_that_it_rested_on(reopen: Open) -> None:
     assert store.verdict(member, 1) == kept
     assert store.verdict(member, 2) is None
     assert store.verdict(member + 1, 1) is None
+    with store.transaction():
+        second = StoredVerdict(subject, member, 2, Level.REVOKE, 60, b"body2", b"evidence")
+        store.append_verdict(second)
+    assert store.changes(subject) == [kept, second]
+    assert store.changes(subject + 1) == []
     assert store.standing_of(member, fp("k")) == store.standings([subject])[subject]
     assert store.standing_of(member, fp("other")) is None
     assert store.standing_of(member + 1, fp("k")) is None

@@ -120,19 +120,21 @@ class GetIncidentRequest(_message.Message):
     def __init__(self, number: _Optional[int] = ...) -> None: ...
 
 class GetIncidentResponse(_message.Message):
-    __slots__ = ("incident", "leaks", "verdicts", "members")
+    __slots__ = ("incident", "leaks", "verdicts", "members", "more")
     INCIDENT_FIELD_NUMBER: _ClassVar[int]
     LEAKS_FIELD_NUMBER: _ClassVar[int]
     VERDICTS_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
     incident: Incident
     leaks: _containers.RepeatedCompositeFieldContainer[_leak_pb2.LeakEntry]
     verdicts: _containers.RepeatedCompositeFieldContainer[IncidentVerdict]
     members: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, incident: _Optional[_Union[Incident, _Mapping]] = ..., leaks: _Optional[_Iterable[_Union[_leak_pb2.LeakEntry, _Mapping]]] = ..., verdicts: _Optional[_Iterable[_Union[IncidentVerdict, _Mapping]]] = ..., members: _Optional[_Iterable[str]] = ...) -> None: ...
+    more: int
+    def __init__(self, incident: _Optional[_Union[Incident, _Mapping]] = ..., leaks: _Optional[_Iterable[_Union[_leak_pb2.LeakEntry, _Mapping]]] = ..., verdicts: _Optional[_Iterable[_Union[IncidentVerdict, _Mapping]]] = ..., members: _Optional[_Iterable[str]] = ..., more: _Optional[int] = ...) -> None: ...
 
 class IncidentVerdict(_message.Message):
-    __slots__ = ("member", "sequence", "level", "cause", "decided_at", "reasons", "acts")
+    __slots__ = ("member", "sequence", "level", "cause", "decided_at", "reasons", "acts", "told_at", "told", "corrected_at", "letter")
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     LEVEL_FIELD_NUMBER: _ClassVar[int]
@@ -140,6 +142,10 @@ class IncidentVerdict(_message.Message):
     DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
     ACTS_FIELD_NUMBER: _ClassVar[int]
+    TOLD_AT_FIELD_NUMBER: _ClassVar[int]
+    TOLD_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_AT_FIELD_NUMBER: _ClassVar[int]
+    LETTER_FIELD_NUMBER: _ClassVar[int]
     member: str
     sequence: int
     level: _types_pb2.Level
@@ -147,7 +153,11 @@ class IncidentVerdict(_message.Message):
     decided_at: int
     reasons: _containers.RepeatedScalarFieldContainer[str]
     acts: _containers.RepeatedCompositeFieldContainer[IncidentAct]
-    def __init__(self, member: _Optional[str] = ..., sequence: _Optional[int] = ..., level: _Optional[_Union[_types_pb2.Level, str]] = ..., cause: _Optional[_Union[_types_pb2.Cause, str]] = ..., decided_at: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ..., acts: _Optional[_Iterable[_Union[IncidentAct, _Mapping]]] = ...) -> None: ...
+    told_at: int
+    told: _types_pb2.Level
+    corrected_at: int
+    letter: str
+    def __init__(self, member: _Optional[str] = ..., sequence: _Optional[int] = ..., level: _Optional[_Union[_types_pb2.Level, str]] = ..., cause: _Optional[_Union[_types_pb2.Cause, str]] = ..., decided_at: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ..., acts: _Optional[_Iterable[_Union[IncidentAct, _Mapping]]] = ..., told_at: _Optional[int] = ..., told: _Optional[_Union[_types_pb2.Level, str]] = ..., corrected_at: _Optional[int] = ..., letter: _Optional[str] = ...) -> None: ...
 
 class IncidentAct(_message.Message):
     __slots__ = ("act", "at")

@@ -92,13 +92,15 @@ def list_(configuration: Path) -> None:
 def show(number: int, configuration: Path) -> None:
     """One: its leaks, and by member how many keys stand where, what was done, and how long it took."""
     with connect(configuration) as operator:
-        found, leaks, verdicts, _ = operator.incidents.whole(number)
-    click.echo(_line(found))
-    for leak in leaks:
+        view = operator.incidents.whole(number)
+    click.echo(_line(view.incident))
+    for leak in view.leaks:
         click.echo(f"  L{leak.number} {leak.confidence.name} {leak.state.name} {leak.keys:,} keys: {leak.leak.name}")
-    members = list(dict.fromkeys(one.member for one in sorted(verdicts, key=lambda one: (one.decided_at, one.member))))
-    for member, part in zip(members, exported.parts(verdicts), strict=True):
-        click.echo(f"  {member}, told {when(part.first_told)}, is {part.text()}")
+    names = {one.letter: one.member for one in view.verdicts}
+    for part in sorted(exported.parts(view.verdicts), key=lambda part: (part.first_told, names[part.letter])):
+        click.echo(f"  {names[part.letter]}, told {when(part.first_told)}, is {part.text()}")
+    if view.more:
+        click.echo(f"  and {view.more:,} more keys, which are not counted here")
 
 
 @incident.command()
@@ -112,9 +114,9 @@ def export(number: int, form: str, out: Path | None, configuration: Path) -> Non
     One whose title, outcome or leaks name a member, a key or an address is refused.
     """
     with connect(configuration) as operator:
-        found, leaks, verdicts, members = operator.incidents.whole(number)
-    exported.check_names_nobody(found, leaks, members)
-    text = (exported.stix if form == "stix" else exported.misp)(found, leaks, verdicts)
+        view = operator.incidents.whole(number)
+    exported.check_names_nobody(view.incident, view.leaks, view.members)
+    text = (exported.stix if form == "stix" else exported.misp)(view)
     if out is None:
         click.echo(text)
     else:

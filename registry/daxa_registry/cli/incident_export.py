@@ -1,35 +1,35 @@
 """An incident for others: STIX 2.1 and MISP, with no member's name, no fingerprint and no identifier in it.
 
 What goes out is what happened: the class, the leaks' names, sources and licences, how many keys stood at which level, what
-exchanges did and after how long. Members are ``exchange A``, ``exchange B`` in the order in which they were told first. With
+exchanges did and after how long. Members are ``exchange Q``, ``exchange C``, by letters drawn at random and in their order. With
 five members an exact small count is nearly a name, so counts are bucketed. The marking is the strictest licence of its leaks, and
 AMBER where there is none. Refused: an incident with a leak that is TLP:RED, which may not be passed on, and one of whose texts
-names a member, a key or an address.
+names an exchange, a member, a key or an address.
 
->>> stix(view, verdicts, leaks)["type"]                                       # doctest: +SKIP
-'bundle'
+>>> stix(view)                                                                # doctest: +SKIP
+'{"type": "bundle", …'
 """
 
 from __future__ import annotations
 
 import datetime
 import json
-import re
-import unicodedata
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from string import ascii_uppercase
 from typing import Any
 
 from daxa_core.errors import ConfigurationError, ErrorCode, InvalidInput, Refused
 from daxa_core.leaks import Tlp
 from daxa_core.model import Act, CountBucket, Level
 from daxa_core.public_text import check_text
+from daxa_registry.rpc.incidents import IncidentView
 from daxa_registry.rpc.operator_leaks import LeakView
 from daxa_registry.service.incidents import Incident, IncidentClass, IncidentVerdict
+
+from .exchange_names import names_one
 
 FORMATS = ("stix", "misp")
 _NAMESPACE = uuid.UUID("3e2a0d5c-6f0b-5a3e-9d0b-1c6a7f8e4b21")  # ours alone: the same incident has the same ids again
@@ -43,6 +43,15 @@ _WORDS = {
     IncidentClass.LENT_CREDENTIALS: "holders gave their API keys to somebody",
     IncidentClass.MANIPULATION: "API keys of several holders traded as one",
 }
+_AMBER_STRICT = {  # as OASIS publishes it: cti-stix-common-objects, extension-definition-specifications/tlp-2.0
+    "type": "marking-definition", "spec_version": "2.1", "name": "TLP:AMBER+STRICT", "created": "2022-10-01T00:00:00.000Z",
+    "id": "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003",
+    "extensions": {
+        "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d": {
+            "extension_type": "property-extension", "tlp_2_0": "amber+strict",
+        },
+    },
+}  # fmt: skip
 _BUCKETS = {
     CountBucket.ONE: "1", CountBucket.FROM_2_TO_4: "2-4", CountBucket.FROM_5_TO_9: "5-9",
     CountBucket.FROM_10_TO_49: "10-49", CountBucket.FROM_50: "50 or more",
@@ -53,43 +62,55 @@ _BUCKETS = {
 class Part:
     """What one exchange had and did, without its name."""
 
-    name: str
+    letter: str
     first_told: int
-    levels: tuple[tuple[Level, str], ...]
+    told: tuple[tuple[Level, str], ...]
+    now: tuple[tuple[Level, str], ...]
+    corrected: str
     acts: tuple[tuple[Act, str], ...]
     seconds_to_first_act: int | None
     seconds_median: int | None
 
     def text(self) -> str:
         """In a line."""
-        levels = ", ".join(f"{number} keys at {level.name}" for level, number in self.levels)
+        told = ", ".join(f"{number} keys at {level.name}" for level, number in self.told)
+        now = ", ".join(f"{number} at {level.name}" for level, number in self.now)
+        now = "" if self.now == self.told else f", now {now}"
+        corrected = f", corrected {self.corrected}" if self.corrected else ""
         acts = ", ".join(f"{act.name} {number}" for act, number in self.acts) or "nothing reported"
         taken = "" if self.seconds_to_first_act is None else f"; first after {_span(self.seconds_to_first_act)}"
         half = "" if self.seconds_median is None else f", half of them within {_span(self.seconds_median)}"
-        return f"{self.name}: {levels}. Done: {acts}{taken}{half}."
+        return f"exchange {self.letter}: {told}{now}{corrected}. Done: {acts}{taken}{half}."
 
 
 def parts(verdicts: Sequence[IncidentVerdict]) -> list[Part]:
-    """By exchange, in the order in which they were told first."""
-    by_member: dict[str, list[IncidentVerdict]] = {}
-    for one in sorted(verdicts, key=lambda one: (one.decided_at, one.member)):
-        by_member.setdefault(one.member, []).append(one)
+    """By exchange, in the order of their letters, which says nothing."""
+    by_letter: dict[str, list[IncidentVerdict]] = {}
+    for one in verdicts:
+        by_letter.setdefault(one.letter, []).append(one)
     out = []
-    for number, theirs in enumerate(by_member.values()):
-        levels = Counter(one.level for one in theirs)
+    for letter, theirs in sorted(by_letter.items()):
         acts = Counter(act for one in theirs for act, _ in one.acts)
-        waits = [max(one.acts[0][1] - one.decided_at, 0) for one in theirs if one.acts]
+        waits = [max(min(at for _, at in one.acts) - one.told_at, 0) for one in theirs if one.acts]
+        corrected = sum(one.corrected_at > 0 for one in theirs)
         out.append(
             Part(
-                f"exchange {ascii_uppercase[number % 26]}{number // 26 or ''}",
-                theirs[0].decided_at,
-                tuple((level, _bucket(levels[level])) for level in sorted(levels, reverse=True)),
+                letter,
+                min(one.told_at for one in theirs),
+                _by_level(one.told for one in theirs),
+                _by_level(one.level for one in theirs),
+                _bucket(corrected) if corrected else "",
                 tuple((act, _bucket(acts[act])) for act in sorted(acts)),
                 min(waits) if waits else None,
                 int(median(waits)) if waits else None,
             )
         )
     return out
+
+
+def _by_level(levels: Iterable[Level]) -> tuple[tuple[Level, str], ...]:
+    counted = Counter(levels)
+    return tuple((level, _bucket(counted[level])) for level in sorted(counted, reverse=True))
 
 
 def marking(leaks: Sequence[LeakView]) -> Tlp:
@@ -101,7 +122,7 @@ def marking(leaks: Sequence[LeakView]) -> Tlp:
 
 
 def check_names_nobody(incident: Incident, leaks: Sequence[LeakView], members: Sequence[str]) -> None:
-    """Raises InvalidInput where a text that operators or members wrote would name a key, an address or one of the members."""
+    """Raises InvalidInput where a text that operators or members wrote would name a key, an address, an exchange or a member."""
     texts = [("title", incident.title), ("outcome", incident.outcome)]
     for leak in leaks:
         texts += [(f"L{leak.number}.name", leak.leak.name), (f"L{leak.number}.source", leak.leak.source)]
@@ -109,18 +130,20 @@ def check_names_nobody(incident: Incident, leaks: Sequence[LeakView], members: S
         if not text:  # of an incident that is open
             continue
         check_text(field, text, len(text))
-        plain = unicodedata.normalize("NFKC", text).casefold()
-        if any(re.search(rf"(?<![a-z]){re.escape(name.casefold())}(?![a-z])", plain) for name in members):
+        if names_one(text, members):
             raise InvalidInput(ErrorCode.INVALID_VALUE, field, "a text that names no member")
 
 
-def stix(incident: Incident, leaks: Sequence[LeakView], verdicts: Sequence[IncidentVerdict]) -> str:
-    """A STIX 2.1 bundle, read again by the library before it is given out."""
+def stix(view: IncidentView) -> str:
+    """A STIX 2.1 bundle, read again by the library before it is given out.
+
+    AMBER+STRICT, which STIX 2.1's own markings lack, is marked by the definition of OASIS's extension for TLP 2.0.
+    """
     stix2 = _library("stix2")
-    tlp = marking(leaks)
+    incident, tlp = view.incident, marking(view.leaks)
     mark = {
         Tlp.CLEAR: stix2.TLP_WHITE, Tlp.GREEN: stix2.TLP_GREEN, Tlp.AMBER: stix2.TLP_AMBER,
-        Tlp.AMBER_STRICT: stix2.TLP_AMBER,
+        Tlp.AMBER_STRICT: stix2.parse(_AMBER_STRICT),
     }[tlp]  # fmt: skip
     # TLP 2.0 has names that STIX 2.1's own markings do not: they are said in words beside.
     words = stix2.MarkingDefinition(
@@ -138,7 +161,7 @@ def stix(incident: Incident, leaks: Sequence[LeakView], verdicts: Sequence[Incid
         sectors=["financial-services"],
         object_marking_refs=[mark, words],
     )
-    changed = _when(max([incident.opened_at, incident.closed_at, *(one.decided_at for one in verdicts)]))
+    changed = _when(max([incident.opened_at, incident.closed_at, *(one.decided_at for one in view.verdicts)]))
     common: dict[str, Any] = {
         "created_by_ref": author.id,
         "created": _when(incident.opened_at),
@@ -160,7 +183,7 @@ def stix(incident: Incident, leaks: Sequence[LeakView], verdicts: Sequence[Incid
             object_refs=[root.id],
             **common,
         )
-        for number, (kind, abstract, content) in enumerate(_notes(leaks, verdicts))
+        for number, (kind, abstract, content) in enumerate(_notes(view))
     ]
     bundle = stix2.v21.Bundle(
         mark, words, author, root, *notes, id=_id("bundle", incident.number, incident.opened_at, changed)
@@ -170,20 +193,20 @@ def stix(incident: Incident, leaks: Sequence[LeakView], verdicts: Sequence[Incid
     return text
 
 
-def misp(incident: Incident, leaks: Sequence[LeakView], verdicts: Sequence[IncidentVerdict]) -> str:
+def misp(view: IncidentView) -> str:
     """A MISP event, read again by the library before it is given out; for the receiver's organisation only."""
     pymisp = _library("pymisp")
-    tlp = marking(leaks)
+    incident, tlp = view.incident, marking(view.leaks)
     event = pymisp.MISPEvent()
     event.uuid = str(uuid.uuid5(_NAMESPACE, f"event/{incident.number}/{incident.opened_at}"))
     event.info = incident.title
     event.set_date(_when(incident.opened_at).date())
     event.distribution = 0
-    event.threat_level_id = 2 if any(one.level is Level.REVOKE for one in verdicts) else 3
+    event.threat_level_id = 2 if any(one.told is Level.REVOKE for one in view.verdicts) else 3
     event.analysis = 2 if incident.closed_at else 1
     for tag in (f"tlp:{tlp.name.lower().replace('_', '+')}", f"incident-class:{_LABELS[incident.kind]}"):
         event.add_tag(tag)
-    texts = [("incident", "What it was", _described(incident)), *_notes(leaks, verdicts)]
+    texts = [("incident", "What it was", _described(incident)), *_notes(view)]
     for number, (kind, abstract, content) in enumerate(texts):
         event.add_attribute(
             "text",
@@ -199,18 +222,21 @@ def misp(incident: Incident, leaks: Sequence[LeakView], verdicts: Sequence[Incid
     return text
 
 
-def _notes(leaks: Sequence[LeakView], verdicts: Sequence[IncidentVerdict]) -> list[tuple[str, str, str]]:
+def _notes(view: IncidentView) -> list[tuple[str, str, str]]:
     """What there is to say, each with its kind and its heading."""
     out = []
-    for leak in leaks:
+    for leak in view.leaks:
         found = _when(leak.leak.found_at).date().isoformat()
         said = f"{leak.leak.name}: {leak.confidence.name}, {leak.state.name}, found {found} at {leak.leak.source}"
         out.append(("leak", "A leak", said))
-    out += [("exchange", "What one exchange had and did", part.text()) for part in parts(verdicts)]
-    reasons = Counter(code for one in verdicts for code in one.reasons)
+    out += [("exchange", "What one exchange had and did", part.text()) for part in parts(view.verdicts)]
+    if view.more:
+        out.append(("more", "What is not told here", f"And {_bucket(view.more)} more keys: nothing above counts them."))
+    reasons = Counter(code for one in view.verdicts for code in one.reasons)
     if reasons:
-        listed = ", ".join(f"{code} ({_bucket(number)})" for code, number in reasons.most_common(12))
-        out.append(("reasons", "Why the keys stand where they do", listed))
+        weightiest = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))[:12]
+        listed = ", ".join(f"{code} ({_bucket(number)})" for code, number in weightiest)
+        out.append(("reasons", "Why the keys stand or stood where they do", listed))
     return out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from daxa_api.v1 import incident_pb2, incident_pb2_grpc
@@ -79,11 +80,12 @@ class IncidentService(incident_pb2_grpc.IncidentServiceServicer):
     async def GetIncident(
         self, request: incident_pb2.GetIncidentRequest, context: Context
     ) -> incident_pb2.GetIncidentResponse:
-        found, leaks, verdicts = await asyncio.to_thread(self._incidents.whole, request.number)
+        found, leaks, verdicts, more = await asyncio.to_thread(self._incidents.whole, request.number)
         return incident_pb2.GetIncidentResponse(
             incident=_write(found),
             leaks=[self._write_leak(leak) for leak in leaks],
             members=await asyncio.to_thread(self._incidents.members),
+            more=more,
             verdicts=[
                 incident_pb2.IncidentVerdict(
                     member=one.member,
@@ -93,10 +95,25 @@ class IncidentService(incident_pb2_grpc.IncidentServiceServicer):
                     decided_at=one.decided_at,
                     reasons=one.reasons,
                     acts=[incident_pb2.IncidentAct(act=int(act), at=at) for act, at in one.acts],  # type: ignore[arg-type]
+                    told_at=one.told_at,
+                    told=int(one.told) + 1,  # type: ignore[arg-type]
+                    corrected_at=one.corrected_at,
+                    letter=one.letter,
                 )
                 for one in verdicts
             ],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentView:
+    """An incident with its leaks and verdicts, the names of all members, and of how many keys ``more`` nothing is said."""
+
+    incident: Incident
+    leaks: tuple[LeakView, ...]
+    verdicts: tuple[IncidentVerdict, ...]
+    members: tuple[str, ...]
+    more: int
 
 
 class OperatorIncidents:
@@ -143,8 +160,8 @@ class OperatorIncidents:
         answer = self._call(self._stub.ListIncidents, incident_pb2.ListIncidentsRequest())
         return [_read(one) for one in answer.incidents]
 
-    def whole(self, number: int) -> tuple[Incident, list[LeakView], list[IncidentVerdict], list[str]]:
-        """One, with its leaks and verdicts, and with the names of all members."""
+    def whole(self, number: int) -> IncidentView:
+        """One, with all that belongs to it."""
         answer = self._call(self._stub.GetIncident, incident_pb2.GetIncidentRequest(number=number), LONG_SECONDS)
         verdicts = [
             IncidentVerdict(
@@ -155,10 +172,15 @@ class OperatorIncidents:
                 one.decided_at,
                 tuple(one.reasons),
                 tuple((Act(act.act), act.at) for act in one.acts),
+                one.told_at,
+                Level(max(one.told - 1, 0)),
+                one.corrected_at,
+                one.letter,
             )
             for one in answer.verdicts
         ]
-        return _read(answer.incident), [read_leak(one) for one in answer.leaks], verdicts, list(answer.members)
+        leaks = tuple(read_leak(one) for one in answer.leaks)
+        return IncidentView(_read(answer.incident), leaks, tuple(verdicts), tuple(answer.members), answer.more)
 
 
 def _write(one: Incident) -> incident_pb2.Incident:

@@ -3,23 +3,29 @@
 An incident names what it is made of; what was told and done is read anew each time, so that it stays true while it goes on.
 Refused: an incident, leak, case or verdict that there is not (NOT_FOUND), a change of one that is closed (ALREADY_ANSWERED), a
 title or an outcome that is no short text for others to read.
+
+For others its members are letters. Each is drawn at random, when an incident is first read with that member in it, and kept with
+it: neither an alphabet nor who was told first says whose it is, and it is the same in every export.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
+from string import ascii_uppercase
 
 from daxa_core.errors import ErrorCode, InvalidInput, Refused
 from daxa_core.model import Act, Cause, Level
 from daxa_core.public_text import check_text
-from daxa_registry.store.interface import Store
+from daxa_registry.store.interface import Store, StoredVerdict
 from daxa_registry.store.leak_interface import StoredLeak
 
 from .acts import ActKind, record_act
 from .cases import cases
+from .leak_told import acted_upon, subjects_of, told_by_leak
 from .matching import Matcher
 from .replay import member_of, told_verdict
 from .reports import receipts
@@ -27,6 +33,7 @@ from .reports import receipts
 _KIND = "incident"
 MAX_TITLE, MAX_OUTCOME = 100, 200
 MAX_VERDICTS = 20_000
+"""Verdicts that may be linked, and keys whose verdicts are read; how many more there are is told."""
 _PART = 500
 
 
@@ -40,7 +47,8 @@ class IncidentClass(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """``leaks`` are numbers, ``verdicts`` (member's name, sequence); times in seconds, 0 and empty while it is open."""
+    """``leaks`` are numbers, ``verdicts`` (member's name, sequence), ``letters`` (member's name, letter); times in seconds, 0 and
+    empty while it is open."""
 
     number: int
     title: str
@@ -52,11 +60,16 @@ class Incident:
     closed_at: int = 0
     closed_by: str = ""
     outcome: str = ""
+    letters: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentVerdict:
-    """A verdict of an incident, and what the exchange reported since: (act, when)."""
+    """What the exchange of one key was told, how its verdict stands, and what the exchange reported since: (act, when).
+
+    ``told_at`` is when it was told first, of what this incident is about; ``told`` the highest level since then.
+    ``corrected_at``: when that was last judged false, 0 for never. ``letter`` is what the member is called for others.
+    """
 
     member: str
     sequence: int
@@ -65,6 +78,10 @@ class IncidentVerdict:
     decided_at: int
     reasons: tuple[str, ...]
     acts: tuple[tuple[Act, int], ...]
+    told_at: int
+    told: Level
+    corrected_at: int
+    letter: str
 
 
 class Incidents:
@@ -154,38 +171,84 @@ class Incidents:
             out += [_read(text) for _, text in page]
         return out[::-1]
 
-    def whole(self, number: int) -> tuple[Incident, list[StoredLeak], list[IncidentVerdict]]:
-        """One, with its leaks and with what was told and done."""
+    def whole(self, number: int) -> tuple[Incident, list[StoredLeak], list[IncidentVerdict], int]:
+        """One, with its leaks, with what was told and done, and of how many keys more nothing is said here.
+
+        Of a leak that was withdrawn too. A letter that a member has none of yet is drawn and kept.
+        """
         found = self._find(number)
-        names = self._store.members()
-        numbers = {name: member for member, name in names.items()}
-        wanted = dict.fromkeys((numbers[name], sequence) for name, sequence in found.verdicts)
-        subjects = {subject for leak in found.leaks for subject in self._store.leaked_subjects(leak, 0)}
-        for part in _parts(sorted(subjects)):
+        leaks = [leak for leak in self._store.leaks() if leak.number in found.leaks]
+        linked = self._linked_places(found)
+        since: dict[int, int] = {}
+        for leak in leaks:
+            for subject in subjects_of(self._store, leak.number):
+                since[subject] = min(since.get(subject, leak.loaded_at), leak.loaded_at)
+        wanted = dict.fromkeys(linked)
+        for part in _parts(sorted(since)):
             with self._store.transaction():
-                standings = self._store.standings(part).values()
-            wanted |= dict.fromkeys((one.member, one.sequence) for one in standings if one.sequence)
-        verdicts = [self._verdict(names[member], member, sequence) for member, sequence in list(wanted)[:MAX_VERDICTS]]
-        verdicts.sort(key=lambda one: (one.decided_at, one.member, one.sequence))
-        return found, [leak for leak in self._store.leaks() if leak.number in found.leaks], verdicts
+                wanted |= dict.fromkeys(sorted(self._store.sequences(part)))
+        names = self._store.members()
+        histories = []
+        for subject in list(wanted)[:MAX_VERDICTS]:
+            changes = self._store.changes(subject)
+            named = linked.get(subject, ())
+            places = [acted_upon(changes, place) for place, one in enumerate(changes) if one.sequence in named]
+            if subject in since:
+                places.append(told_by_leak(changes, since[subject]))
+            histories.append(changes[min(places) :])
+        found = self._lettered(found, {names[changes[0].member] for changes in histories})
+        letters = dict(found.letters)
+        verdicts = [self._verdict(names[one[0].member], one, letters) for one in histories]
+        verdicts.sort(key=lambda one: (one.told_at, one.member, one.sequence))
+        return found, leaks, verdicts, max(len(wanted) - MAX_VERDICTS, 0)
 
     def members(self) -> list[str]:
         """Every member's name: what goes out to others has none of them in it."""
         return sorted(self._store.members().values())
 
-    def _verdict(self, name: str, member: int, sequence: int) -> IncidentVerdict:
-        stored = self._store.verdict(member, sequence)
-        assert stored is not None, "what is linked is kept"
-        told = told_verdict(stored)
-        acts = receipts(self._store, stored.subject)
+    def _linked_places(self, found: Incident) -> dict[int, set[int]]:
+        """By subject, the sequences of the verdicts that are linked."""
+        numbers = {name: member for member, name in self._store.members().items()}
+        linked: dict[int, set[int]] = {}
+        for name, sequence in found.verdicts:
+            stored = self._store.verdict(numbers[name], sequence)
+            assert stored is not None, "what is linked is kept"
+            linked.setdefault(stored.subject, set()).add(sequence)
+        return linked
+
+    def _lettered(self, found: Incident, members: set[str]) -> Incident:
+        """With a letter for each of those members."""
+        if members <= dict(found.letters).keys():
+            return found
+        with self._store.transaction():  # another reader may have drawn them meanwhile
+            found = self._find(found.number)
+            letters = dict(found.letters)
+            rounds = 1 + (len(letters) + len(members)) // len(ascii_uppercase)
+            free = {f"{letter}{turn or ''}" for turn in range(rounds) for letter in ascii_uppercase}
+            free -= {*letters.values()}
+            for member in sorted(members - letters.keys()):
+                letters[member] = secrets.choice(sorted(free))
+                free.remove(letters[member])
+            found = replace(found, letters=tuple(sorted(letters.items())))
+            self._keep(found)
+        return found
+
+    def _verdict(self, name: str, changes: Sequence[StoredVerdict], letters: Mapping[str, str]) -> IncidentVerdict:
+        """Of the changes of one key's verdict from the one on that told of it."""
+        told = [told_verdict(one) for one in changes]
+        acts = receipts(self._store, changes[0].subject)
         return IncidentVerdict(
             name,
-            sequence,
-            told.level,
-            told.cause,
-            told.decided_at,
-            tuple(reason.code for reason in told.reasons),
-            tuple((act, at) for _, act, at in acts if at >= told.decided_at or told.cause is Cause.ENFORCED),
+            told[-1].sequence,
+            told[-1].level,
+            told[-1].cause,
+            told[-1].decided_at,
+            tuple(dict.fromkeys(reason.code for one in told for reason in one.reasons)),
+            tuple((act, at) for sequence, act, at in acts if sequence >= told[0].sequence),
+            told[0].decided_at,
+            max(one.level for one in told),
+            max((one.decided_at for one in told if one.cause is Cause.CORRECTED), default=0),
+            letters[name],
         )
 
     def _find(self, number: int) -> Incident:
@@ -218,6 +281,6 @@ def _read(text: str) -> Incident:
     table = json.loads(text)
     pairs: Iterable[list[object]] = table.pop("verdicts")
     verdicts = tuple((str(member), int(str(sequence))) for member, sequence in pairs)
-    return Incident(
-        **table | {"kind": IncidentClass(table["kind"]), "leaks": tuple(table["leaks"]), "verdicts": verdicts}
-    )
+    letters = tuple((member, letter) for member, letter in table.pop("letters", ()))  # none in one of an older version
+    kind, leaks = IncidentClass(table.pop("kind")), tuple(table.pop("leaks"))
+    return Incident(**table, kind=kind, leaks=leaks, verdicts=verdicts, letters=letters)

@@ -29,6 +29,7 @@ from daxa_registry.store.leak_interface import StoredLeak
 
 from .acts import ActKind, record_act
 from .appeals import MAX_REASON
+from .leak_told import keep_told
 from .log import append_event
 from .matching import Matcher
 
@@ -265,6 +266,8 @@ class Leaks:
                 if not self._goes_on(leak):
                     return start  # judged anew meanwhile: whoever did decides it all again
                 now = self._clock()
+                if leak.state is LeakState.WITHDRAWN:
+                    keep_told(self._store, leak.number, part)
                 if leak.lowering:
                     # Nothing that was seen of the key was judged: what the leak held up alone falls, and no pardon stays.
                     nothing = dict.fromkeys(part, -self._matcher.policy.ladder.judged_margin)

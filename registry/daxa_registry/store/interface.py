@@ -310,6 +310,9 @@ class Store(LeakStore, Protocol):
     def verdict(self, member: int, sequence: int) -> StoredVerdict | None:
         """One change, whole."""
 
+    def changes(self, subject: int) -> list[StoredVerdict]:
+        """Every change of one subject's verdict, whole, in order."""
+
     def glances(self, subjects: Iterable[int]) -> Iterator[Glance]:
         """What is known of each without reading its neighbourhood; one of whom nothing is at hand is passed over.
 

@@ -11,6 +11,15 @@ from daxa_registry.decision.ladder import State
 from .database import Database
 from .interface import Declared, Standing, StoredVerdict
 
+_CHANGE = "SELECT subject, member, sequence, level, decided_at, body, evidence, before, act, judged FROM verdict"
+
+
+def _read(row: tuple) -> StoredVerdict:  # type: ignore[type-arg]
+    subject, member, sequence, level, decided_at, body, evidence, before, act, judged = row
+    return StoredVerdict(
+        subject, member, sequence, Level(level), decided_at, body, evidence, before, Act(act) if act else None, judged
+    )
+
 
 class LadderTables:
     """The part of :class:`~daxa_registry.store.sql_store.SqlStore` that keeps ladders and documents."""
@@ -74,26 +83,12 @@ class LadderTables:
 
     def verdict(self, member: int, sequence: int) -> StoredVerdict | None:
         with self._reading() as reader:
-            row = reader.execute(
-                "SELECT subject, level, decided_at, body, evidence, before, act, judged FROM verdict"
-                " WHERE member=? AND sequence=?",
-                (member, sequence),
-            ).fetchone()
-        if row is None:
-            return None
-        subject, level, decided_at, body, evidence, before, act, judged = row
-        return StoredVerdict(
-            subject,
-            member,
-            sequence,
-            Level(level),
-            decided_at,
-            body,
-            evidence,
-            before,
-            Act(act) if act else None,
-            judged,
-        )
+            row = reader.execute(f"{_CHANGE} WHERE member=? AND sequence=?", (member, sequence)).fetchone()
+        return _read(row) if row else None
+
+    def changes(self, subject: int) -> list[StoredVerdict]:
+        with self._reading() as reader:
+            return [_read(row) for row in reader.execute(f"{_CHANGE} WHERE subject=? ORDER BY sequence", (subject,))]
 
     # beside them
 
