@@ -83,7 +83,7 @@ class Matcher:
                 if after == before and (now < was_due <= again or was_due == again):
                     continue
                 self._store.save_ladder(subject, after, again)
-                said = beside(neighbourhood)
+                said = beside(neighbourhood, self.facts(neighbourhood))
                 self._tell(
                     standings[subject], before, after, evidence, assessment, said, now, heads, act, judged.get(subject)
                 )
@@ -159,10 +159,10 @@ class Matcher:
 
     def assess(self, neighbourhood: Neighbourhood, now: int) -> tuple[Evidence, Assessment]:
         """What the policy says of one neighbourhood at ``now``, stored or imagined."""
-        evidence = evidence_of(
-            neighbourhood, self.facts(neighbourhood), self._store.population(), now // SECONDS_PER_HOUR
-        )
-        return evidence, with_beside(assess(evidence, self.policy, now), beside(neighbourhood), self.policy, now)
+        facts = self.facts(neighbourhood)
+        evidence = evidence_of(neighbourhood, facts, self._store.population(), now // SECONDS_PER_HOUR)
+        said = beside(neighbourhood, facts)
+        return evidence, with_beside(assess(evidence, self.policy, now), said, self.policy, now)
 
     def facts(self, neighbourhood: Neighbourhood) -> dict[int, PlaceFacts]:
         """The facts of every place of a neighbourhood."""
