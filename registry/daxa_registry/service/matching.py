@@ -38,6 +38,8 @@ class Matcher:
         self._log = log
         self.use(policy)
         self._facts: dict[int, tuple[Place, PlaceFacts, int, int, int]] = {}
+        self.told = 0
+        """Changes stored so far, those of transactions that failed included."""
 
     def use(self, policy: Policy) -> None:
         """Decides under that policy from now on."""
@@ -147,6 +149,7 @@ class Matcher:
             )
         )  # fmt: skip
         heads[standing.member] = sequence
+        self.told += 1
 
     def assessments(self, subjects: list[int], now: int) -> Iterator[tuple[Neighbourhood, Evidence, Assessment]]:
         """What the policy says of each subject at ``now``; nothing is stored."""
