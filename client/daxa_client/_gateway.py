@@ -15,11 +15,12 @@ from __future__ import annotations
 import atexit
 import dataclasses
 import fcntl
+import logging
 import os
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -39,8 +40,10 @@ from ._submission import SubmitResult
 from ._verdict_feed import OnVerdict, VerdictFeed, tell
 from ._verdict_table import VerdictTable
 
+LOG = logging.getLogger("daxa_client")
 SHIP_COUNTS_SECONDS = 600
 _LEAD_SECONDS = 1.0
+OnOfNoUse = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class GatewayHealth:
     ``problem`` is what keeps sightings from being shipped, ``verdicts_problem`` what keeps verdicts from coming; they are empty
     where nothing does, or another process does that work. ``lowered`` were sent with a count of one, as the registry may have had
     them longer ago than it knows a batch again. ``verdicts`` is how many keys have one; ``receipts`` how many reports
-    of what was done about them this process has had answered.
+    of what was done about them this process has had answered; ``of_no_use`` how often an answer to this process said that a key
+    that was refused is of no use here.
     """
 
     ships: bool
@@ -69,6 +73,7 @@ class GatewayHealth:
     verdicts: int
     verdicts_problem: str
     receipts: int
+    of_no_use: int
 
 
 class Gateway:
@@ -93,6 +98,7 @@ class Gateway:
             self._state / "verdicts.sqlite", config.account_secret, config.parameters.digest, self._complaints
         )
         self._callbacks: list[OnVerdict] = []
+        self._on_of_no_use: list[OnOfNoUse] = []
         try:
             self._table.load()
         except DaxaError as error:
@@ -168,6 +174,16 @@ class Gateway:
         self._callbacks.append(callback)
         return callback
 
+    def on_of_no_use(self, callback: OnOfNoUse) -> OnOfNoUse:
+        """Calls ``callback(key)`` for a key that was refused here, once the registry answers that it is of no use: this member
+        has only ever refused it. Whether another issued it is told to that one alone.
+
+        It is called in the process that ships, for all of the state folder, in threads that ship: again for each batch with the
+        key, also for two at once, and ``key`` is as it was observed. Let it be quick. Answers the callback, as a decorator does.
+        """
+        self._on_of_no_use.append(callback)
+        return callback
+
     def flush(self, mark: tuple[str, str] | None = None) -> None:
         """Waits until what was observed is on the disk. Raises Unavailable where the disk does not take it.
 
@@ -235,6 +251,7 @@ class Gateway:
             verdicts=len(self._table),
             verdicts_problem=feed.problem if feed else "",
             receipts=reports.answered if reports else 0,
+            of_no_use=shipper.of_no_use if shipper else 0,
         )
 
     # what runs behind it
@@ -407,7 +424,13 @@ class Gateway:
                         thread.join(self._config.deadline_seconds)
 
     def _answered(self, result: SubmitResult) -> None:
-        """The registry has taken sightings of these keys: their fingerprints are known now."""
+        """The registry has taken sightings of these keys: their fingerprints are known now, and which are of no use here."""
+        for key in result.of_no_use:
+            for callback in self._on_of_no_use:
+                try:
+                    callback(key)
+                except Exception as error:  # noqa: BLE001 - it is the member's own code, and its message may name the key
+                    LOG.error("a callback of on_of_no_use raised %s", type(error).__name__)
         try:
             tell(
                 self._callbacks,

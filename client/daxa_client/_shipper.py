@@ -63,7 +63,7 @@ class Shipper:
         self._in_hand: set[bytes] = set()
         self._ready: deque[SpooledBatch] = deque()
         self._failures, self._not_before = 0, 0.0
-        self.sent = 0
+        self.sent = self.of_no_use = 0
         self.refused: Counter[str] = Counter()
         self.problem = ""
 
@@ -174,6 +174,7 @@ class Shipper:
 
     def _count(self, result: SubmitResult) -> None:
         self.sent += result.accepted
+        self.of_no_use += len(result.of_no_use)
         for refusal in result.refusals:
             self.refused[refusal.code] += 1
         for refusal in {(refusal.code, refusal.field): refusal for refusal in result.refusals}.values():

@@ -38,7 +38,7 @@ from daxa_api.v1 import (
 from daxa_core import codec, oprf, suite, threshold
 from daxa_core.canonical import CANONICAL_VERSION, canonical_key
 from daxa_core.envelope import VERDICT_TYPE, SigningKey
-from daxa_core.model import Kind, Level, Reason, Scope, Sighting, Verdict
+from daxa_core.model import Kind, Level, Manner, Reason, Scope, Sighting, Verdict
 from daxa_core.note import ED25519, NoteVerifier
 from daxa_core.parameters import Parameters
 from daxa_core.pseudonym import verdict_digest
@@ -187,8 +187,16 @@ class _Sightings(sighting_pb2_grpc.SightingServiceServicer):
         taken = [codec.read_sighting(message) for message in request.sightings]
         with self._registry._lock:
             self._registry._batches.setdefault(request.batch_id, taken)
+            known = {
+                one.key
+                for batch in self._registry._batches.values()
+                for one in batch
+                if one.account or one.manner is not Manner.REJECTED
+            }
         keys = list(dict.fromkeys(one.key for one in taken))
-        return sighting_pb2.SubmitSightingsResponse(accepted=len(taken), verdicts=self._registry._current(keys))
+        of_no_use = [key for key in keys if key not in known]
+        verdicts = self._registry._current(keys)
+        return sighting_pb2.SubmitSightingsResponse(accepted=len(taken), verdicts=verdicts, of_no_use=of_no_use)
 
     def WithdrawSightings(
         self, request: sighting_pb2.WithdrawSightingsRequest, context: grpc.ServicerContext

@@ -8,7 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from daxa_client import Device, Gateway, Level, RegistryClient
+import pytest
+
+from daxa_client import Device, Gateway, Level, Manner, RegistryClient
 from daxa_client._doctor import examine
 from daxa_client.testing import TestRegistry
 
@@ -29,6 +31,31 @@ def test_observed_decided_and_found(tmp_path: Path) -> None:
             time.sleep(0.02)
         assert gateway.verdict("key") == decided
     assert told == [("key", Level.REVOKE)]
+
+
+def test_a_gateway_learns_which_refused_keys_are_of_no_use_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By raw key, as often as an answer says so; not its own key that failed, nor one whose account it knows; a callback that
+    raises harms nobody and puts no key into the log."""
+    told: list[str] = []
+    with TestRegistry(tmp_path) as registry, Gateway(registry.config()) as gateway:
+
+        @gateway.on_of_no_use
+        def fails(key: str) -> None:
+            raise ValueError(key)
+
+        gateway.on_of_no_use(told.append)
+        gateway.observe("own-key-0001", "8.8.8.8")
+        assert gateway.drain(30)
+        for key in ("own-key-0001", "foreign-0001", "FOREIGN-0002"):
+            gateway.observe(key, "8.8.4.4", manner=Manner.REJECTED)
+        gateway.observe("own-key-0002", "8.8.4.4", manner=Manner.REJECTED, account="customer")
+        assert gateway.drain(30)
+        assert sorted(told) == ["FOREIGN-0002", "foreign-0001"]
+        assert gateway.health().of_no_use == 2
+    assert "a callback of on_of_no_use raised ValueError" in caplog.text
+    assert "foreign-0001" not in caplog.text
 
 
 def test_it_is_healthy_in_the_eyes_of_doctor(tmp_path: Path) -> None:

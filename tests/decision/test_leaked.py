@@ -21,6 +21,7 @@ POLICY = default_policy()
 HOME, OTHER, THIRD = 1, 2, 3
 NOW = 1_790_000_000
 QUIET = Assessment(-9.0, Level.CLEAR, Hypothesis.OPERATOR, (Term("NOTHING_SHARED", -9.0),))
+NUMBERS = st.integers(0, 2**32 - 1)
 scores = st.floats(-20, 20)
 
 
@@ -91,7 +92,10 @@ def test_what_failed_attempts_were_judged_does_not_hide_a_verified_leak() -> Non
 
 
 @given(
-    st.builds(Beside, st.sampled_from([None, *Claim]), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)),
+    st.builds(Beside, st.sampled_from([None, *Claim]), NUMBERS, NUMBERS)
+    | st.builds(
+        Beside, st.sampled_from([None, *Claim]), NUMBERS, NUMBERS, st.booleans(), st.integers(1, 2**32 - 1), NUMBERS
+    ),
     st.binary(max_size=40).filter(lambda data: not data.startswith(b"\xff")),
 )
 def test_what_a_verdict_rested_on_comes_apart_as_it_was_put_together(said: Beside, evidence: bytes) -> None:
@@ -99,7 +103,7 @@ def test_what_a_verdict_rested_on_comes_apart_as_it_was_put_together(said: Besid
     assert detach(attach(said, evidence)) == (said, evidence)
 
 
-@pytest.mark.parametrize("data", [b"\xff", b"\xff\x00x", b"\xff\x09" + bytes(8)])
+@pytest.mark.parametrize("data", [b"\xff", b"\xff\x00x", b"\xff\x09" + bytes(8), b"\xff\x40" + bytes(15)])
 def test_what_was_not_put_together_so_is_refused(data: bytes) -> None:
     """It names the field."""
     with pytest.raises(InvalidInput) as caught:
@@ -118,3 +122,35 @@ def test_being_presented_elsewhere_watches_and_no_more(score: float, times: int,
     assert math.isclose(sum(term.contribution for term in after.terms), after.score, abs_tol=1e-9)
     told = [term for term in after.terms if term.code == "PRESENTED_ELSEWHERE"]
     assert [(term.number, term.hour) for term in told] == ([(times, hour)] if times else [])
+
+
+def test_what_was_stored_before_lists_were_known_reads_as_it_did() -> None:
+    """Eight bytes after the claim, and twice is no slip."""
+    stored = bytes([0xFF, Claim.UNVERIFIED, 0, 0, 0, 2, 0, 0, 3, 0]) + b"evidence"
+    found, rest = detach(stored)
+    assert (found, rest) == (Beside(Claim.UNVERIFIED, 2, 768), b"evidence")
+    assert attach(found, rest) == stored
+    assert with_beside(QUIET, Beside(None, 2, NOW // 3_600), POLICY, NOW).level is Level.MONITOR
+
+
+@given(scores, st.integers(1, 9), st.booleans(), st.integers(5, 99), st.integers(0, 2_000))
+def test_being_tried_with_many_watches_from_the_first_time_and_no_more(
+    score: float, times: int, slip: bool, tried: int, hours_ago: int
+) -> None:
+    """With a reason of its own, for as long as a verdict holds; it never lowers, and the terms add up."""
+    hour = NOW // 3_600 - hours_ago
+    before = said(score)
+    after = with_beside(before, Beside(None, times, hour, slip, tried, hour), POLICY, NOW)
+    lifted = hours_ago <= POLICY.ladder.valid_hours
+    assert after.level == (max(before.level, Level.MONITOR) if lifted else before.level)
+    assert math.isclose(sum(term.contribution for term in after.terms), after.score, abs_tol=1e-9)
+    [term] = [term for term in after.terms if term.code == "TRIED_WITH_MANY"]
+    assert (term.number, term.hour) == (tried, hour)
+    assert not [term for term in after.terms if term.code == "PRESENTED_ELSEWHERE" and term.contribution]
+
+
+def test_what_may_be_a_slip_is_told_and_watches_nobody() -> None:
+    """However often a program tried again."""
+    after = with_beside(QUIET, Beside(None, 50, NOW // 3_600, slip=True), POLICY, NOW)
+    assert after.level is Level.CLEAR
+    assert ("PRESENTED_ELSEWHERE", 50) in [(term.code, term.number) for term in after.terms]

@@ -43,6 +43,34 @@ def test_ones_own_key_typed_at_the_wrong_exchange_is_no_attack(world: life.World
     assert world.client("upbit").verdicts([key("u1")])[key("u1")].sequence == 0
 
 
+def test_a_list_that_is_gone_through_once_is_told_of_every_key(world: life.World, run: Run) -> None:
+    """Each key once, at one exchange, from one address: those tried first are told as well, with a reason of its own, and by one
+    exchange's word none is more than watched."""
+    names = [f"t{n}" for n in range(20)]
+    upbit, bithumb = world.client("upbit"), world.client("bithumb")
+    upbit.submit([customer(name, world.hour(), f"211.234.{40 + n}.1") for n, name in enumerate(names)])
+    tried = [RawSighting(key(name), "185.220.101.9", world.hour(), Manner.REJECTED) for name in names]
+    for one in tried[:6]:
+        bithumb.submit([one])
+    bithumb.submit(tried[6:])
+    verdicts = upbit.verdicts([key(name) for name in names])
+    assert {verdict.level for verdict in verdicts.values()} == {Level.MONITOR}
+    assert all({"PRESENTED_ELSEWHERE", "TRIED_WITH_MANY"} <= codes(verdict) for verdict in verdicts.values())
+    assert "20 keys tried at 1 exchanges" in run("testers")
+    world.pass_hours(100)
+    upbit.submit([customer("t0", world.hour(), "211.234.40.1")])
+    assert upbit.verdicts([key("t0")])[key("t0")].level is Level.MONITOR
+
+
+def test_a_program_that_tries_ones_own_key_again_at_the_wrong_exchange_is_no_attack(world: life.World) -> None:
+    """From a new network, within an hour; what it does again in another is told."""
+    upbit, bithumb = world.client("upbit"), world.client("bithumb")
+    for ago, sequence in ((0, 0), (1, 1)):
+        again = RawSighting(key("u1"), "185.220.101.7", world.hour() - ago, Manner.REJECTED, 9, device=life.STACK)
+        bithumb.submit([again])
+        assert upbit.verdicts([key("u1")])[key("u1")].sequence == sequence
+
+
 def test_an_exchange_is_told_which_keys_are_of_no_use_there_and_no_more(world: life.World) -> None:
     """It follows from its own sightings: its own key with a wrong signature is not one, nor is one that it uses later; and
     nothing of it changes when another exchange issues the key."""
@@ -69,9 +97,12 @@ def test_who_goes_through_a_list_is_marked_and_so_are_the_keys(world: life.World
     world.client("korbit").submit(tried)
     verdicts = upbit.verdicts([key(name) for name in names])
     assert all(verdict.level >= Level.MONITOR for verdict in verdicts.values())
-    assert all(
-        "PRESENTED_ELSEWHERE" in codes(verdict) and codes(verdict) & {"BREADTH", "WRONG_DOORS"}
-        for verdict in verdicts.values()
-    )
+    assert all({"PRESENTED_ELSEWHERE", "TRIED_WITH_MANY"} <= codes(verdict) for verdict in verdicts.values())
+    # By two exchanges' word it goes on from there.
+    world.pass_hours(25)
+    upbit.submit([customer(name, world.hour(), f"211.234.40.{n}") for n, name in enumerate(names)])
+    verdicts = upbit.verdicts([key(name) for name in names])
+    assert all(verdict.level > Level.MONITOR for verdict in verdicts.values())
+    assert all(codes(verdict) & {"BREADTH", "WRONG_DOORS"} for verdict in verdicts.values())
     [line] = run("testers").splitlines()
     assert "8 keys tried at 2 exchanges" in line

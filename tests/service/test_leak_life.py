@@ -249,9 +249,10 @@ def test_the_sweep_forgets_what_a_restart_left_of_withdrawn_leaks(
 
 
 def test_a_notice_is_measured_from_the_commit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the time that it waits until others are decided, and over a restart; from the judgement where it is verified."""
+    """With the time that it waits until others are decided, and over a restart; from the judgement where it is verified. Counted
+    are verdicts: a key that is revoked already is told nothing new."""
     with world.store.transaction():
-        world.store.absorb(MEMBER, [seen("a", "home")], fine)
+        world.store.absorb(MEMBER, [seen(name, f"home of {name}") for name in "abc"], fine)
     apply = Leaks.apply
     monkeypatch.setattr(Leaks, "apply", lambda self: 0)
     now = [1_000.0]
@@ -264,10 +265,25 @@ def test_a_notice_is_measured_from_the_commit(world: World, monkeypatch: pytest.
     now[0] += 3.0
     apply(world.leaks)
     assert world.notices.pop() == (3.0, 1)
-    world.commit("two", "a", "b")
+    other = world.again()
+    world.commit("two", "a", "b", "nobody's")
     world.now += 60
     apply(world.again())
     assert world.notices.pop() == (60.0, 1)
+    world.now += 600
+    world.leaks.judge(2, Confidence.VERIFIED, "daxa/kim", "looked", False)
+    world.now += 30
+    apply(world.again())
+    assert world.notices.pop() == (30.0, 1)
+    world.commit("three", "a", "b")
+    apply(world.leaks)
+    world.commit("four", "c")
+    world.now += 5
+    other.judge(4, Confidence.VERIFIED, "daxa/lee", "looked", False)
+    world.now += 20
+    now[0] += 25.0
+    apply(world.leaks)
+    assert world.notices == [(20.0, 1)], "another node judged it"
 
 
 def test_verified_and_operators_sets_are_listed_first_and_digests_are_made_once(

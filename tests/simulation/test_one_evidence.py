@@ -36,7 +36,6 @@ def test_the_fitting_and_the_back_test_see_the_same_evidence(world: str) -> None
         evidence, assessment = by_subject[number]
         assert evidence == fitted
         assert evidence.to_bytes() == fitted.to_bytes()
-        said = with_beside(
-            assess(fitted, default_policy(), run.last_ts), beside(neighbourhood), default_policy(), run.last_ts
-        )
+        assessed = assess(fitted, default_policy(), run.last_ts)
+        said = with_beside(assessed, beside(neighbourhood, facts), default_policy(), run.last_ts)
         assert assessment.score == pytest.approx(said.score, abs=1e-6)

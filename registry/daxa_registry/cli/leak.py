@@ -15,6 +15,7 @@ from daxa_core.dump import candidates
 from daxa_core.errors import DaxaError
 from daxa_core.leaks import Confidence, Leak, LeakState, Progress, Tlp
 from daxa_core.model import SECONDS_PER_HOUR, Kind
+from daxa_registry.decision.refusals import TESTER_KEYS
 from daxa_registry.keys.files import replace_file
 from daxa_registry.rpc.admin_codec import address_name, device_name
 from daxa_registry.rpc.operator import Operator
@@ -144,7 +145,7 @@ def list_(configuration: Path) -> None:
 
 
 @leak.command()
-@click.option("--least", type=click.IntRange(2), default=5, show_default=True, help="From how many keys on.")
+@click.option("--least", type=click.IntRange(2), default=TESTER_KEYS, show_default=True, help="From how many keys on.")
 @operator_option
 def testers(least: int, configuration: Path) -> None:
     """Addresses from which keys were tried that are not used there: whoever is there goes through a list.

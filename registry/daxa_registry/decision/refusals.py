@@ -17,6 +17,8 @@ from daxa_registry.decision.places import HOME_SHARE, PlaceFacts, Refused
 
 TOGETHER_HOURS = 48
 PROBER_KEYS = 3
+TESTER_KEYS = 5
+"""So many keys that failed on an address though they are strangers there: somebody goes through a list."""
 NOTHING = (0.0, 0.0, 0.0, 0.0)
 
 

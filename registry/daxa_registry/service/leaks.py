@@ -42,6 +42,8 @@ MAX_IN_FORCE = 100
 ABANDONED_SECONDS = 7 * 86_400
 """How long after its last keys a leak that is loading is forgotten."""
 _PAGE = 20_000
+_SINCE = "leak_since"
+"""Kept by a leak's number: when it came into force or was judged last, in seconds."""
 _DROPPED = 2_000
 """Keys that are forgotten in one transaction."""
 _DIGEST_CONTEXT = "daxa 2026-11 leak keys v1"
@@ -72,7 +74,7 @@ class Leaks:
         part: int = PART,
     ) -> None:
         """``on_notice`` is told, after each part of the verdicts of a commit or a verification, how long after it that was, and
-        how many."""
+        how many verdicts they were; nothing where there were none."""
         self._store = store
         self._matcher = matcher
         self._on_verdicts = on_verdicts
@@ -82,7 +84,7 @@ class Leaks:
         self._part = part
         self._applying = threading.Lock()
         self._stopped = False
-        self._since: dict[int, float] = {}
+        self._since: dict[int, tuple[int, float]] = {}
         self._forgotten: set[int] = set()
 
     def stop(self) -> None:
@@ -143,7 +145,6 @@ class Leaks:
                         ErrorCode.UNAVAILABLE, "leak", "no keys that come in beside its commit", retry_after=1.0
                     )
                 known = self._committed(leak, digest, operator) if leak.state is LeakState.LOADING else leak
-            self._since[known.number] = time.monotonic()
         if known.state is LeakState.WITHDRAWN:
             self._drop(known.number)
             raise self._refusal(known)
@@ -156,6 +157,7 @@ class Leaks:
             self._check_room(leak.reporter)
             kept = replace(leak, state=LeakState.IN_FORCE, digest=digest, loaded_at=self._clock(), applied=0)
             self._note(operator, ActKind.LEAK_LOADED, kept)
+            self._begin(kept)
         else:
             kept = replace(leak, state=LeakState.WITHDRAWN, digest=digest, keys=0, loaded_at=0)
         self._store.save_leak(kept)
@@ -197,8 +199,6 @@ class Leaks:
             leak, changes = self._judgeable(number, confidence, member)  # somebody else may have judged it meanwhile
             if changes:
                 leak = self._judged(leak, confidence, "" if member is not None else operator, reason)
-        if changes:
-            self._since[number] = time.monotonic()
         self.apply()
         self._drop(number)
         return leak, matches
@@ -231,6 +231,7 @@ class Leaks:
             kind = ActKind.LEAK_VERIFIED if confidence is Confidence.VERIFIED else ActKind.LEAK_DOUBTED
         self._store.save_leak(leak)
         self._note(operator, kind, leak, reason)
+        self._begin(leak)
         return leak
 
     def matches(self, number: int, reader: int) -> tuple[Match, ...]:
@@ -256,7 +257,7 @@ class Leaks:
 
     def _apply(self, leak: StoredLeak) -> int:
         assert leak.applied is not None
-        began = self._began(leak)
+        began, told = self._began(leak), 0
         subjects = self._store.leaked_subjects(leak.number, leak.applied)
         for start in range(0, len(subjects), self._part):
             if self._stopped:
@@ -273,12 +274,14 @@ class Leaks:
                     nothing = dict.fromkeys(part, -self._matcher.policy.ladder.judged_margin)
                     heads = self._matcher.decide(part, now, Act.JUDGED_FALSE, nothing)
                 else:
+                    before = self._matcher.told
                     heads = self._matcher.notice(part, now)
+                    told = self._matcher.told - before
                 self._store.save_leak(replace(leak, applied=part[-1]))
             if heads:
                 self._on_verdicts(heads)
-            if leak.state is LeakState.IN_FORCE and not leak.lowering:
-                self._on_notice(time.monotonic() - began, len(part))
+                if leak.state is LeakState.IN_FORCE and not leak.lowering:
+                    self._on_notice(time.monotonic() - began, told)
         with self._store.transaction():
             if not self._goes_on(leak):
                 return len(subjects)
@@ -286,11 +289,17 @@ class Leaks:
         self._since.pop(leak.number, None)
         return len(subjects)
 
+    def _begin(self, leak: StoredLeak) -> None:
+        """What is told of it from now on is measured from now; also after a restart and at another node. Inside a transaction."""
+        now = self._clock()
+        self._store.write_document(_SINCE, str(leak.number), str(now), replace=True)
+        self._since[leak.number] = now, time.monotonic()
+
     def _began(self, leak: StoredLeak) -> float:
-        """When, by the monotonic clock, what is told now came into force; after a restart, by when the leak was committed."""
-        if leak.number in self._since or leak.confidence is Confidence.VERIFIED:
-            return self._since.get(leak.number, time.monotonic())
-        return time.monotonic() - max(self._clock() - leak.loaded_at, 0)
+        """When, by the monotonic clock, what is told now was committed or judged; to the second, where another process did it."""
+        kept = int(self._store.document(_SINCE, str(leak.number)) or leak.loaded_at)
+        at, began = self._since.get(leak.number, (0, 0.0))
+        return began if at == kept else time.monotonic() - max(self._clock() - kept, 0)
 
     def sweep(self) -> None:
         """Goes on with what was interrupted, and forgets leaks that nobody has finished loading and keys of withdrawn ones. Told

@@ -38,6 +38,8 @@ class Matcher:
         self._log = log
         self.use(policy)
         self._facts: dict[int, tuple[Place, PlaceFacts, int, int, int]] = {}
+        self.told = 0
+        """Changes stored so far, those of transactions that failed included."""
 
     def use(self, policy: Policy) -> None:
         """Decides under that policy from now on."""
@@ -83,7 +85,7 @@ class Matcher:
                 if after == before and (now < was_due <= again or was_due == again):
                     continue
                 self._store.save_ladder(subject, after, again)
-                said = beside(neighbourhood)
+                said = beside(neighbourhood, self.facts(neighbourhood))
                 self._tell(
                     standings[subject], before, after, evidence, assessment, said, now, heads, act, judged.get(subject)
                 )
@@ -147,6 +149,7 @@ class Matcher:
             )
         )  # fmt: skip
         heads[standing.member] = sequence
+        self.told += 1
 
     def assessments(self, subjects: list[int], now: int) -> Iterator[tuple[Neighbourhood, Evidence, Assessment]]:
         """What the policy says of each subject at ``now``; nothing is stored."""
@@ -159,10 +162,10 @@ class Matcher:
 
     def assess(self, neighbourhood: Neighbourhood, now: int) -> tuple[Evidence, Assessment]:
         """What the policy says of one neighbourhood at ``now``, stored or imagined."""
-        evidence = evidence_of(
-            neighbourhood, self.facts(neighbourhood), self._store.population(), now // SECONDS_PER_HOUR
-        )
-        return evidence, with_beside(assess(evidence, self.policy, now), beside(neighbourhood), self.policy, now)
+        facts = self.facts(neighbourhood)
+        evidence = evidence_of(neighbourhood, facts, self._store.population(), now // SECONDS_PER_HOUR)
+        said = beside(neighbourhood, facts)
+        return evidence, with_beside(assess(evidence, self.policy, now), said, self.policy, now)
 
     def facts(self, neighbourhood: Neighbourhood) -> dict[int, PlaceFacts]:
         """The facts of every place of a neighbourhood."""

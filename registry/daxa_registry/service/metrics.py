@@ -66,7 +66,7 @@ class Metrics:
         )  # fmt: skip
         self._notice = Histogram(
             "daxa_leak_notice_seconds",
-            "From a leak's commit to its issuers' verdicts, stored, signed and handed to whoever watches.",
+            "From a leak's commit or judgement to its issuers' verdicts, stored, signed and handed to whoever watches.",
             (),
             registry=self.registry,
             buckets=(*_SECONDS, 30.0, 60.0, 300.0),
@@ -87,7 +87,7 @@ class Metrics:
         self._matching.observe(seconds)
 
     def noticed(self, seconds: float, verdicts: int) -> None:
-        """Keys of a leak were decided so long after it came into force."""
+        """Verdicts that rest on a leak were handed on, so long after it was committed or verified."""
         for _ in range(verdicts):
             self._notice.observe(seconds)
 

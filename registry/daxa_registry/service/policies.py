@@ -148,7 +148,8 @@ def try_policy(store: Store, matcher: Matcher, text: str, now: int) -> tuple[Pol
             kept = store.ladder(part)
             for neighbourhood, evidence, said in matcher.assessments(part, now):
                 state, _ = kept.get(neighbourhood.subject.id, (START, 0))
-                would = with_beside(assess(evidence, policy, now), beside(neighbourhood), policy, now)
+                beside_it = beside(neighbourhood, matcher.facts(neighbourhood))
+                would = with_beside(assess(evidence, policy, now), beside_it, policy, now)
                 before = supported(state, said, against, now)
                 after = supported(state, would, policy, now)
                 if before is after:

@@ -320,7 +320,8 @@ class Store(LeakStore, Protocol):
         """
 
     def subjects_on(self, addresses: Iterable[int]) -> frozenset[int]:
-        """The subjects on those addresses, except on addresses beyond the hub size: those are never visited."""
+        """The subjects on those addresses, and those that keys which failed there have at other members; except on addresses
+        beyond the hub size: those are never visited."""
 
     def all_subjects(self) -> Iterator[int]:
         """Every subject that was used or declared, in ascending order."""

@@ -54,18 +54,20 @@ class GraphReader:
                     self._subjects.pop(presence.subject.id, None)
 
     def subjects_on(self, addresses: Iterable[int]) -> frozenset[int]:
-        """The subjects on those addresses that are no hubs."""
+        """The subjects on those addresses that are no hubs, and the other subjects of keys that failed there."""
         found: set[int] = set()
+        failed: set[int] = set()
         for address in addresses:
-            found.update(
-                row[0]
-                for row in self._db.execute(
-                    "SELECT DISTINCT p.subject FROM node n JOIN presence p ON p.address=n.id"
-                    " WHERE n.id=? AND n.subjects<=?",
-                    (address, self._hub_size),
-                )
-            )
-        return frozenset(found)
+            for subject, manner in self._db.execute(
+                "SELECT DISTINCT p.subject, p.manner FROM node n JOIN presence p ON p.address=n.id"
+                " WHERE n.id=? AND n.subjects<=?",
+                (address, self._hub_size),
+            ):
+                found.add(subject)
+                if manner == Manner.REJECTED:
+                    failed.add(subject)
+        query = "SELECT t.id FROM subject s JOIN subject t ON t.key=s.key WHERE s.id IN ({})"
+        return frozenset(found.union(row[0] for row in self._db.select(query, failed)))
 
     def population(self) -> Population:
         """As of the last chunk of neighbourhoods."""
