@@ -221,6 +221,17 @@ def _local(key: str, verdict: Verdict) -> sidecar_pb2.LocalVerdict:
     return sidecar_pb2.LocalVerdict(key=key, verdict=codec.write_verdict(verdict))
 
 
+def asked_key(line: bytes) -> str:
+    """The key of a line ``{"verdict": "<key>"}``. Raises InvalidInput naming ``verdict``."""
+    try:
+        asked = json.loads(line)
+    except (ValueError, RecursionError):
+        asked = None
+    if not isinstance(asked, dict) or asked.keys() != {"verdict"} or not isinstance(asked["verdict"], str):
+        raise InvalidInput(ErrorCode.INVALID_VALUE, "verdict", "a key, and no other field")
+    return asked["verdict"]
+
+
 class _LineServer(socketserver.ThreadingUnixStreamServer):
     """Lines of JSON, a thread a connection, of which there are not many: gateways keep theirs open."""
 
@@ -262,15 +273,10 @@ class _LineConnection(socketserver.StreamRequestHandler):
             self._answer({"error": str(error)})
 
     def _verdict(self, line: bytes) -> dict[str, object]:
-        try:
-            asked = json.loads(line)
-        except (ValueError, RecursionError):
-            asked = None
-        if not isinstance(asked, dict) or asked.keys() != {"verdict"} or not isinstance(asked["verdict"], str):
-            raise InvalidInput(ErrorCode.INVALID_VALUE, "verdict", "a key, and no other field")
-        verdict = self.server.gateway.verdict(asked["verdict"])
+        key = asked_key(line)
+        verdict = self.server.gateway.verdict(key)
         return {
-            "key": asked["verdict"],
+            "key": key,
             "level": verdict.level.name,
             "scope": verdict.scope.name,
             "deadline": verdict.deadline,

@@ -9,9 +9,13 @@ from typing import Any
 
 from daxa_api.v1 import envoy_access_log_pb2 as envoy
 from daxa_client import exchanges
+from daxa_client._address import TrustedProxies
 from daxa_client._follow import lines_of
+from daxa_client._log import LogEntry
 from daxa_client._request_log import RequestLog
+from daxa_client._sidecar import asked_key
 from daxa_client._spool import _UNREADABLE, _decode, _encode
+from daxa_core.envelope import EVENT_TYPE, VERDICT_TYPE
 from daxa_core.model import Device, RawSighting
 
 from . import Decoder, Read
@@ -72,6 +76,19 @@ def _refusals(data: bytes) -> object:
     return [exchanges.get(name).refused(status, data) for name in exchanges.NAMES for status in (200, 400)]
 
 
+def _forwarded(header: str) -> Read:
+    """The customer's address out of what proxies wrote, one that is trusted and one that is not in front."""
+    proxies = TrustedProxies(["10.0.0.0/8", "unix"], header)
+    return lambda data: [
+        proxies.client(peer, data.decode("latin-1").split("\n")) for peer in ("10.0.0.1", "8.8.8.8", None)
+    ]
+
+
+def _entry(data: bytes) -> object:
+    """What the registry's log holds of an event and of a verdict."""
+    return [LogEntry(0, bytes(32), kind, data).event() for kind in (EVENT_TYPE, VERDICT_TYPE)]
+
+
 def _row(data: bytes) -> object:
     """A spooled row after its seal held: what the spool cannot read it sets aside (``_UNREADABLE``)."""
     try:
@@ -94,6 +111,10 @@ def decoders() -> dict[str, Decoder]:
     return {
         **{f"request at {name}": Decoder(_extractor(name), (seed,)) for name, seed in _REQUESTS.items()},
         "exchange's answer": Decoder(_refusals, _ANSWERS, 50),
+        "forwarded for": Decoder(_forwarded("x-forwarded-for"), (b"8.8.8.8, 10.0.0.2", b"2001:4860::1\n10.1.1.1:443")),
+        "forwarded": Decoder(_forwarded("forwarded"), (b'for="[2001:4860::1]:47";by=10.0.0.1, for=8.8.8.8',)),
+        "sidecar's question": Decoder(asked_key, (json.dumps({"verdict": KEY}).encode(),)),
+        "log's event": Decoder(_entry, (b'{"kind": "policy", "time": 1, "detail": {}}',)),
         "request log line": Decoder(log.line, tuple(line.encode() for line in _LINES)),
         "lines": Decoder(lambda data: list(lines_of(io.BytesIO(data))), (b"a\nb\n\nc",), 20),
         "envoy entry": Decoder(message(envoy.EnvoyHTTPAccessLogEntry, log.envoy), (entry.SerializeToString(),), 50),

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_registry.backtest import Backtest
 from daxa_registry.decision.evidence import Evidence
+from daxa_registry.decision.leaked import Beside, Claim, attach, detach
 from daxa_registry.decision.policy import default_policy_text, load_policy
 from daxa_registry.keys.pki import Authority
 from daxa_registry.keys.trust import read_anchors
@@ -44,6 +45,7 @@ def decoders() -> dict[str, Decoder]:
 
     return {
         "policy": Decoder(text(load_policy), (default_policy_text().encode(),), 5),
+        "what stands beside evidence": Decoder(detach, (attach(Beside(Claim.VERIFIED, 2, 490_000, tried=7), b"evidence"),)),
         "evidence": Decoder(Evidence.from_bytes, (bytes(40),)),
         "certificate": Decoder(
             lambda data: peer_of_certificate(data, "daxa.kr"), (authority.issue("member/upbit", []).certificate,), 5
