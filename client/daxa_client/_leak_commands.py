@@ -17,6 +17,7 @@ from typing import Any
 from daxa_core import leaks
 from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, InvalidInput
 from daxa_core.leaks import Leak, Progress, Tlp
+from daxa_core.packed import refuse_packed
 
 from ._config import read_config
 from ._leaks import LeakClient, LeakReport
@@ -89,6 +90,7 @@ def _report(arguments: argparse.Namespace) -> int:
         size = arguments.file.stat().st_size
         said = Leak(arguments.name, arguments.source, _found(arguments), Tlp[arguments.tlp])
         with open(arguments.file, "rb") as dump, LeakClient(config) as client:
+            refuse_packed(dump, arguments.file.name)
             progress = Progress.kept_in(kept, leaks.identity_of(dump, size))
 
             def save(now: Progress) -> None:

@@ -36,6 +36,7 @@ from daxa_core.canonical import canonical_key
 from daxa_core.dump import DELIMITERS, columns_of
 from daxa_core.errors import CryptoError, DaxaError, ErrorCode, InvalidInput, Unavailable
 from daxa_core.leak_set import VALUE_BITS, Shape, checked, decode, value_of
+from daxa_core.packed import refuse_packed
 from daxa_core.pseudonym import derive_key
 
 from ._config import ClientConfig
@@ -245,6 +246,7 @@ def screen(
     (``header``, ``inventory``), and what :class:`LeakClient` raises.
     """
     fetched = 0
+    refuse_packed(inventory, "inventory")
     run = _Run(client, cache, inventory, tell)
     sets = client.sets()
     found: dict[int, str] = {}
