@@ -220,6 +220,7 @@ def holds_key(text: str) -> bool:
     return bool(_found(text.encode("utf-8", "replace")))
 
 
+_BLANKS = " \t\r\n\xa0\u200b\ufeff"
 _ID = re.compile(rb"(?<=key)[-_ ]?id\Z")
 
 
@@ -239,10 +240,10 @@ def _rank(cell: str) -> int | None:
 
 def unquoted(cell: str) -> str:
     """A cell's value as whoever wrote it meant it: without quotes around it, a spreadsheet's ``="…"`` or its leading ``'``."""
-    cell = cell.strip()
+    cell = cell.strip(_BLANKS)
     if cell.startswith('="') and cell.endswith('"'):
         cell = cell[2:-1]
-    return cell.strip("\"'`").strip()
+    return cell.strip("\"'`" + _BLANKS)
 
 
 def columns_of(header: str) -> tuple[list[tuple[int, int]], str]:
