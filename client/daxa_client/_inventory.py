@@ -19,6 +19,7 @@ import csv
 import io
 import json
 import re
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from typing import BinaryIO
@@ -135,11 +136,17 @@ class Inventory:
     def _joined(self, lines: Iterator[bytes]) -> Iterator[bytes]:
         """Lines whose end stands in a quoted cell are one record; a quote that never ends joins nothing."""
         opened = re.compile(b"(?:^|" + re.escape(self._delimiter.encode()) + rb')[ \t]*"(?:[^"]|"")*\Z')
-        waiting: list[bytes] = []
+        waiting: deque[bytes] = deque()
         while True:
-            line = waiting.pop(0) if waiting else next(lines, b"")
-            if not line:
-                return
+            if waiting:
+                line = waiting.popleft()
+            else:
+                for line in lines:
+                    if b'"' in line:
+                        break
+                    yield line
+                else:
+                    return
             if not line.count(b'"') & 1 or not opened.search(line[: MAX_LINE_BYTES + 1]):
                 yield line
                 continue
@@ -156,9 +163,9 @@ class Inventory:
             if quotes & 1:
                 yield line
                 continue
-            del waiting[:taken]
             yield record
             for _ in range(taken):
+                waiting.popleft()
                 yield CONTINUED
 
     def _blocks(self) -> Iterator[bytes]:
