@@ -257,11 +257,11 @@ def test_reading_goes_on_from_any_offset_that_was_yielded(monkeypatch: pytest.Mo
         assert first | found(data, stop) == set(KEYS)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-32-le"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-16-le", "utf-32-le"])
 def test_a_long_row_is_not_lost_where_reading_stopped_within_it(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     """Its key may stand far behind the row's beginning, or far before the place where reading goes on."""
     monkeypatch.setattr(dump, "BLOCK_BYTES", 1_500)
-    rows = [f"{'n' * 5_000} ,kbt-{n:05d}, {'m' * 5_000}\n" for n in range(4)]
+    rows = [f"{'n' * 5_000}갊 ,kbt-{n:05d}, {'m' * 5_000}\n" for n in range(4)]
     data = ("note,api_key,more\n" + "".join(rows)).encode(encoding)
     keys = {f"kbt-{n:05d}" for n in range(4)}
     for stop in [offset for offset, _ in candidates(io.BytesIO(data))]:
