@@ -11,12 +11,14 @@ import datetime
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from daxa_core import leaks
 from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, InvalidInput
 from daxa_core.leaks import Leak, Progress, Tlp
+from daxa_core.packed import refuse_packed
 
 from ._config import read_config
 from ._leaks import LeakClient, LeakReport
@@ -24,6 +26,8 @@ from ._screening import ScreeningCache, screen
 
 LEAKED_EXIT = 3
 """The exit code of a screening that found something."""
+UNSURE_EXIT = 4
+"""That of one that found nothing, where most lines of the inventory held no key or one of no exchange's shape."""
 
 
 def add_to(commands: Any) -> None:
@@ -41,9 +45,10 @@ def add_to(commands: Any) -> None:
     acts.add_parser("list", help="this member's reports")
     withdraw = acts.add_parser("withdraw", help="take a report back, named as the list names it: L7")
     withdraw.add_argument("number", metavar="L-NUMBER")
-    screening = acts.add_parser("screen", help="which keys of FILE are in a published leak; exit code 3 where any is")
+    told = "which keys of FILE are in a published leak; exit code 3 where any is, 4 where most lines hold no exchange's key"
+    screening = acts.add_parser("screen", help=told)
     screening.add_argument(
-        "file", type=Path, metavar="FILE", help="a key a line, or a CSV whose header names the column"
+        "file", type=Path, metavar="FILE", help="a key a line, a CSV whose header names the column, or JSON"
     )
 
 
@@ -89,6 +94,7 @@ def _report(arguments: argparse.Namespace) -> int:
         size = arguments.file.stat().st_size
         said = Leak(arguments.name, arguments.source, _found(arguments), Tlp[arguments.tlp])
         with open(arguments.file, "rb") as dump, LeakClient(config) as client:
+            refuse_packed(dump, arguments.file.name)
             progress = Progress.kept_in(kept, leaks.identity_of(dump, size))
 
             def save(now: Progress) -> None:
@@ -149,12 +155,18 @@ def _screen(arguments: argparse.Namespace) -> int:
         ]
         print(json.dumps({"line": hit.line, "key": hit.key, "leaks": told}, ensure_ascii=False))
     if result.refused:
-        some = ", ".join(map(str, result.refused[:10]))
-        _say(
-            f"{len(result.refused):,} lines hold no key, and were passed over: {some}{', …' * (len(result.refused) > 10)}"
-        )
+        _say(f"{len(result.refused):,} lines hold no key, and were passed over: {_some(result.refused)}")
+    if result.unshaped:
+        _say(f"{len(result.unshaped):,} lines hold a key of no exchange's shape: {_some(result.unshaped)}")
     _say(
         f"{result.keys:,} keys, {result.sets} leaks: {len(result.hits):,} leaked. {result.evaluated:,} evaluated now,"
         f" {result.fetched_bytes:,} bytes of sets fetched, {result.doubtful} false positives"
     )
-    return LEAKED_EXIT if result.hits else 0
+    unsure = (len(result.refused) + len(result.unshaped)) * 2 > len(result.refused) + result.keys
+    if unsure:
+        _say("most lines hold no exchange's key: what this found says little; is it the right file, column and form?")
+    return LEAKED_EXIT if result.hits else UNSURE_EXIT if unsure else 0
+
+
+def _some(lines: Sequence[int]) -> str:
+    return ", ".join(map(str, lines[:10])) + ", …" * (len(lines) > 10)

@@ -1,12 +1,12 @@
 """Screening: a member's whole inventory of keys, used or not, held against the published sets of leaks, at home.
 
 The registry learns that this member fetched the sets, and which keys it asks about exactly; not which it has, nor how many. The
-evaluators learn how many keys are new since the last time. An inventory is a file with a key a line, or a CSV (by ``,``, ``;``,
-``|`` or tab) whose header names the column of keys; in UTF-16 too, where it begins with its mark. Refused: a table whose header
-names none or two as surely, for another column's words match nothing; a file in which no line holds a key.
+evaluators learn how many keys are new since the last time. What a file may hold its keys in is :mod:`._inventory`'s to say.
+Refused: a file in which no line holds a key. A key that has the shape of no exchange's is evaluated all the same, and its line is
+told, for a key that was cut out of its line wrongly is leaked and matches nothing.
 
-It is cut into blocks where its content says so, so that a line put in or taken out changes one block; what a block's keys are
-evaluated to is kept under a digest that only this member can make, and a known block is not taken apart again.
+An inventory is cut into blocks where its content says so, so that a line put in or taken out changes one block; what a block's
+keys are evaluated to is kept under a digest that only this member can make, and a known block is not taken apart again.
 
     >>> with LeakClient(config) as client, ScreeningCache.beside(config) as cache:                # doctest: +SKIP
     ...     result = screen(client, cache, open("keys.csv", "rb"))
@@ -14,8 +14,6 @@ evaluated to is kept under a digest that only this member can make, and a known 
 
 from __future__ import annotations
 
-import codecs
-import csv
 import hmac
 import os
 import sqlite3
@@ -25,7 +23,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -33,25 +30,22 @@ from typing import Any, BinaryIO
 from blake3 import blake3
 
 from daxa_core.canonical import canonical_key
-from daxa_core.dump import DELIMITERS, columns_of
 from daxa_core.errors import CryptoError, DaxaError, ErrorCode, InvalidInput, Unavailable
 from daxa_core.leak_set import VALUE_BITS, Shape, checked, decode, value_of
 from daxa_core.pseudonym import derive_key
 
 from ._config import ClientConfig
+from ._inventory import CONTINUED, Inventory, shaped
 from ._leaks import LeakClient, LeakReport, PublishedSet
 
 BLOCK_LINES = 1_024
 MOST_LINES = 4_096
-MAX_LINE_BYTES = 4_096
 AT_ONCE = 400_000
 """How many leaked keys are in memory at once; of more, the inventory is gone through again."""
 KEPT_RUNS = 8
-_BLOCK_CONTEXT = "daxa 2026-11 screening block v2"
+_BLOCK_CONTEXT = "daxa 2026-11 screening block v3"
 _TAG_BYTES = 8
 _NO_KEY = 0
-_READ_BYTES = 1 << 20
-_BOM = b"\xef\xbb\xbf"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS block (digest BLOB PRIMARY KEY, used INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS chunk (name BLOB PRIMARY KEY, body BLOB NOT NULL, used INTEGER NOT NULL);
@@ -60,7 +54,7 @@ CREATE TABLE IF NOT EXISTS chunk (name BLOB PRIMARY KEY, body BLOB NOT NULL, use
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A key of the inventory that is leaked: its line, itself, and the leaks, exactly confirmed."""
+    """A key of the inventory that is leaked: its line, in JSON its place among the keys; itself; the leaks, exactly confirmed."""
 
     line: int
     key: str = field(repr=False)
@@ -69,11 +63,13 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """What a screening found. ``refused`` are lines that hold no key; ``fetched`` and ``evaluated`` what was not known before."""
+    """What a screening found. ``refused`` are lines that hold no key, ``unshaped`` those whose key is of no exchange's shape:
+    what was cut out of a line wrongly, perhaps. ``fetched_bytes`` and ``evaluated`` are of what was not known before."""
 
     hits: tuple[Hit, ...]
     keys: int
     refused: tuple[int, ...]
+    unshaped: tuple[int, ...]
     sets: int
     evaluated: int
     fetched_bytes: int
@@ -147,12 +143,13 @@ class ScreeningCache:
             raise _unusable(error) from None
         return row
 
-    def digest(self, column: int, delimiter: str, lines: Sequence[bytes]) -> bytes:
+    def digest(self, layout: bytes, records: Sequence[bytes]) -> bytes:
         """What a block is known by."""
-        return blake3(column.to_bytes(2, "big") + delimiter.encode() + b"".join(lines), key=self._key).digest(length=24)
+        head = len(layout).to_bytes(2, "big") + layout
+        return blake3(head + b"".join(records), key=self._key).digest(length=24)
 
     def values(self, digest: bytes) -> array[int] | None:
-        """What the lines of a block evaluate to, if that is known."""
+        """What the records of a block evaluate to, if that is known, and after them the places of those of no shape."""
         row = self._row("SELECT body, used FROM block WHERE digest=?", digest)
         if row is None:
             return None
@@ -263,10 +260,12 @@ def screen(
                 waiting = []
     if waiting or not sets:
         found |= run.through(_Leaked.of(waiting) if waiting else _Leaked([], 0, set()))
-    if run.refused and not run.keys:
-        raise InvalidInput(ErrorCode.INVALID_VALUE, "inventory", "a key in one line or more, in UTF-8 or UTF-16")
+    if not run.keys and (run.refused or run.silent):
+        wanted = "a key in one line or more, in UTF-8 or UTF-16: as text, as CSV with a column of keys, or as JSON"
+        raise InvalidInput(ErrorCode.INVALID_VALUE, "inventory", wanted)
     hits, doubtful = _confirmed(client, found)
-    return Screened(hits, run.keys, tuple(run.refused), len(sets), run.evaluated, fetched, doubtful)
+    told = tuple(run.refused), tuple(run.unshaped)
+    return Screened(hits, run.keys, *told, len(sets), run.evaluated, fetched, doubtful)
 
 
 def _fetch(client: LeakClient, one: PublishedSet, number: int) -> bytes:
@@ -300,84 +299,62 @@ class _Run:
     ) -> None:
         self._client = client
         self._cache = cache
-        self._inventory = inventory
+        self._inventory = Inventory(inventory)
+        self.silent = self._inventory.silent
         self._tell = tell
-        inventory.seek(0)
-        self._utf_16 = inventory.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-        self._skipped, head = 0, ""
-        for line in self._lines():
-            head = line[:MAX_LINE_BYTES].decode("latin-1").strip("\r\n ")
-            if head and not head.startswith("sep="):
-                break
-            self._skipped += 1
-        columns, self._delimiter = columns_of(head)
-        surest = [place for rank, place in columns if rank == columns[0][0]]
-        if len(surest) > 1 or (not columns and any(delimiter in head for delimiter in DELIMITERS)):
-            wanted = "a first line that names one column of keys, such as api_key or access_key; or a key a line and nothing else"
-            raise InvalidInput(ErrorCode.INVALID_VALUE, "header", wanted)
-        self._column = surest[0] if columns else 0
-        self._skipped += bool(columns)
         self.keys = self.evaluated = 0
         self.refused: list[int] = []
+        self.unshaped: list[int] = []
 
     def through(self, leaked: _Leaked) -> dict[int, str]:
         """The lines whose key looks leaked, with the key."""
-        self.keys, self.refused = 0, []
+        self.keys, self.refused, self.unshaped = 0, [], []
         found: dict[int, str] = {}
         shift, first = leaked.shift, leaked.first
-        line = self._skipped + 1
+        line = self._inventory.first
         self._cache.begin()
         try:
-            for lines in self._blocks():
-                values = self._values(lines)
+            for records in self._blocks():
+                values, unshaped = self._values(records)
                 for place, value in enumerate(values):
                     if value >> shift in first and value != _NO_KEY and leaked.has(value):
-                        found[line + place] = _key(lines[place], self._column, self._delimiter)
+                        found[line + place] = self._inventory.key(records[place])
                 missing = values.count(_NO_KEY)
                 if missing:
-                    self.refused += [line + place for place, value in enumerate(values) if value == _NO_KEY]
+                    none = [place for place, value in enumerate(values) if value == _NO_KEY]
+                    self.refused += [line + place for place in none if records[place] != CONTINUED]
+                self.unshaped += [line + place for place in unshaped]
                 self.keys += len(values) - missing
-                line += len(lines)
+                line += len(records)
         finally:
             self._cache.commit()
         return found
 
     def _blocks(self) -> Iterator[list[bytes]]:
-        """Ends a block where its last line says so, so that an insertion moves no other block's borders."""
-        crc, lines = zlib.crc32, []
-        for line in islice(self._lines(), self._skipped, None):
-            lines.append(line)
-            if not crc(line) & (BLOCK_LINES - 1) or len(lines) >= MOST_LINES:
-                yield lines
-                lines = []
-        if lines:
-            yield lines
+        """Ends a block where its last record says so, so that an insertion moves no other block's borders."""
+        crc, records = zlib.crc32, []
+        for record in self._inventory.records():
+            records.append(record)
+            if not crc(record) & (BLOCK_LINES - 1) or len(records) >= MOST_LINES:
+                yield records
+                records = []
+        if records:
+            yield records
 
-    def _lines(self) -> Iterator[bytes]:
-        """The inventory's lines, in UTF-8 and without a mark; of one that is too long, enough to show that it is."""
-        self._inventory.seek(0)
-        decode = codecs.getincrementaldecoder("utf-16")("replace").decode
-        rest, first = b"", True
-        while block := self._inventory.read(_READ_BYTES):
-            data = rest + (decode(block).encode() if self._utf_16 else block)
-            *lines, rest = (data.removeprefix(_BOM) if first else data).split(b"\n")
-            first = False
-            rest = rest[: MAX_LINE_BYTES + 1]
-            for line in lines:
-                yield line + b"\n"
-        if rest:
-            yield rest
-
-    def _values(self, lines: list[bytes]) -> array[int]:
-        digest = self._cache.digest(self._column, self._delimiter, lines)
-        values = self._cache.values(digest)
-        if values is not None and len(values) == len(lines):
-            return values
-        values = array("Q", [_NO_KEY]) * len(lines)
+    def _values(self, records: list[bytes]) -> tuple[array[int], array[int]]:
+        """What each evaluates to, and the places of those whose key has no exchange's shape."""
+        digest = self._cache.digest(self._inventory.layout, records)
+        known = self._cache.values(digest)
+        if known is not None and len(known) >= len(records):
+            return known[: len(records)], known[len(records) :]
+        values, unshaped = array("Q", [_NO_KEY]) * len(records), array("Q")
         canonical: dict[int, bytes] = {}
-        for place, line in enumerate(lines):
+        for place, record in enumerate(records):
             with suppress(DaxaError):
-                canonical[place] = canonical_key(_key(line, self._column, self._delimiter))
+                key = self._inventory.key(record)
+                canonical[place] = canonical_key(key)
+                if not shaped(key):
+                    unshaped.append(place)
         if canonical:
             self._cache.commit()  # another screening's lock does not wait for evaluators
             distinct = list(dict.fromkeys(canonical.values()))
@@ -385,22 +362,8 @@ class _Run:
             self.evaluated += len(distinct)
             for place, one in canonical.items():
                 values[place] = value_of(prints[one]) or 1
-        self._cache.keep(digest, values)
+        self._cache.keep(digest, values + unshaped)
         self._cache.commit()  # what was evaluated stays, whatever comes
         self._cache.begin()
         self._tell(f"evaluated {self.evaluated:,} keys")
-        return values
-
-
-def _key(line: bytes, column: int, delimiter: str) -> str:
-    """The key in a line; empty where there is none."""
-    if len(line) > MAX_LINE_BYTES:
-        return ""
-    text = line.decode("latin-1").strip("\r\n ")
-    if delimiter not in text and '"' not in text:
-        return text.strip() if column == 0 else ""
-    try:
-        cells = next(csv.reader([text], delimiter=delimiter), [])
-    except csv.Error:
-        return ""
-    return cells[column].strip() if column < len(cells) else ""
+        return values, unshaped

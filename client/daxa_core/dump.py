@@ -2,9 +2,10 @@
 
 A dump is CSV, JSON, a paste with keys among other words, or junk, in any encoding or in several at once. So it is read as bytes:
 a candidate is what has a published shape between characters that cannot belong to a key, or an unpublished one beside a label
-(``api_key = …``, ``API 키: …``) or in a column whose header is one. An escape of JSON or of a URL (``\\n``, ``%22``) belongs to
-no key. NULs are passed over, so UTF-16 reads as well. Lines need not end: memory is that of a block, whatever the file. What is
-refused: nothing; what is no key is no candidate.
+(``api_key = …``, ``API 키: …``) or in a column whose header is one. An escape (``\\n``, ``%22``, ``=22``, a colour's) belongs to
+no key. A NUL parts words, but for the NULs of UTF-16 and UTF-32, which alternate with a word's bytes; what looks like such a text
+is read as one too. Lines need not end: memory is that of a block, whatever the file. What is refused: nothing; what is no key is
+no candidate, and whether a file is packed is asked of :mod:`.packed`.
 
     >>> import io
     >>> [keys for _, keys in candidates(io.BytesIO(b'{"api_key": "kbt_0123456789", "note": "kbt"}'))]
@@ -13,16 +14,17 @@ refused: nothing; what is no key is no candidate.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from .key_shapes import PUBLISHED, UNPUBLISHED
+from .key_shapes import HEX_32, HEX_48, PUBLISHED, UNPUBLISHED
 
 BLOCK_BYTES = 1 << 20
-OVERLAP_BYTES = 1_024
-"""How far before its offset reading begins again: a key and its label never reach farther."""
+OVERLAP_BYTES = 4_096
+"""How far before its offset reading begins again: a key and its label never reach farther, in UTF-32 neither."""
 MAX_LINE_BYTES = 64 << 10
 """Longer lines of a CSV are searched like text, not taken apart."""
 DELIMITERS = ",;\t|"
@@ -30,43 +32,85 @@ _HEADERS = 5
 """Among so many first lines of a CSV its header is looked for: titles and ``sep=;`` may stand before it."""
 _WIDEST = 4
 """How many bytes of a file one of a line may take: those of UTF-32."""
+_LONGEST_WORD = 1_024
+"""What is longer is no value of a label, whatever stands in it."""
 _EDGE = r"A-Za-z0-9_-"
-_OF_KEYS = bytes(c for c in range(256) if re.match(rf"[{_EDGE}]".encode(), bytes([c])))
-_RUNS = bytes(c if c in _OF_KEYS else 32 for c in range(256))
-"""What cannot belong to a key becomes a space: splitting there is ten times as fast as searching."""
-_LENGTHS = frozenset((32, 36, 40, 48))
+_ALPHANUMERIC = bytes(c for c in range(128) if chr(c).isalnum())
+_OF_KEYS = _ALPHANUMERIC + b"_-"
+_RUNS = bytes(c if c in _ALPHANUMERIC + b"-" else 32 for c in range(256))
+"""What cannot belong to a published shape becomes a space: splitting there is ten times as fast as searching."""
+_SHORTEST = 32
 _SHAPE = re.compile(PUBLISHED.encode())
+_DASHED = re.compile(f"(?<![A-Za-z0-9])(?:{PUBLISHED})(?![A-Za-z0-9])".encode())
+_HEX = re.compile(f"0[xX]({HEX_48}|{HEX_32})".encode())  # 40 such digits are an Ethereum address
+# The second byte of a syllable in cp949 may be a letter; that of UTF-8 is none.
+_BEHIND_CP949 = re.compile(
+    f"(?<![\\xe0-\\xef][\\x80-\\xbf])[\\x81-\\xc6][A-Za-z]({PUBLISHED})(?![A-Za-z0-9])".encode("latin-1")
+)
+_NULS = re.compile(rb"\0{4,}")
+# NULs of UTF-16 and UTF-32: so many of them alternate with the bytes of a word. Beside one byte alone a NUL parts two words.
+_WIDE = tuple(re.compile(nuls + rb"[^\0](?:" + nuls + rb"[^\0]){6,}") for nuls in (rb"\0", rb"\0\0\0"))
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16's, which begins it
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 # What may stand before a label: no letter, unless it ends an escape.
 _FRESH = rb"(?:(?<![a-z])|(?<=%[0-9a-f]{2})|(?<=\\[bfnrt]))"
 
 
-def _korean(encoding: str) -> tuple[bytes, re.Pattern[bytes]]:
-    """The label of a key in Korean, as files in that encoding have it; not that of a secret key."""
-    key, *words = (word.encode(encoding) for word in ("키", "액세스", "엑세스", "접근", "연결", "공개"))
+def _korean(encoding: str) -> dict[bytes, re.Pattern[bytes]]:
+    """The labels of a key in Korean, as files in that encoding have them; not that of a secret key."""
+    key, name, client, *words = (
+        word.encode(encoding)
+        for word in ("키", "아이디", "클라이언트", "액세스", "엑세스", "접근", "연결", "공개", "코빗")
+    )
     secrets = (word.encode(encoding) for word in ("시크릿 ", "비밀 ", "보안 ", "secret "))
     other = b"".join(b"(?<!" + word + b")" for word in secrets)
-    named = b"|".join((b"api", b"access", b"connect", b"public", *words))
-    return key, re.compile(rb"(?:(?:" + named + rb")[-_ ]?|(?<![\x80-\xffa-z_-])" + other + rb")\Z")
+    named = b"|".join((b"api", b"access", b"connect", b"public", b"korbit", *words))
+    return {
+        key: re.compile(rb"(?:(?:" + named + rb")[-_ ]?|(?<![\x80-\xffa-z_-])" + other + rb")\Z"),
+        name: re.compile(rb"(?:client|" + client + rb")[-_ ]?\Z"),
+    }
 
 
 # The end of a label, and what has to stand before it. A bare "key" counts where no word stands before it: the value of a
 # secret_key is none of ours.
+_NAMED = rb"(?:x[-_ ]?kapi|api|access|connect|public|korbit)[-_ ]?"
+_CLIENT = b"|".join("클라이언트".encode(encoding) for encoding in ("utf-8", "cp949"))
 _LABELS = {
-    b"key": re.compile(_FRESH + rb"(?:(?:x[-_ ]?kapi|api|access|connect|public)[-_ ]?|(?<![_-]))\Z"),
-    **dict(_korean(encoding) for encoding in ("utf-8", "cp949")),
+    b"key": re.compile(_FRESH + rb"(?:" + _NAMED + rb"|(?<![_-]))\Z"),
+    b"keys": re.compile(_FRESH + _NAMED + rb"\Z"),
+    **_korean("utf-8"),
+    **_korean("cp949"),
     b"token": re.compile(_FRESH + rb"access[-_ ]?\Z"),
-    b"id": re.compile(_FRESH + rb"client[-_ ]?\Z"),
+    b"id": re.compile(rb"(?:" + _FRESH + rb"client|" + _CLIENT + rb")[-_ ]?\Z"),
 }
-_ESCAPE = r"%[0-9A-Fa-f]{2}|\\(?:[bfnrt]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})"
-# What stands between a label and its value: signs in one line; a sign and a line's end; JSON's way to the value of a name.
+_ESCAPE = (
+    r"%(?:25){0,2}[0-9A-Fa-f]{2}"
+    r"|\\(?:[bfnrt]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[0-3][0-7]{2}|par|line|tab|cell)"
+)
+_ENTITY = r"&(?:[a-z]{2,6}|#[0-9]{1,4}|#x[0-9A-Fa-f]{1,4});"
+_COLOUR = r"\x1b\[[0-9;]{0,16}[A-Za-z]"
+# What stands between a label and its value: signs in one line; a sign and a line's end; JSON's and XML's way to the value of a
+# name; words of a sentence.
 _BETWEEN = (
-    rf"(?:{_ESCAPE}|[^%\r\n{_EDGE}]){{1,16}}",
+    rf"(?:{_ESCAPE}|{_ENTITY}|{_COLOUR}|[^%\r\n{_EDGE}]){{1,16}}",
     r"[\"'`]?\s{0,4}[:=]\s{1,32}[\"'`]?",
     r"\\?[\"']\s{0,8},\s{0,32}\\?[\"']?value\\?[\"']?\s{0,4}[:=]\s{0,8}\\?[\"']?",
+    r"[\"']\s{1,8}value\s{0,2}=\s{0,2}[\"']",
+    r" is:? {1,4}[\"'`]?",
+    r" ?\([A-Za-z0-9 _-]{1,24}\) ?[:=] {0,4}[\"'`]?",
 )
-_AFTER = re.compile(rf"(?:{'|'.join(_BETWEEN)})(?:u[\"'])?({UNPUBLISHED})(?![{_EDGE}])".encode())
-_ESCAPED = re.compile(f"(?:{_ESCAPE})({PUBLISHED})(?![{_EDGE}])".encode())
-_BEFORE_BYTES = 16
+_AFTER = re.compile(rf"(?:[-_ ]?[iI][dD])?(?:{'|'.join(_BETWEEN)})(?:u[\"'])?({UNPUBLISHED})(?![{_EDGE}])".encode())
+# A published shape behind what would else be taken for its beginning, by the byte that such a thing begins with.
+_ESCAPED = {
+    b"\\%": re.compile(f"(?:{_ESCAPE})({PUBLISHED})(?![A-Za-z0-9])".encode()),
+    b"=": re.compile(f"=(?:0[9AD]|2[0-9A-F]|3[A-F]|5[B-E]|60|7[B-D])({PUBLISHED})(?![A-Za-z0-9])".encode()),
+    b"\x1b": re.compile(f"{_COLOUR}({PUBLISHED})(?![A-Za-z0-9])".encode()),
+}
+_BEFORE_BYTES = 24
 _VALUE = re.compile(f"{PUBLISHED}|{UNPUBLISHED}")
 _DIGIT = re.compile(rb"[0-9]")
 
@@ -77,36 +121,70 @@ def candidates(file: BinaryIO, offset: int = 0) -> Iterator[tuple[int, list[byte
     Begun at such an offset (the file has to be one that seeks) it goes on from there: some candidates come twice, none is lost.
     """
     rows = _Rows(file)
-    at = max(offset - OVERLAP_BYTES, 0)
+    at = max(offset - OVERLAP_BYTES, 0) // _WIDEST * _WIDEST
     if file.seekable():
         file.seek(at)
-    kept, inside = b"", at > 0
+    start, kept = at, b""
+    before: dict[bytes, None] = {}
     while block := file.read(BLOCK_BYTES):
         at += len(block)
-        plain = block.replace(b"\0", b"")
-        found = dict.fromkeys(rows.take(plain, block))
-        if inside:  # begun in the middle of something that was read before
-            plain = plain.lstrip(_OF_KEYS)
-            inside = not plain
-        data = kept + plain
-        end = len(data.rstrip(_OF_KEYS))
-        found |= _found(data[:end])
-        if len(data) - end > OVERLAP_BYTES:
-            kept = data[-OVERLAP_BYTES:]  # no key is so long; what goes on here is none either
-        else:
-            kept = data[max(end - OVERLAP_BYTES, 0) :]
-            kept = kept.lstrip(_OF_KEYS) if end > OVERLAP_BYTES else kept
-        yield at - rows.behind, list(found)
-    found = _found(kept) | dict.fromkeys(rows.end())
-    if found:
-        yield at, list(found)
+        found = dict.fromkeys(rows.take(block))
+        data = kept + block
+        found |= _found_in(data, start, at, rows.encoding, ended=False)
+        kept = data[-OVERLAP_BYTES:]
+        start = at - len(kept)
+        yield at - rows.behind, [key for key in found if key not in before]
+        before = found
+    found = _found_in(kept, start, at, rows.encoding, ended=True) | dict.fromkeys(rows.end())
+    if last := [key for key in found if key not in before]:
+        yield at, last
+
+
+def _found_in(data: bytes, start: int, at: int, encoding: str | None, ended: bool) -> dict[bytes, None]:
+    """What is found in a window of a file that begins at ``start``; a word that its borders may have cut is left out."""
+    if b"\0" not in data:
+        return _found(_whole(data, start > 0, not ended))
+    plain = _NULS.sub(bytes(4), data) if bytes(5) in data else data  # an empty page costs no search
+    for wide in reversed(_WIDE):
+        plain = wide.sub(lambda run: run[0].replace(b"\0", b""), plain)
+    found = _found(_whole(plain, start > 0, not ended))
+    aligned = data[-start % _WIDEST :]
+    if not ended:
+        aligned = aligned[: len(aligned) // _WIDEST * _WIDEST]
+    if encoding := encoding_of(aligned, marked=False) or encoding:
+        text = aligned.decode(encoding, "replace").encode()
+        found |= _found(_whole(text, start > 0, not ended))
+    return found
+
+
+def _whole(data: bytes, cut_before: bool, cut_after: bool) -> bytes:
+    """Without the words that a border may have cut. Of a chain of words that is too long for a value the cut one alone."""
+    if cut_before:
+        data = data.lstrip(b"\0")  # of a wide word, or of one that was read before
+        left = data.lstrip(_OF_KEYS)
+        data = left if len(data) - len(left) <= _LONGEST_WORD else data.lstrip(_ALPHANUMERIC)
+    if cut_after:
+        data = data.rstrip(b"\0")
+        left = data.rstrip(_OF_KEYS)
+        data = left if len(data) - len(left) <= _LONGEST_WORD else data.rstrip(_ALPHANUMERIC)
+    return data
 
 
 def _found(data: bytes) -> dict[bytes, None]:
-    runs = [run for run in data.translate(_RUNS).split() if len(run) in _LENGTHS]
-    found = dict.fromkeys(run for run in runs if _SHAPE.fullmatch(run))
-    if b"\\" in data or b"%" in data:
-        found |= dict.fromkeys(match[1] for match in _ESCAPED.finditer(data))
+    found: dict[bytes, None] = {}
+    runs = [run for run in data.translate(_RUNS).split() if len(run) >= _SHORTEST]
+    for run in runs:
+        if _SHAPE.fullmatch(run):
+            found[run] = None
+        elif b"-" in run:
+            found |= dict.fromkeys(_DASHED.findall(run))
+        elif hexadecimal := _HEX.fullmatch(run):
+            found[hexadecimal[1]] = None
+    if any(len(run) & 1 for run in runs) and not data.isascii():  # no shape is of an odd length
+        found |= dict.fromkeys(_BEHIND_CP949.findall(data))
+    for signs, escaped in _ESCAPED.items():
+        if any(bytes([sign]) in data for sign in signs):
+            found |= dict.fromkeys(escaped.findall(data))
     lower = data.lower()
     for word, before in _LABELS.items():
         at = lower.find(word)
@@ -119,9 +197,31 @@ def _found(data: bytes) -> dict[bytes, None]:
     return found
 
 
+def encoding_of(head: bytes, marked: bool = True) -> str | None:
+    """UTF-16 or UTF-32, as Python calls it, where a text has its mark or its NULs stand where such a text's do; else None."""
+    if marked:
+        for mark, name in _MARKS:
+            if head.startswith(mark):
+                return name
+    quarter = max(len(head) // 4, 1)
+    one, two, three, four = (head[place::4].count(0) / quarter for place in range(4))
+    if min(three, four) > 0.9 and one < 0.1:
+        return "utf-32-le"
+    if min(one, two) > 0.9 and four < 0.1:
+        return "utf-32-be"
+    even, odd = one + three, two + four  # of a text in Korean with keys in it, a fifth at least
+    if max(even, odd) > 0.4 and min(even, odd) * 10 < max(even, odd):
+        return "utf-16-le" if odd > even else "utf-16-be"
+    return None
+
+
 def holds_key(text: str) -> bool:
     """Whether a text that somebody writes for others has something in it that could be a key."""
     return bool(_found(text.encode("utf-8", "replace")))
+
+
+_BLANKS = " \t\r\n\xa0\u200b\ufeff"
+_ID = re.compile(rb"(?<=key)[-_ ]?id\Z")
 
 
 def _rank(cell: str) -> int | None:
@@ -130,10 +230,20 @@ def _rank(cell: str) -> int | None:
         name = cell.encode("latin-1").lower()  # the bytes of the file
     except UnicodeEncodeError:
         name = cell.encode().lower()
+    bare = _ID.sub(b"", name)
     for rank, (word, before) in enumerate(_LABELS.items()):
-        if name.endswith(word) and before.search(name.removesuffix(word)):
-            return rank
+        for label in (name, bare):
+            if label.endswith(word) and before.search(label.removesuffix(word)):
+                return rank
     return None
+
+
+def unquoted(cell: str) -> str:
+    """A cell's value as whoever wrote it meant it: without quotes around it, a spreadsheet's ``="…"`` or its leading ``'``."""
+    cell = cell.strip(_BLANKS)
+    if cell.startswith('="') and cell.endswith('"'):
+        cell = cell[2:-1]
+    return cell.strip("\"'`" + _BLANKS)
 
 
 def columns_of(header: str) -> tuple[list[tuple[int, int]], str]:
@@ -163,6 +273,7 @@ class _Rows:
 
     def __init__(self, file: BinaryIO) -> None:
         self.behind = 0
+        self.encoding: str | None = None
         self._places: list[int] = []
         self._delimiter = ","
         self._rest = b""
@@ -170,23 +281,30 @@ class _Rows:
         if not file.seekable():
             return
         file.seek(0)
-        head = file.read(4_096).replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe").decode("latin-1")
+        begins = file.read(4_096)
+        self.encoding = encoding_of(begins)
+        self._decoder = codecs.getincrementaldecoder(self.encoding or "latin-1")("replace")
+        head = self._plain(begins).lstrip(b"\xef\xbb\xbf\xff\xfe").decode("latin-1")
+        self._decoder.reset()
         for line in re.split(r"[\r\n]+", head)[:_HEADERS]:
             if not self._places:
                 columns, self._delimiter = columns_of(line)
                 self._places = [place for _, place in columns]
 
-    def take(self, data: bytes, block: bytes) -> list[bytes]:
-        """The keys of the lines that end in it. ``block`` is as it stands in the file."""
+    def take(self, block: bytes) -> list[bytes]:
+        """The keys of the lines that end in it."""
         if not self._places:
             return []
-        *lines, rest = (self._rest + data).replace(b"\r", b"\n").split(b"\n")
+        *lines, rest = (self._rest + self._plain(block)).replace(b"\r", b"\n").split(b"\n")
         if self._skipping and lines:
             self._skipping = False
             lines = lines[1:]
         self._rest = rest
-        ended = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
-        self.behind = len(block) - ended if ended else self.behind + len(block)
+        if self.encoding:
+            self.behind = len(rest.decode().encode(self.encoding)) + len(self._decoder.getstate()[0])
+        else:
+            ended = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
+            self.behind = len(block) - ended if ended else self.behind + len(block)
         if len(rest) > MAX_LINE_BYTES or self.behind > MAX_LINE_BYTES * _WIDEST:
             self._rest, self._skipping = b"", True
         if self._skipping:
@@ -197,9 +315,12 @@ class _Rows:
         """The keys of a last line without an end."""
         return self._keys(self._rest) if self._places and not self._skipping else []
 
+    def _plain(self, block: bytes) -> bytes:
+        return self._decoder.decode(block).encode() if self.encoding else block.replace(b"\0", b"")
+
     def _keys(self, line: bytes) -> list[bytes]:
         if not line or len(line) > MAX_LINE_BYTES:
             return []
         cells = _cells(line.decode("latin-1"), self._delimiter)
-        values = [cells[place].strip() for place in self._places if place < len(cells)]
+        values = [unquoted(cells[place]) for place in self._places if place < len(cells)]
         return [v.encode("latin-1") for v in values if _VALUE.fullmatch(v) and any("0" <= c <= "9" for c in v)]

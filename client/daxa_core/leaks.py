@@ -29,9 +29,11 @@ MAX_LEAKED = 20_000_000
 MAX_TEXT = 100
 OVER = frozenset({ErrorCode.LEAK_KNOWN, ErrorCode.LEAK_CLOSED, ErrorCode.EMPTY_BATCH})
 """Refusals after which there is nothing to go on with: whoever loads begins anew."""
+SAVE_BYTES = 64 << 20
+"""After so many bytes of a dump, at the latest, its progress is saved and told, however few keys are among them."""
 _IDENTITY_BYTES = 1 << 20
 _REMEMBERED = 200_000
-_IDENTITY_CONTEXT = "daxa 2026-11 dump identity v1"
+_IDENTITY_CONTEXT = "daxa 2026-11 dump identity v2"
 
 
 class Confidence(IntEnum):
@@ -129,11 +131,30 @@ class Progress:
 
 
 def identity_of(file: BinaryIO, size: int) -> str:
-    """What tells one file from another: its size and its beginning, digested. It leaves the file at its beginning."""
+    """What tells one file from another: its size, its beginning and its end, digested. It leaves the file at its beginning.
+
+    Of two exports of one table the beginnings are often the same.
+    """
     file.seek(0)
     head = file.read(_IDENTITY_BYTES)
+    file.seek(max(size - _IDENTITY_BYTES, 0))
+    end = file.read(_IDENTITY_BYTES)
     file.seek(0)
-    return digest(_IDENTITY_CONTEXT, size.to_bytes(8, "big") + head).hex()
+    return digest(_IDENTITY_CONTEXT, size.to_bytes(8, "big") + head + end).hex()
+
+
+def count(file: BinaryIO, tell: Callable[[int, int], None]) -> int:
+    """How many candidates there are, without keeping them: an upper bound, for those that come again count again.
+
+    ``tell`` is given the bytes read and the candidates so far, every ``SAVE_BYTES``.
+    """
+    found, told = 0, 0
+    for offset, keys in candidates(file):
+        found += len(keys)
+        if offset - told >= SAVE_BYTES:
+            tell(offset, found)
+            told = offset
+    return found
 
 
 def load(
@@ -147,7 +168,8 @@ def load(
     """Reads the file from where ``progress`` is and sends the fingerprints of all candidates; answers the progress at its end.
 
     ``fingerprint`` takes canonical bytes, ``send`` fingerprints of at most ``batch`` keys; ``save`` is called when what was read
-    up to there has been sent. A stop anywhere loses nothing: what was sent twice is one.
+    up to there has been sent: with a full batch, and every ``SAVE_BYTES``. A stop anywhere loses nothing: what was sent twice is
+    one.
     """
     waiting: dict[bytes, None] = {}
     remembered: dict[bytes, None] = {}
@@ -161,7 +183,7 @@ def load(
             progress = replace(progress, sent=progress.sent + len(part))
         return progress
 
-    last = progress.offset
+    last = saved = progress.offset
     for offset, keys in candidates(file, progress.offset):
         for key in keys:
             canonical = canonical_key(key.decode("ascii"))
@@ -171,9 +193,10 @@ def load(
                 remembered[canonical] = waiting[canonical] = None
                 progress = replace(progress, found=progress.found + 1)
         last = offset
-        if len(waiting) >= batch:
+        if len(waiting) >= batch or offset - saved >= SAVE_BYTES:
             progress = replace(flush(progress), offset=offset)
             save(progress)
+            saved = offset
     progress = replace(flush(progress), offset=last)
     save(progress)
     return progress

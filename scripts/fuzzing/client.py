@@ -11,6 +11,7 @@ from daxa_api.v1 import envoy_access_log_pb2 as envoy
 from daxa_client import exchanges
 from daxa_client._address import TrustedProxies
 from daxa_client._follow import lines_of
+from daxa_client._inventory import Inventory
 from daxa_client._log import LogEntry
 from daxa_client._request_log import RequestLog
 from daxa_client._sidecar import asked_key
@@ -44,12 +45,22 @@ _LINES = (
     ),
 )
 
+_INVENTORIES = (
+    f"title\nid,note,api_key\n1,\"a\nb\",'{KEY}'\n".encode("utf-16"),
+    json.dumps([{"api_key": KEY, "note": 'a "b"'}, {"api_key": UUID}]).encode(),
+)
+
 
 class _Deaf:
     """A gateway that hears nothing."""
 
     def observe(self, key: str, address: str, **more: Any) -> bool:
         return True
+
+
+def _inventory(data: bytes) -> list[str]:
+    inventory = Inventory(io.BytesIO(data))
+    return [inventory.key(record) for record in inventory.records()]
 
 
 def _extractor(name: str) -> Read:
@@ -119,4 +130,5 @@ def decoders() -> dict[str, Decoder]:
         "lines": Decoder(lambda data: list(lines_of(io.BytesIO(data))), (b"a\nb\n\nc",), 20),
         "envoy entry": Decoder(message(envoy.EnvoyHTTPAccessLogEntry, log.envoy), (entry.SerializeToString(),), 50),
         "spooled row": Decoder(_row, (row,)),
+        "inventory": Decoder(_inventory, _INVENTORIES, 50),
     }

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
 import sqlite3
 import tracemalloc
 from array import array
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from daxa_client import _inventory
 from daxa_client._leaks import LeakReport, PublishedSet
 from daxa_client._screening import Screened, ScreeningCache, screen
 from daxa_core.canonical import canonical_key
@@ -21,6 +26,7 @@ from daxa_core.leak_set import Shape, chunk_digest, encode
 from daxa_core.leaks import Confidence
 
 LEAKED = "L" * 40
+UUID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 KEYS = [f"{n}key".ljust(40, "0") for n in range(20)]
 
 
@@ -89,13 +95,97 @@ def test_the_column_of_keys_is_told_from_one_that_might_be(tmp_path: Path) -> No
     assert refused.value.field == "header"
 
 
-@pytest.mark.parametrize("junk", [b"\0" * 300, "키\n키\n".encode("cp949"), f"{LEAKED}\n".encode("utf-16-le")])
+@pytest.mark.parametrize("junk", [b"\0" * 300, "키\n키\n".encode("cp949"), b'{"api_keys": {"a": "b"}}'])
 def test_a_file_without_a_key_is_no_inventory(junk: bytes) -> None:
     """Nothing leaked would be found in it, and nobody would know why."""
     with pytest.raises(DaxaError) as refused:
         screened(junk)
     assert (refused.value.code, refused.value.field) == (ErrorCode.INVALID_VALUE, "inventory")
-    assert screened(b"").keys == 0, "nobody has a key yet"
+    for nothing in (b"", b"[ ]\n", b"api_key\n"):
+        assert screened(nothing).keys == 0, "nobody has a key yet"
+
+
+@pytest.mark.parametrize(
+    "wrapped", ["'{}'", '"{}"', "`{}`", '="{}"', "'{}", "{},", '"{}",', "{}\u00a0", "\u200b{}", " {}\t", "{};"]
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_what_is_around_a_key_is_none_of_it(wrapped: str, encoding: str, end: str) -> None:
+    """Quotes, a spreadsheet's text by force, a list's comma, spaces of any kind; in any encoding, with any line's end."""
+    lines = [wrapped.format(key) for key in (KEYS[0], LEAKED, UUID)]
+    found = screened(end.join([*lines, ""]).encode(encoding))
+    assert [(hit.line, hit.key) for hit in found.hits] == [(2, LEAKED)]
+    assert (found.keys, found.refused, found.unshaped) == (3, (), ())
+
+
+@pytest.mark.parametrize("cell", ["'{}'", '="{}"', '"=""{}"""', "'{}", "`{}`"])
+def test_a_cell_is_read_as_it_was_meant(cell: str) -> None:
+    """In a table too."""
+    found = screened(f"a,api_key\n1,{cell.format(LEAKED)}\n2,{cell.format(KEYS[0])}\n".encode())
+    assert [(hit.line, hit.key) for hit in found.hits] == [(2, LEAKED)]
+    assert (found.keys, found.unshaped) == (2, ())
+
+
+def test_a_line_end_in_a_quoted_cell_ends_no_row() -> None:
+    """Lines are counted as the file has them; what is in a note is no key; a quote that never ends joins nothing."""
+    rows = f'id,note,api_key\n1,"two\nlines, ""three""\n",{KEYS[0]}\n2,x,{LEAKED}\n3,5" wide,{KEYS[1]}\n'
+    rows += f'4,"open,{KEYS[2]}\n5,,{KEYS[3]}\n'
+    found = screened(rows.encode())
+    assert [hit.line for hit in found.hits] == [5]
+    assert (found.keys, found.refused, found.unshaped) == (4, (7,), ())
+
+
+@pytest.mark.parametrize("before", ["Our keys, as of May\n", "Our keys\nmade by kim;x\n\n", "sep=,\nOur keys\n"])
+def test_titles_before_a_header_are_no_keys(before: str) -> None:
+    """The header is looked for among the first lines; a key among them ends the looking."""
+    found = screened(f"{before}id,api_key\n1,{LEAKED}\n".encode())
+    assert [(hit.line, found.keys, found.refused) for hit in found.hits] == [(before.count("\n") + 2, 1, ())]
+    found = screened(f"{KEYS[0]}\napi_key\n{LEAKED}\n".encode())
+    assert (found.keys, found.unshaped, [hit.line for hit in found.hits]) == (3, (2,), [3])
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_json_is_an_inventory(indent: int | None) -> None:
+    """An array of texts, of objects with a field of keys, or a value a line; a key's place is told where lines are none."""
+    keys = [KEYS[0], LEAKED, UUID]
+    objects = [{"id": n, "api_key": key, "secret": "s" * 40, "note": 'a "key": \\'} for n, key in enumerate(keys)]
+    texts = [
+        json.dumps(keys, indent=indent),
+        json.dumps(objects, indent=indent),
+        json.dumps({"apiKeys": keys}, indent=indent),
+    ]
+    for text in [*texts, "\n".join(map(json.dumps, objects)), "\n".join(json.dumps([key]) for key in keys)]:
+        for encoding in ("utf-8", "utf-16"):
+            found = screened(text.encode(encoding))
+            assert [(hit.line, hit.key, found.keys) for hit in found.hits] == [(2, LEAKED, 3)], text
+    for text in ('[{"id": "x"}]', '{"api_key": "x", "access_key": "y"}'):
+        with pytest.raises(DaxaError) as refused:
+            screened(text.encode())
+        assert refused.value.field == "header"
+
+
+def test_json_is_read_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever one ends."""
+    text = json.dumps([{"api_key": key, "note": "\\"} for key in [*KEYS, LEAKED]]).encode()
+    for size in (1, 7, 50, 333):
+        monkeypatch.setattr(_inventory, "_READ_BYTES", size)
+        found = screened(text)
+        assert (found.keys, [hit.line for hit in found.hits]) == (21, [21])
+
+
+def test_keys_of_no_exchanges_shape_are_told_by_line_warm_as_cold(tmp_path: Path) -> None:
+    """A key that was cut out wrongly matches nothing; whoever hears of 0 leaked keys has to hear of that."""
+    text = f"{LEAKED}\n<{KEYS[0]}>\n{KEYS[1]}\n{KEYS[2]}.\nno key\n".encode()
+    for _ in range(2):
+        found = screened(text, tmp_path / "screening")
+        assert (found.keys, found.unshaped, found.refused) == (4, (2, 4), (5,))
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"api_key,x\n", b'[{"api_key":"', b"\xff\xfe"]))
+def test_any_bytes_are_an_inventory_or_are_refused(data: bytes, head: bytes) -> None:
+    """Whatever it is, what comes out is typed, and each line is counted once."""
+    with suppress(DaxaError):
+        screened(head + data)
 
 
 def test_a_line_without_an_end_is_not_held_in_memory() -> None:

@@ -39,10 +39,93 @@ def test_a_published_shape_is_found_wherever_it_stands(key: str, text: str) -> N
     assert found(text.format(key).encode()) == {key}
 
 
-@pytest.mark.parametrize("text", ["{}A", "A{}", "{}-", "_{}", "{}{}"])
+@pytest.mark.parametrize("text", ["{}A", "A{}", "{}{}", "_{}9_", "-A{}", "x-{}0-{}0", "0x{}", "0_0{}"])
 def test_what_only_contains_a_shape_is_no_key(text: str) -> None:
     """A longer word is another word."""
     assert found(text.format(KEYS[0], KEYS[1]).encode()) == set()
+
+
+@pytest.mark.parametrize("key", [KEYS[0], HEX_48, HEX_32, UUID])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "_{}_", "__{}__", "key_{}_x", "upbit_{}.txt", "-{}-", "{}-SECRET", "--{}--", "a-{}-b_c", "1f2e-{}-0a",
+        "=22{}=22", "k=3D{}", "=0A{}=0D", "%2522{}%2522", "%252522{}", "\x1b[32m{}\x1b[0m", "\x1b[1;31m{}", "\\042{}\\042",
+        "\\par{}\\par", "\\tab{}",
+    ],
+)  # fmt: skip
+def test_signs_and_escapes_beside_a_key_are_no_part_of_it(key: str, text: str) -> None:
+    """Underscores, dashes, quoted-printable, a URL encoded twice, a colour, octal, RTF."""
+    assert found(text.format(key).encode()) == {key}
+
+
+def test_a_hexadecimal_number_may_be_a_key() -> None:
+    """Of 40 digits it is an address of Ethereum."""
+    assert found(f"0x{HEX_32} 0X{HEX_48} 0x{HEX_48[:40]}".encode()) == {HEX_32, HEX_48}
+
+
+def test_a_nul_parts_words_unless_it_is_one_of_utf_16() -> None:
+    """Length-prefixed and NUL-ended records, beside texts in wide characters, in a chain without another sign as well."""
+    assert found(f"{KEYS[0]}\0{UUID}\0{HEX_32}".encode()) == {KEYS[0], UUID, HEX_32}
+    assert found(f"\x11korbit\0{KEYS[0]}\0upbit".encode()) == {KEYS[0]}
+    assert found("\0".join(KEYS[:200]).encode()) == set(KEYS[:200])
+    assert found("-".join(KEYS[:200]).encode()) == set(KEYS[:200])
+    for encoding in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
+        wide = KEYS[1].encode(encoding)
+        assert found(KEYS[0].encode() + b"\0\0\1" + wide + b"\0\0\0\0" + wide[:-8] + b"\xff") >= {KEYS[0], KEYS[1]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16", "utf-32-le", "utf-32-be", "utf-8", "cp949"])
+def test_a_syllable_may_touch_a_key(encoding: str) -> None:
+    """A byte of it may be a letter."""
+    for text in ("{}국", "국{}", "국{}국", "똠{}", "키는 {}입니다"):
+        assert found(text.format(KEYS[0]).encode(encoding)) >= {KEYS[0]}, text
+
+
+@given(
+    st.lists(st.sampled_from([*KEYS[:9], HEX_48, HEX_32, UUID]), min_size=1, max_size=20),
+    st.sampled_from(["\0", "_", "-", " ", "국", ",", "\x1b[0m", "%2522", "\\n", "\r\n"]),
+    st.sampled_from(["utf-8", "utf-16", "utf-16-be", "utf-32", "cp949"]),
+    st.integers(40, 500),
+)
+def test_keys_are_found_whatever_parts_them_in_any_encoding(
+    keys: list[str], sign: str, encoding: str, size: int
+) -> None:
+    """And wherever a block ends among them."""
+    before = dump.BLOCK_BYTES
+    try:
+        dump.BLOCK_BYTES = size
+        assert found(sign.join(keys).encode(encoding)) >= set(keys)
+    finally:
+        dump.BLOCK_BYTES = before
+
+
+KORBIT = "kbt_0123456789Ab"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "API 키: {}", "API 키는 {}", "클라이언트 아이디: {}", "클라이언트 ID: {}", "코빗 키={}", "my api key is {}",
+        "API key (korbit): {}",
+        "&quot;api_key&quot;:&quot;{}&quot;", "&#34;api_key&#34;:&#34;{}&#34;", '{{"apiKeyId":"{}"}}', '{{"key_id":"{}"}}',
+        '{{"api_keys":["{}"]}}', "KORBIT_KEY={}", '<key name="api_key" value="{}"/>', "<api_key>{}</api_key>",
+        "api_key%2522%253A%2522{}%2522", "api_key: \x1b[32m{}\x1b[0m",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949", "utf-16", "utf-16-le", "utf-32", "utf-32-be"])
+def test_labels_of_many_kinds_are_read_in_any_encoding(text: str, encoding: str) -> None:
+    """Forms', documents', settings'."""
+    assert found(text.format(KORBIT).encode(encoding)) == {KORBIT}
+
+
+@pytest.mark.parametrize("header", ["api_key_id", "keyId", "Korbit key", "클라이언트 아이디", "API 키"])
+@pytest.mark.parametrize("cell", ["{}", '="{}"', '"=""{}"""', "'{}", "'{}'", "`{}`"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32-be"])
+def test_a_column_is_read_as_spreadsheets_write_it(header: str, cell: str, encoding: str) -> None:
+    """With a cell that is text by force, under a header of any kind; syllables whose bytes end lines break none."""
+    text = f"note,{header},more\n갊,{cell.format(KORBIT)},갍\n꤬,{cell.format('kbt-000002')},\n"
+    assert found(text.encode(encoding)) == {KORBIT, "kbt-000002"}
 
 
 def test_an_unpublished_shape_counts_beside_its_label_alone() -> None:
@@ -174,11 +257,11 @@ def test_reading_goes_on_from_any_offset_that_was_yielded(monkeypatch: pytest.Mo
         assert first | found(data, stop) == set(KEYS)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-32-le"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-16-le", "utf-32-le"])
 def test_a_long_row_is_not_lost_where_reading_stopped_within_it(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     """Its key may stand far behind the row's beginning, or far before the place where reading goes on."""
     monkeypatch.setattr(dump, "BLOCK_BYTES", 1_500)
-    rows = [f"{'n' * 5_000} ,kbt-{n:05d}, {'m' * 5_000}\n" for n in range(4)]
+    rows = [f"{'n' * 5_000}갊 ,kbt-{n:05d}, {'m' * 5_000}\n" for n in range(4)]
     data = ("note,api_key,more\n" + "".join(rows)).encode(encoding)
     keys = {f"kbt-{n:05d}" for n in range(4)}
     for stop in [offset for offset, _ in candidates(io.BytesIO(data))]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -189,3 +190,19 @@ def test_a_member_waits_as_long_as_a_leak_of_that_size_may_take(
     for asked in ("CommitLeakRequest", "ListLeakSetsRequest", "JudgeLeakRequest"):
         assert given[asked] >= 1_800, asked
     assert given["AddLeakedKeysRequest"] >= 60
+
+
+def test_a_packed_dump_is_told_and_not_taken_for_one_without_keys(
+    world: life.World, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a dry run, in a load, at a member's loader and by a screening; nothing is left of the try."""
+    path = tmp_path / "dump.csv"
+    path.write_bytes(gzip.compress(key("u1").encode()))
+    words = ("load", path, "--name", "n", "--source", "s")
+    for more in ((), ("--yes",)):
+        error = refused(ErrorCode.INVALID_FILE, lambda more=more: run(*words, *more))  # type: ignore[misc]
+        assert "gzip" in error.expected
+    member(world, "korbit", "report", path, "--name", "n", "--source", "s", code=2)
+    member(world, "korbit", "screen", path, code=2)
+    assert capsys.readouterr().err.count("gzip") == 2
+    assert [one.name for one in tmp_path.glob("dump*")] == ["dump.csv"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import life
 from daxa_client import ErrorCode
 from daxa_client._config import read_config
@@ -108,3 +110,19 @@ def test_a_set_that_was_made_under_another_key_is_told(world: life.World, run: R
 
         client._registry.about_leaks = later  # type: ignore[method-assign]
         assert refused(ErrorCode.STALE_KEY_VERSION, client.sets).field == "key_version"
+
+
+def test_a_screening_of_what_are_hardly_keys_does_not_end_as_if_nothing_were_leaked(
+    world: life.World, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its lines are told by number, and its exit code is its own; no word of it stands in what is told."""
+    load(run, dump(tmp_path, "u1"))
+    inventory = tmp_path / "keys.txt"
+    inventory.write_text(f"<{key('u1')}>\n<{key('own')}>\n\n{key('other')}\n")
+    assert member(world, "upbit", "screen", inventory, code=4) == []
+    told = capsys.readouterr().err
+    assert "2 lines hold a key of no exchange's shape: 1, 2\n" in told
+    assert "1 lines hold no key, and were passed over: 3\n" in told
+    assert not any(key(name) in told for name in ("u1", "own", "other"))
+    inventory.write_text(f"'{key('u1')}'\n<{key('own')}>\n\n")
+    assert len(member(world, "upbit", "screen", inventory, code=3)) == 1

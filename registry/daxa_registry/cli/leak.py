@@ -5,16 +5,17 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 
 from daxa_core import leaks
-from daxa_core.dump import candidates
 from daxa_core.errors import DaxaError
 from daxa_core.leaks import Confidence, Leak, LeakState, Progress, Tlp
 from daxa_core.model import SECONDS_PER_HOUR, Kind
+from daxa_core.packed import refuse_packed
 from daxa_registry.decision.refusals import TESTER_KEYS
 from daxa_registry.keys.files import replace_file
 from daxa_registry.rpc.admin_codec import address_name, device_name
@@ -69,18 +70,19 @@ def load(
     said = Leak(name, source, day, Tlp[tlp])
     kept = kept or file.with_name(file.name + ".leak-progress")
     with file.open("rb") as dump, connect(configuration, act.by) as operator:
+        refuse_packed(dump, file.name)
         if not act.agreed:
             leaks.check(said, int(time.time()))
+            counted = leaks.count(dump, partial(_tell_read, file.stat().st_size))
             act.says(
-                f"{_counted(dump)} candidates of {file.name} are fingerprinted and loaded as {name!r}, by {act.by}"
+                f"up to {counted:,} candidates of {file.name} are fingerprinted and loaded as {name!r}, by {act.by}"
             )
             return
         _load(operator, dump, file.stat().st_size, said, kept)
 
 
-def _counted(dump: BinaryIO) -> str:
-    """How many candidates there are, without keeping them: an upper bound, for those that come again count again."""
-    return f"up to {sum(len(keys) for _, keys in candidates(dump)):,}"
+def _tell_read(size: int, offset: int, found: int) -> None:
+    click.echo(f"{offset / max(size, 1):>4.0%}  {found:,} candidates", err=True)
 
 
 def _load(operator: Operator, dump: BinaryIO, size: int, said: Leak, kept: Path) -> None:
