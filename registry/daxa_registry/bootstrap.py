@@ -162,8 +162,8 @@ def registry_status(configuration: Path) -> Status:
     except ConfigurationError as error:
         problem = str(error)
     else:
-        ends = {"certificate": loaded.until, "revocation list": loaded.lists_until}
-        days = {what: (end - time.time()) / SECONDS_PER_DAY for what, end in ends.items() if end < float("inf")}
+        ends = loaded.ends().items()
+        days = {what: (end - time.time()) / SECONDS_PER_DAY for what, end in ends if end < float("inf")}
     store = open_store(config.database)
     try:
         return Status(

@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import urllib.request
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from daxa_api.v1 import verdict_pb2, verdict_pb2_grpc
 from daxa_core.errors import ConfigurationError
 from daxa_core.model import Manner, Sighting
 from daxa_registry.bootstrap import open_store, registry_server, registry_status
-from daxa_registry.cli.status import status
+from daxa_registry.cli.status import attention, status
 from daxa_registry.config import read_registry
 from daxa_registry.keys.authority_folder import AuthorityFolder
 from daxa_registry.keys.files import replace_file
@@ -91,6 +92,15 @@ def test_a_line_of_the_log_is_json_with_the_request_id_and_no_exceptions_text() 
     assert "SECRET" not in json.dumps(line)
 
 
+def test_status_tells_of_an_authority_that_ends(tmp_path: Path) -> None:
+    """Everybody's certificate ends with it."""
+    folder = deployment.deploy(tmp_path / "deployment", ["upbit"], threshold=1, evaluators=1)
+    found = registry_status(folder / "registry/registry.toml")
+    assert not any("authority" in one for one in attention(found))
+    soon = replace(found, days_left={**found.days_left, "authority": 20.0})
+    assert any(one.startswith("the authority ends in 20 days: everybody") for one in attention(soon))
+
+
 def test_metrics_and_status_of_a_registry_that_runs(tmp_path: Path) -> None:
     """Calls by code, verdicts by level, the log, certificates' days; status is well, and tells when something is not."""
     folder = deployment.deploy(tmp_path / "deployment", ["upbit"], threshold=1, evaluators=1)
@@ -113,6 +123,7 @@ def test_metrics_and_status_of_a_registry_that_runs(tmp_path: Path) -> None:
         ):
             assert line in text
         assert 'daxa_days_left{file="certificate"} 364.' in text
+        assert 'daxa_days_left{file="authority"} 36' in text
         assert "daxa_log_size" in text
         result = CliRunner().invoke(status, [str(configuration)], catch_exceptions=False)
         assert (result.exit_code, result.output.splitlines()[0]) == (0, "all is well")

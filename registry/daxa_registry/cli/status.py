@@ -14,6 +14,9 @@ CERTIFICATE_DAYS = 30
 CONTRADICTED = 0.01
 
 
+_NEXT = {"authority": "everybody's certificate ends with it, so put the next one beside it in the file"}
+
+
 def attention(status: Status) -> list[str]:
     """What somebody should do something about, the worst first."""
     out = []
@@ -29,7 +32,7 @@ def attention(status: Status) -> list[str]:
         if days < 0:
             out.append(f"the {what} is out of date since {-days:.0f} days")
         elif days < CERTIFICATE_DAYS:
-            out.append(f"the {what} ends in {days:.0f} days: `daxa-registry pki` makes a new one")
+            out.append(f"the {what} ends in {days:.0f} days: {_NEXT.get(what, '`daxa-registry pki` makes a new one')}")
     for name, (contradicted, claimed) in status.members.items():
         if claimed and contradicted / claimed > CONTRADICTED:
             out.append(f"{name} claims {contradicted} of its {claimed} keys after another member did: ask it")

@@ -70,6 +70,18 @@ class Loaded:
         """When the first revocation list should have been replaced."""
         return min((one.revoked.until for one in self.trust.anchors if one.revoked), default=float("inf"))
 
+    @property
+    def authorities_until(self) -> float:
+        """When the first authority ends, and with it everybody whom it vouches for."""
+        ends = [one.certificate.not_valid_after_utc.timestamp() for one in self.trust.anchors]
+        return min(ends, default=float("inf"))
+
+    def ends(self) -> dict[str, float]:
+        """By what it is, until when what was loaded holds (seconds since the epoch); what has no end is infinite."""
+        return {
+            "certificate": self.until, "authority": self.authorities_until, "revocation list": self.lists_until,
+        }  # fmt: skip
+
     def forgives(self, earlier: Loaded) -> bool:
         """Whether an authority's list is older than before, or gone."""
         now = {anchor.certificate: anchor.revoked for anchor in self.trust.anchors}

@@ -17,12 +17,11 @@ SECONDS_PER_DAY = 86_400.0
 
 
 def watch_server(metrics: Metrics, credentials: Credentials, limits: Limits, clock: Callable[[], float]) -> None:
-    """What every server has: how long its certificate and revocation lists hold, and what its limits are used to."""
+    """What every server has: how long its certificate, authorities and revocation lists hold, and what its limits are used to."""
 
     def days() -> dict[tuple[str, ...], float]:
-        loaded = credentials.current()
-        found = {("certificate",): loaded.until, ("revocation_list",): loaded.lists_until}
-        return {what: (until - clock()) / SECONDS_PER_DAY for what, until in found.items()}
+        found = credentials.current().ends().items()
+        return {(what.replace(" ", "_"),): (until - clock()) / SECONDS_PER_DAY for what, until in found}
 
     metrics.add(Gauge("daxa_days_left", "Days until a file of [tls] is out of date.", ("file",), days))
     metrics.add(
