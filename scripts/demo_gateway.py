@@ -183,7 +183,10 @@ def main() -> None:
     exchange = Exchange(name, configuration, customers)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-        settings: Any = {"log_level": "warning", "access_log": False, "proxy_headers": False, "lifespan": "off"}
+        # On a slow machine a customer is quiet for a while between two days, and the answer to that is no closed connection.
+        settings: Any = {
+            "log_level": "warning", "access_log": False, "proxy_headers": False, "lifespan": "off", "timeout_keep_alive": 600,
+        }  # fmt: skip
         uvicorn.Server(uvicorn.Config(exchange, **settings)).run([listener])
 
 
