@@ -90,12 +90,13 @@ class Verifier:
         stamp = _stamp(self._file)
         if self._file is None or stamp == self._stamp:
             return False
-        self._stamp = stamp
         try:
             self._keys = read_verification_keys(self._file)
         except ConfigurationError as error:
             LOG.error("changed verification keys are not taken up: %s", error)
             return False
+        finally:
+            self._stamp = stamp  # not before: another thread's envelope would be refused while the file is being read
         return True
 
     def known(self, keys: Iterable[bytes]) -> dict[bytes, int]:

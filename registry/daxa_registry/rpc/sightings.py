@@ -21,7 +21,7 @@ from .identity import Context, peer_of
 
 PART = QUANTUM
 TURN = 20
-"""Sightings that are read before another call has its turn: a fifth of a millisecond, and several times that beside a busy
+"""Sightings that are read before another call has its turn: a tenth of a millisecond, and several times that beside a busy
 writer."""
 LATER_SECONDS = 0.005
 """How long the reading lets the writer go on with what others sent, where a whole batch of the same member waits already."""
