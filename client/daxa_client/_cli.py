@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from daxa_core.envelope import Envelope, SigningKey
-from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, Unavailable
+from daxa_core.errors import ConfigurationError, CryptoError, DaxaError, ErrorCode, Unavailable
 from daxa_core.model import Verdict
 from daxa_core.note import Witness
 
@@ -81,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--member", metavar="NAME", help="for whom they have to be (default: client.toml's; with --keys, anybody)"
     )
+    verify.add_argument(
+        "--any-order", action="store_true", help="take a verdict after a newer one of its key: files put together"
+    )
     witness = commands.add_parser("witness-key", help="make a key to cosign the log's checkpoints with")
     witness.add_argument("name", metavar="NAME", help="such as upbit.example/witness: who cosigns")
     witness.add_argument("file", metavar="FILE", type=Path, help="where the secret goes; must not be there yet")
@@ -118,17 +121,24 @@ def _envelopes(path: str) -> Iterator[tuple[str, Envelope]]:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    """Needs no registry and no network: the file, and the public keys."""
+    """Needs no registry and no network: the file, and the public keys. Of one key the verdicts stand as they were decided: an
+    older one after a newer one, which whoever reads to the end would take for what holds, is a replay."""
     if arguments.keys is not None:
         keys, member = read_verification_keys(arguments.keys), arguments.member
     else:
         config = read_config(arguments.config)
         keys, member = config.verification, arguments.member or config.member
+    newest: dict[tuple[str, bytes], int] = {}
     for name, envelope in _envelopes(arguments.file):
         try:
             verdict = keys.verdict(envelope, member)
         except DaxaError as error:
             raise error.within(name) from None
+        seen = newest.get((verdict.member, verdict.key), 0)
+        if verdict.sequence < seen and not arguments.any_order:
+            wanted = f"one not older than sequence {seen}, which stands before it; --any-order takes it"
+            raise CryptoError(ErrorCode.REPLAYED_ENVELOPE, name, wanted)
+        newest[verdict.member, verdict.key] = max(seen, verdict.sequence)
         print(_line(verdict, None))
 
 

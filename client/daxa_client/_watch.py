@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daxa_api.v1 import verdict_pb2
-from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Unavailable
+from daxa_core.errors import CryptoError, DaxaError, ErrorCode, InvalidInput, Unavailable
 from daxa_core.model import Verdict
 
 from ._errors import ROLE
@@ -71,10 +71,11 @@ def checked_sequence(sequence: object) -> int:
 
 
 def in_order(cursor: int, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
-    """Those after the cursor. Raises Unavailable CURSOR_OUT_OF_RANGE where one is missing before the next."""
+    """Those after the cursor. Raises CryptoError REPLAYED_ENVELOPE for one that is not after it, and Unavailable
+    CURSOR_OUT_OF_RANGE where one is missing before the next."""
     for verdict in verdicts:
         if verdict.sequence <= cursor:
-            continue
+            raise CryptoError(ErrorCode.REPLAYED_ENVELOPE, "verdicts", f"one after sequence {cursor}, got an older one")
         if verdict.sequence != cursor + 1:
             wanted = f"verdicts without gaps: sequence {cursor + 1} next, got {verdict.sequence}"
             raise Unavailable(ErrorCode.CURSOR_OUT_OF_RANGE, ROLE, wanted)

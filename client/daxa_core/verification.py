@@ -65,10 +65,16 @@ class VerificationKeys:
     def verdict(self, envelope: Envelope, member: str | None) -> Verdict:
         """The verdict in the envelope, for that member; None takes anybody's, as an auditor does.
 
-        Raises CryptoError as :func:`daxa_core.envelope.verify`, and FOREIGN_ENVELOPE where it is another member's or its key was
-        not good when it was decided. Nothing of the payload is looked at before its signature holds.
+        Raises CryptoError as :func:`daxa_core.envelope.verify`, with INVALID_ENVELOPE where the payload was cut, and
+        FOREIGN_ENVELOPE where it is another member's or its key was not good when it was decided. Nothing of the payload is
+        believed before its signature holds.
         """
-        public = verify(envelope, VERDICT_TYPE, self._public)
+        try:
+            public = verify(envelope, VERDICT_TYPE, self._public)
+        except CryptoError as error:
+            if error.code is ErrorCode.INVALID_SIGNATURE and not _is_whole(envelope.payload):
+                raise invalid("payload", "a whole verdict, as it was signed; this one is cut, or none") from None
+            raise
         try:
             verdict = decode_verdict(envelope.payload, envelope)
         except DaxaError as error:
@@ -113,6 +119,18 @@ class VerificationKeys:
             "witnesses": [witness.vkey() for witness in self.witnesses],
         }
         return json.dumps(table, indent=1) + "\n"
+
+
+def _is_whole(payload: bytes) -> bool:
+    """Whether every part of a verdict is there, the last ones too. It decides which refusal is told, never whether one is: a
+    verdict that was cut is another matter than one that somebody altered or signed again."""
+    try:
+        verdict = decode_verdict(payload)
+    except DaxaError:
+        return False
+    return (
+        bool(verdict.member) and verdict.log_index > 0
+    )  # the log's first leaf says which keys sign, and is no verdict
 
 
 def _list(raw: Mapping[str, Any], name: str) -> list[Any]:

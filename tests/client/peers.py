@@ -248,7 +248,9 @@ def verdict(
     key: bytes, sequence: int, level: types_pb2.Level = types_pb2.LEVEL_WARN, member: str = "upbit"
 ) -> types_pb2.Envelope:
     """A verdict as the wire has it."""
-    return signed(types_pb2.Verdict(key=key, level=level, score=3.0, sequence=sequence, member=member))
+    return signed(
+        types_pb2.Verdict(key=key, level=level, score=3.0, sequence=sequence, member=member, log_index=sequence)
+    )
 
 
 def point(folder: Path, registry: str, evaluators: dict[int, str]) -> str:

@@ -48,7 +48,7 @@ BROKEN = {
     "by a stranger": ErrorCode.FOREIGN_ENVELOPE,
     "re-signed under our key's name": ErrorCode.INVALID_SIGNATURE,
     "altered": ErrorCode.INVALID_SIGNATURE,
-    "cut": ErrorCode.INVALID_SIGNATURE,
+    "cut": ErrorCode.INVALID_ENVELOPE,
     "signature cut": ErrorCode.INVALID_ENVELOPE,
     "another member's": ErrorCode.FOREIGN_ENVELOPE,
     "of another type": ErrorCode.FOREIGN_ENVELOPE,

@@ -11,7 +11,7 @@ from pathlib import Path
 import peers
 import pytest
 
-from daxa_client import ErrorCode, InvalidInput, RegistryClient, Unavailable
+from daxa_client import CryptoError, ErrorCode, InvalidInput, RegistryClient, Unavailable
 from daxa_client._watch import CursorFile
 
 KEY = b"k" * 32
@@ -51,10 +51,22 @@ def test_a_stream_that_broke_is_found_in_both_logs_by_its_id(
     assert told == [f"a stream broke: UNAVAILABLE, request id {one}" for one in registry.request_ids[:2]]
 
 
-def test_what_comes_twice_is_told_once(client: RegistryClient, registry: peers.Registry) -> None:
-    """The wire is at least once; what is not after the cursor is passed over."""
-    registry.streams = [[verdicts(1, 3), verdicts(2, 4), [], verdicts(5, 5)]]
-    assert [verdict.sequence for verdict in itertools.islice(client.watch(), 5)] == [1, 2, 3, 4, 5]
+@pytest.mark.parametrize("again", [[(1, 3), (2, 4)], [(1, 3), (3, 3)], [(1, 3), None, (3, 4)]])
+def test_an_older_verdict_than_one_watched_is_a_replay(
+    client: RegistryClient, registry: peers.Registry, again: list[tuple[int, int] | None]
+) -> None:
+    """Well signed, and once true: but it was told before, in this stream or in one that broke (None). It is not told again."""
+    registry.streams = [[]]
+    for page in again:
+        if page is None:
+            registry.streams.append([])
+        else:
+            registry.streams[-1].append(verdicts(*page))
+    got: list[int] = []
+    with pytest.raises(CryptoError) as caught:
+        got.extend(verdict.sequence for verdict in client.watch())
+    assert got == [1, 2, 3]
+    assert caught.value.code is ErrorCode.REPLAYED_ENVELOPE
 
 
 @pytest.mark.parametrize("pages", [[(1, 2), (4, 5)], [(2, 3)]])

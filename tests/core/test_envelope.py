@@ -82,7 +82,8 @@ def test_openssl_verifies_with_the_public_key_alone(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_an_envelope_has_its_own_code() -> None:
-    """Unsigned, foreign key, foreign type, re-signed under a claimed id, cut payload, cut signature: each its own."""
+    """Unsigned, foreign key or type, re-signed under a claimed id, cut signature. That a payload was cut can be told by whoever
+    knows what it should be: here it is one that was not signed."""
     bare = dataclasses.replace(GOOD, signatures=())
     resigned = dataclasses.replace(OTHER.sign(TYPE, GOOD.payload))
     claimed = dataclasses.replace(GOOD, signatures=(Signature(KEY.key_id, resigned.signatures[0].signature),))

@@ -128,9 +128,12 @@ def test_what_a_member_keeps_verifies_offline_and_in_the_log(
     assert sorted(verdict["sequence"] for verdict in verified) == list(range(1, KEYS + 1))
     [audited] = run(capsys, "--config", world.toml("upbit"), "audit", str(kept))
     assert audited["proved"] == KEYS
+    first, second, *_ = [json.loads(line) for line in text.splitlines()]
+    signed_again = json.dumps(first | {"signatures": second["signatures"]})
     for damaged, code, line in (
+        (signed_again, "INVALID_SIGNATURE", "line 1"),
         (text[:-30], "INVALID_ENVELOPE", "line"),
-        (text.replace('"payload": "', '"payload": "AAAA', 1), "INVALID_SIGNATURE", "line 1"),
+        (text.replace('"payload": "', '"payload": "AAAA', 1), "INVALID_ENVELOPE", "line 1"),
         (text.replace('"signatures": [{', '"signatures": [], "was": [{', 1), "UNSIGNED_ENVELOPE", "line 1"),
     ):
         kept.write_text(damaged)

@@ -75,8 +75,8 @@ class VerdictServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchVerdicts(self, request, context):
-        """Every change of a verdict of the caller's keys after the cursor, oldest first, then as they happen: without gaps, at
-        least once, lowerings too. A client that comes back gives the last sequence it has acted on.
+        """Every change of a verdict of the caller's keys after the cursor, oldest first, then as they happen: without gaps, lowerings
+        too, each once in a stream. A client that comes back gives the last sequence it has acted on: so it has each at least once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

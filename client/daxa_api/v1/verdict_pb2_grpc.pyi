@@ -33,8 +33,8 @@ class VerdictServiceStub:
         daxa_api.v1.verdict_pb2.WatchVerdictsRequest,
         daxa_api.v1.verdict_pb2.WatchVerdictsResponse,
     ]
-    """Every change of a verdict of the caller's keys after the cursor, oldest first, then as they happen: without gaps, at
-    least once, lowerings too. A client that comes back gives the last sequence it has acted on.
+    """Every change of a verdict of the caller's keys after the cursor, oldest first, then as they happen: without gaps, lowerings
+    too, each once in a stream. A client that comes back gives the last sequence it has acted on: so it has each at least once.
     """
 
     ReportEnforcement: grpc.UnaryUnaryMultiCallable[
@@ -79,8 +79,8 @@ class VerdictServiceAsyncStub:
         daxa_api.v1.verdict_pb2.WatchVerdictsRequest,
         daxa_api.v1.verdict_pb2.WatchVerdictsResponse,
     ]
-    """Every change of a verdict of the caller's keys after the cursor, oldest first, then as they happen: without gaps, at
-    least once, lowerings too. A client that comes back gives the last sequence it has acted on.
+    """Every change of a verdict of the caller's keys after the cursor, oldest first, then as they happen: without gaps, lowerings
+    too, each once in a stream. A client that comes back gives the last sequence it has acted on: so it has each at least once.
     """
 
     ReportEnforcement: grpc.aio.UnaryUnaryMultiCallable[
@@ -129,8 +129,8 @@ class VerdictServiceServicer(metaclass=abc.ABCMeta):
         request: daxa_api.v1.verdict_pb2.WatchVerdictsRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[daxa_api.v1.verdict_pb2.WatchVerdictsResponse], collections.abc.AsyncIterator[daxa_api.v1.verdict_pb2.WatchVerdictsResponse]]:
-        """Every change of a verdict of the caller's keys after the cursor, oldest first, then as they happen: without gaps, at
-        least once, lowerings too. A client that comes back gives the last sequence it has acted on.
+        """Every change of a verdict of the caller's keys after the cursor, oldest first, then as they happen: without gaps, lowerings
+        too, each once in a stream. A client that comes back gives the last sequence it has acted on: so it has each at least once.
         """
 
     @abc.abstractmethod
