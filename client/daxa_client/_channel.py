@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from hashlib import sha256
 from typing import Any
 
 import grpc
@@ -21,6 +22,9 @@ from ._complaints import Complaints
 from ._config import Connection, TlsFiles
 
 MAX_RESPONSE_BYTES = 4 << 20
+DAYS_LEFT = "x-certificate-days-left"
+_ENDS = Complaints()
+"""One line an hour for each certificate, however many clients and channels of this process use it."""
 LOOK_SECONDS = 10.0
 RETIRED_SECONDS = 1_000.0
 """Longer than any call or stream lasts."""
@@ -55,6 +59,15 @@ class Identity:
         self._lock = threading.Lock()
         self._complaints = Complaints()
 
+    def warn(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> None:
+        """Says in the log what a server tells with its answers: that this client's certificate ends soon."""
+        days = dict(metadata or ()).get(DAYS_LEFT)
+        if isinstance(days, str) and days.removeprefix("-").isdecimal():
+            _ENDS.say(
+                sha256(self.certificate).hexdigest(),
+                f"this client's certificate ends in {days[:6]} days: renew tls.certificate",
+            )
+
     def look(self) -> int:
         """The number of the identity that is good now."""
         if self._files is not None and self._clock() >= self._next_look and self._lock.acquire(False):
@@ -76,7 +89,7 @@ class _Channel(grpc.Channel):
     """The channel of the identity that is good now, to one target."""
 
     def __init__(self, identity: Identity, target: str) -> None:
-        self._identity, self._target = identity, target
+        self.identity, self._target = identity, target
         self._number = identity.look()
         self._now = self._open()
         self._retired: list[tuple[float, grpc.Channel]] = []
@@ -84,14 +97,14 @@ class _Channel(grpc.Channel):
         self._closed = False
 
     def _open(self) -> grpc.Channel:
-        own = self._identity
+        own = self.identity
         return grpc.secure_channel(
             self._target, grpc.ssl_channel_credentials(own.ca, own.key, own.certificate), _OPTIONS
         )
 
     def now(self) -> grpc.Channel:
         """To call over."""
-        number = self._identity.look()
+        number = self.identity.look()
         if number != self._number or self._retired:
             with self._lock:
                 if number != self._number and not self._closed:
@@ -146,6 +159,7 @@ class _Calling:
 
     def __init__(self, channel: _Channel, shape: str, method: tuple[Any, ...], more: dict[str, Any]) -> None:
         self._channel, self._method = channel, (shape, method, more)
+        self._answered_once = shape in ("unary_unary", "stream_unary")
         self._made = channel.make(*self._method)
 
     def _callable(self) -> Any:
@@ -155,10 +169,14 @@ class _Calling:
         return made
 
     def __call__(self, *request: Any, **more: Any) -> Any:
+        if self._answered_once:
+            return self.with_call(*request, **more)[0]
         return self._callable()(*request, **more)
 
     def with_call(self, *request: Any, **more: Any) -> Any:
-        return self._callable().with_call(*request, **more)
+        answer, call = self._callable().with_call(*request, **more)
+        self._channel.identity.warn(call.trailing_metadata())
+        return answer, call
 
     def future(self, *request: Any, **more: Any) -> Any:
         return self._callable().future(*request, **more)

@@ -19,13 +19,14 @@ from daxa_api.v1 import evaluation_pb2, evaluation_pb2_grpc
 from daxa_core import canonical
 from daxa_core.canonical import CANONICAL_VERSION, canonical_address
 from daxa_core.errors import CryptoError, DaxaError, ErrorCode
+from daxa_core.handshake import certificate_problem
 from daxa_core.model import Kind
 
 from ._cache import FingerprintCache
 from ._channel import open_channel
 from ._client import RegistryClient
 from ._config import ClientConfig
-from ._errors import certificate_problem, from_rpc, make_error
+from ._errors import from_rpc, make_error
 from ._fingerprints import Fingerprinter
 from ._spool import Spool
 from ._standing import name_of
@@ -55,6 +56,8 @@ _MEND: dict[ErrorCode, str] = {
     ErrorCode.CERTIFICATE_FOREIGN: "take the certificate and tls.ca from the same registry",
     ErrorCode.CERTIFICATE_MISSING: "name the certificate that the registry issued in tls.certificate",
     ErrorCode.CERTIFICATE_IDENTITY: "ask the registry for a certificate of this member",
+    ErrorCode.CERTIFICATE_AMBIGUOUS: "ask the registry for a certificate that names this member and nobody else",
+    ErrorCode.NOT_A_MEMBER: "ask the registry's operator to put this member into its list of members",
     ErrorCode.PERMISSION_DENIED: "ask the registry's operator: this certificate's role may not do that",
     ErrorCode.STALE_KEY_VERSION: "take the parameters file that is in force",
     ErrorCode.STALE_CANONICAL_VERSION: "install the daxa-client whose canonical form is in force",

@@ -9,13 +9,12 @@ at all, the client's own certificate is looked at, because a handshake that fail
 
 from __future__ import annotations
 
-import datetime
-
 import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from daxa_core.errors import ConfigurationError, CryptoError, DaxaError, ErrorCode, InvalidInput, Refused, Unavailable
+from daxa_core.handshake import certificate_problem, unreached
 
 MAX_TEXT = 500
 ROLE = "registry"
@@ -38,8 +37,9 @@ CLASSES: dict[ErrorCode, type[DaxaError]] = {
     **dict.fromkeys((_C.LEAK_CLOSED, _C.LEAK_KNOWN), Refused),
     **dict.fromkeys((_C.CERTIFICATE_MISSING, _C.CERTIFICATE_EXPIRED, _C.CERTIFICATE_FOREIGN), Refused),
     **dict.fromkeys(
-        (_C.CERTIFICATE_REVOKED, _C.CERTIFICATE_IDENTITY, _C.MEMBER_MISMATCH, _C.PERMISSION_DENIED), Refused
+        (_C.CERTIFICATE_REVOKED, _C.CERTIFICATE_IDENTITY, _C.CERTIFICATE_AMBIGUOUS, _C.NOT_A_MEMBER), Refused
     ),
+    **dict.fromkeys((_C.MEMBER_MISMATCH, _C.PERMISSION_DENIED), Refused),
     **dict.fromkeys((_C.SUPERSEDED, _C.ALREADY_ANSWERED, _C.POLICY_NOT_TESTED), Refused),
     **dict.fromkeys((_C.QUOTA_EXHAUSTED, _C.OVERLOADED, _C.NOT_FOUND), Refused),
     **dict.fromkeys((_C.NOT_ENOUGH_EVALUATORS, _C.UNAVAILABLE, _C.DEADLINE_EXCEEDED, _C.INTERNAL), Unavailable),
@@ -89,16 +89,10 @@ def from_rpc(error: grpc.RpcError, peer: str, ca: bytes, certificate: bytes) -> 
     text = (error.details() or "") if isinstance(error, grpc.Call) else ""
     code = _BY_STATUS.get(status, ErrorCode.UNAVAILABLE)
     if status is _S.UNAVAILABLE:
-        return certificate_problem(ca, certificate) or Unavailable(code, peer, _unreached(text))
+        return certificate_problem(ca, certificate) or Unavailable(code, peer, unreached(text))
     if code is ErrorCode.OVERLOADED and "larger than max" in text:
         return make_error(ErrorCode.MESSAGE_TOO_LARGE, peer, "a message under 1 MiB")
     return make_error(code, peer, f"to answer, got {status.name}")
-
-
-def _unreached(text: str) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in text or "Hostname Verification" in text:
-        return "a certificate issued by the authority in tls.ca, for the host in its target"
-    return "to be reachable"
 
 
 def _told(error: grpc.RpcError) -> DaxaError | None:
@@ -123,32 +117,3 @@ def _told(error: grpc.RpcError) -> DaxaError | None:
         return None
     expected = expected or status.message.removeprefix(f"{code}: ").removeprefix(": ")
     return make_error(code, field[:MAX_TEXT], expected[:MAX_TEXT], retry)
-
-
-def certificate_problem(ca: bytes, certificate: bytes) -> DaxaError | None:
-    """What is wrong with the client's own certificate, if that can be seen from here."""
-    # Imported only when something went wrong: it is a third of the time that the client takes to start.
-    from cryptography import x509
-    from cryptography.exceptions import InvalidSignature
-
-    field = "tls.certificate"
-    try:
-        own = x509.load_pem_x509_certificate(certificate)
-        # Who brings a certificate from an authority of its own puts that authority's certificate after it.
-        authorities = x509.load_pem_x509_certificates(ca) + x509.load_pem_x509_certificates(certificate)[1:]
-    except ValueError:
-        return Refused(ErrorCode.CERTIFICATE_MISSING, field, "a certificate in PEM, and one or more in tls.ca")
-    now = datetime.datetime.now(datetime.UTC)
-    if now > own.not_valid_after_utc:
-        until = own.not_valid_after_utc.date().isoformat()
-        return Refused(ErrorCode.CERTIFICATE_EXPIRED, field, f"one that holds today; this one held until {until}")
-    if now < own.not_valid_before_utc:
-        since = own.not_valid_before_utc.date().isoformat()
-        return Refused(ErrorCode.CERTIFICATE_EXPIRED, field, f"one that holds today; this one holds from {since}")
-    for authority in authorities:
-        try:
-            own.verify_directly_issued_by(authority)
-        except (ValueError, TypeError, InvalidSignature):
-            continue
-        return None
-    return Refused(ErrorCode.CERTIFICATE_FOREIGN, field, "one issued by the authority in tls.ca")

@@ -40,7 +40,7 @@ ASKED_FOR_A_PROOF = 3
 """How often, before a registry that answers and gives none is held to refuse it."""
 _NO_REFUSAL = RETRYABLE | {
     ErrorCode.CERTIFICATE_MISSING, ErrorCode.CERTIFICATE_EXPIRED, ErrorCode.CERTIFICATE_FOREIGN, ErrorCode.CERTIFICATE_IDENTITY,
-    ErrorCode.CERTIFICATE_REVOKED,
+    ErrorCode.CERTIFICATE_AMBIGUOUS, ErrorCode.CERTIFICATE_REVOKED, ErrorCode.NOT_A_MEMBER,
 }  # fmt: skip
 """The registry is gone or has too much to do, or it is this side that is not let in: whether it would prove is not known."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +32,6 @@ from ._retry import pause
 
 LOG = logging.getLogger("daxa_client")
 STREAM_SECONDS = 900.0
-SECONDS_BETWEEN_WARNINGS = 3_600.0
 LEAK_SECONDS = 60.0
 WHOLE_LEAK_SECONDS = 1_800.0
 _ABOUT_WHOLE_LEAKS = frozenset({"CommitLeak", "JudgeLeak", "ListLeakSets", "GetLeakSetChunk"})
@@ -66,7 +64,6 @@ class Registry:
         self._current = secrets.randbelow(len(self._lines))
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._warned = -SECONDS_BETWEEN_WARNINGS
 
     def close(self) -> None:
         """Ends what is under way."""
@@ -142,6 +139,7 @@ class Registry:
             call = line.verdicts.WatchVerdicts(
                 request, timeout=STREAM_SECONDS, metadata=(("x-request-id", request_id),)
             )
+            self._identity.warn(call.initial_metadata())  # not what trails it: this side ends most streams
             yield from call
         except grpc.RpcError as error:
             if self.closed:
@@ -175,13 +173,6 @@ class Registry:
                     self._current += 1
         return typed
 
-    def _warn(self, call: grpc.Call) -> None:
-        """Once an hour, while the registry says that this client's certificate ends soon."""
-        days = dict(call.trailing_metadata() or ()).get("x-certificate-days-left")
-        if days is not None and time.monotonic() - self._warned >= SECONDS_BETWEEN_WARNINGS:
-            self._warned = time.monotonic()
-            LOG.warning("this client's certificate ends in %.6s days: renew tls.certificate", days)
-
     def _call(self, method: Callable[[_Line], Any], request: Any, seconds: float = 0.0) -> Any:
         """``seconds``: what it takes at least."""
         deadline = max(self._config.deadline_seconds, seconds)
@@ -190,18 +181,13 @@ class Registry:
             turn, line = self._line()
             request_id = secrets.token_hex(8)
             try:
-                answer, call = method(line).with_call(
-                    request, timeout=deadline, metadata=(("x-request-id", request_id),)
-                )
+                return method(line)(request, timeout=deadline, metadata=(("x-request-id", request_id),))
             except grpc.RpcError as error:
                 typed = self._typed(turn, error)
                 # The registry's log has the same id beside its reason.
                 LOG.info("a call failed: %s, request id %s", typed.code, request_id)
             except ValueError:  # gRPC's word for a channel that was closed
                 raise closed() from None
-            else:
-                self._warn(call)
-                return answer
             if self.closed:
                 raise closed()
             again = pause(attempt, typed)

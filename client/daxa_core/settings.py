@@ -33,9 +33,9 @@ class Table:
             raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, path.name, "TOML in UTF-8") from None
         return cls(path.name, path.absolute().parent, values)
 
-    def refuse(self, key: str, expected: str) -> ConfigurationError:
+    def refuse(self, key: str, expected: str, code: ErrorCode = ErrorCode.INVALID_CONFIGURATION) -> ConfigurationError:
         """The error for one key of this table."""
-        return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, f"{self._name}: {self._prefix}{key}", expected)
+        return ConfigurationError(code, f"{self._name}: {self._prefix}{key}", expected)
 
     def text(self, key: str, default: str | None = None) -> str:
         """A text that is not empty."""

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,6 +55,7 @@ from .keys.trust import Trust
 from .rpc.admin import AdminService
 from .rpc.audit import AuditService
 from .rpc.evaluation import EvaluationService
+from .rpc.identity import Role
 from .rpc.incidents import IncidentService
 from .rpc.leaks import LeakService
 from .rpc.server import Service, build_server, is_serving
@@ -62,6 +63,7 @@ from .rpc.sightings import SightingService
 from .rpc.verdicts import VerdictService
 from .service.audit import Report, audit
 from .service.authority_acts import AuthorityActs, read_acts, untaken
+from .service.certificate_ends import SECONDS_PER_DAY, CertificateEnds, kept_ends
 from .service.incidents import Incidents
 from .service.intake import Intake
 from .service.leak_sets import LeakSets
@@ -69,13 +71,14 @@ from .service.leaks import Leaks
 from .service.limits import Limits
 from .service.log import Log, append_state
 from .service.matching import Matcher
+from .service.membership import Membership
 from .service.metrics import Gauge, Metrics
 from .service.news import News
 from .service.office import Office
 from .service.policies import follow, in_force
 from .service.quota import Quota
 from .service.sweep import Sweep
-from .service.watched import SECONDS_PER_DAY, watch_server, watch_store
+from .service.watched import watch_server, watch_store
 from .store.interface import Store
 from .store.sqlite import SqliteStore
 
@@ -140,7 +143,8 @@ def audit_database(configuration: Path, checkpoint: str | None) -> Report:
 @dataclass(frozen=True, slots=True)
 class Status:
     """How a registry is doing. ``members``: by name, keys that an earlier claim contradicts, and keys claimed; ``acts_problem``:
-    why the log does not have every act of the authority that it should."""
+    why the log does not have every act of the authority that it should; ``peers_left``: by ``role/name``, days until the newest
+    certificate ends that a peer who takes part has come with."""
 
     listen: str
     serving: bool
@@ -151,6 +155,7 @@ class Status:
     levels: Mapping[str, int]
     members: Mapping[str, tuple[int, int]]
     rows: Mapping[str, int]
+    peers_left: Mapping[str, float]
 
 
 def registry_status(configuration: Path) -> Status:
@@ -176,9 +181,20 @@ def registry_status(configuration: Path) -> Status:
             {level.name: number for level, number in store.levels().items()},
             store.contradictions(),
             store.counts(),
+            _peers_left(store, config.members),
         )
     finally:
         store.close()
+
+
+def _peers_left(store: Store, members: Sequence[str]) -> dict[str, float]:
+    """Of everybody but those who are members no more."""
+    found = {}
+    for peer, until in kept_ends(store).items():
+        role, _, name = peer.partition("/")
+        if role != Role.MEMBER or name in members:
+            found[peer] = (until - time.time()) / SECONDS_PER_DAY
+    return found
 
 
 def _acts_problem(store: Store, acts: Path, trust: Trust) -> str:
@@ -212,11 +228,11 @@ async def evaluator_server(
         EvaluationService(parameters, share, quota, config.trust_domain),
         evaluation_pb2.DESCRIPTOR.services_by_name["EvaluationService"],
     )
-    credentials, limits, metrics = Credentials(config.tls), Limits(config.limits), Metrics()
-    watch_server(metrics, credentials, limits, clock)
+    credentials, limits, metrics, ends = Credentials(config.tls), Limits(config.limits), Metrics(), CertificateEnds()
+    watch_server(metrics, credentials, limits, ends, clock)
     metrics.add(Gauge("daxa_quota_used", "Share of today's quota that is used up.", ("peer", "kind"), quota.used))
     server, port = await build_server(
-        config.listen, credentials, [service], config.trust_domain, limits=limits, metrics=metrics
+        config.listen, credentials, [service], config.trust_domain, limits=limits, metrics=metrics, ends=ends
     )
     await server.start()
     try:
@@ -245,10 +261,11 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
     with store.transaction():
         now = int(clock())
         log.note_keys(now)
-        append_state(store, "members", {"names": sorted(config.members)}, now)
         append_state(store, "policy", {"digest": policy.digest.hex()}, now)
-    credentials, limits, metrics = Credentials(config.tls), Limits(config.limits), Metrics()
-    watch_server(metrics, credentials, limits, clock)
+    credentials, limits, metrics, ends = Credentials(config.tls), Limits(config.limits), Metrics(), CertificateEnds()
+    membership = Membership(store, config.members, credentials, lambda: int(clock()))
+    membership.note()
+    watch_server(metrics, credentials, limits, ends, clock)
     watch_store(metrics, store)
     news = News(asyncio.get_running_loop())
     matcher = Matcher(store, policy, log)
@@ -273,6 +290,8 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
     def also() -> None:
         leaks.sweep()
         authority.take()
+        membership.note()
+        ends.keep(store)
 
     sweep = Sweep(store, matcher, clock=lambda: int(clock()), on_verdicts=news.tell, also=also,
                   retention_hours=config.retention_hours, batch_hours=config.batch_hours)  # fmt: skip
@@ -323,7 +342,16 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
     server: grpc.aio.Server | None = None
     telling: asyncio.Task[None] | None = None
     try:
-        server, port = await build_server(config.listen, credentials, services, domain, limits=limits, metrics=metrics)
+        server, port = await build_server(
+            config.listen,
+            credentials,
+            services,
+            domain,
+            limits=limits,
+            metrics=metrics,
+            members=frozenset(config.members),
+            ends=ends,
+        )
         await server.start()
         sweeping.start()
         telling = asyncio.create_task(_tell_spent(limits, store))

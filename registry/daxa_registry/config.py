@@ -103,7 +103,7 @@ def _tls(table: Table, checked: bool = True) -> TlsFiles:
     try:
         load(files)
     except ConfigurationError as error:
-        raise table.refuse(error.field, error.expected) from None
+        raise table.refuse(error.field, error.expected, error.code) from None
     return files
 
 

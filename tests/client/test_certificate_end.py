@@ -1,28 +1,96 @@
-"""The client says in its log when its certificate ends soon: once an hour, and with a number and nothing else."""
+"""The client says in its log that its certificate ends soon, whichever server told it: once an hour, and a number alone."""
 
 from __future__ import annotations
 
 import logging
-from types import SimpleNamespace
-from typing import Any
+import secrets
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from daxa_client import _registry
+import deployment
+from daxa_client import RegistryClient, _complaints
+from daxa_registry.bootstrap import evaluator_server, registry_server
+from daxa_registry.config import read_evaluator, read_registry
+from daxa_registry.keys.authority_folder import AuthorityFolder
+
+DAYS = 10
 
 
-def test_the_warning_comes_once_an_hour(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand calls in an hour are one line; nothing is said while nothing is told."""
-    registry: Any = SimpleNamespace(_warned=-_registry.SECONDS_BETWEEN_WARNINGS)
-    now = [0.0]
-    monkeypatch.setattr(_registry, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    soon: Any = SimpleNamespace(trailing_metadata=lambda: (("x-certificate-days-left", "10"),))
-    silent: Any = SimpleNamespace(trailing_metadata=lambda: None)
-    with caplog.at_level(logging.WARNING, "daxa_client"):
-        for call in (silent, soon, soon, silent, soon):
-            _registry.Registry._warn(registry, call)
-        now[0] = _registry.SECONDS_BETWEEN_WARNINGS
-        _registry.Registry._warn(registry, soon)
-    assert [record.getMessage() for record in caplog.records] == [
-        "this client's certificate ends in 10 days: renew tls.certificate"
-    ] * 2
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A registry and an evaluator that run."""
+    made = deployment.deploy(tmp_path_factory.mktemp("ends") / "deployment", ["upbit"], threshold=1, evaluators=1)
+    registry = partial(registry_server, read_registry(made / "registry/registry.toml"))
+    evaluator = partial(evaluator_server, read_evaluator(made / "evaluators/1/evaluator.toml"))
+    with deployment.in_process(registry, evaluator):
+        yield made
+
+
+def client(folder: Path, home: Path, days: int) -> RegistryClient:
+    """upbit's, with a certificate for so many days."""
+    shutil.copytree(folder / "members/upbit", home)
+    issued = AuthorityFolder.open(folder / "ca").authority.issue("member/upbit", [], days=days)
+    (home / "cert.pem").write_bytes(issued.certificate)
+    (home / "key.pem").write_bytes(issued.key)
+    return RegistryClient.from_file(home / "client.toml")
+
+
+def call(client: RegistryClient) -> None:
+    """A call that the registry answers once."""
+    client.registry_clock()
+
+
+def evaluate(client: RegistryClient) -> None:
+    """Calls to an evaluator alone."""
+    client.fingerprints([secrets.token_hex(20)])
+
+
+def watch(client: RegistryClient) -> None:
+    """A stream that is quiet: it brings no verdict, and does not end by itself."""
+    thread = threading.Thread(target=lambda: list(client.watch()))
+    thread.start()
+    thread.join(1.0)
+    client.close()
+    thread.join(30.0)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("ask", [call, evaluate, watch])
+def test_each_kind_of_call_tells_of_the_end(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, ask: Callable[[RegistryClient], None]
+) -> None:
+    """A client that does nothing else hears of it too."""
+    with caplog.at_level(logging.WARNING, "daxa_client"), client(folder, tmp_path / "upbit", DAYS) as soon:
+        ask(soon)
+    assert caplog.messages == [f"this client's certificate ends in {DAYS - 1} days: renew tls.certificate"]
+
+
+def test_many_calls_to_many_servers_are_one_line_an_hour(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Registry, evaluator and stream speak of one certificate. When the hour is over it is said again."""
+    with caplog.at_level(logging.WARNING, "daxa_client"), client(folder, tmp_path / "upbit", DAYS) as soon:
+        for ask in (call, evaluate, call, evaluate):
+            ask(soon)
+        assert len(caplog.messages) == 1
+        monkeypatch.setattr(_complaints, "SECONDS_BETWEEN", 0.0)
+        call(soon)
+        assert len(caplog.messages) == 2
+        monkeypatch.undo()
+        watch(soon)
+    assert len(caplog.messages) == 2
+
+
+def test_a_certificate_for_a_year_is_not_spoken_of(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is said while nothing is to be done."""
+    with caplog.at_level(logging.WARNING, "daxa_client"), client(folder, tmp_path / "upbit", 365) as fine:
+        for ask in (call, evaluate, watch):
+            ask(fine)
+    assert caplog.messages == []

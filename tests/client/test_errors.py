@@ -109,7 +109,7 @@ TO_COME = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=9)
 @pytest.mark.parametrize(
     ("issue", "code", "text"),
     [
-        (lambda own: own.issue("member/upbit", [], days=30, not_before=LONG_AGO), "CERTIFICATE_EXPIRED", "until 2024-01-31"),
+        (lambda own: own.issue("member/upbit", [], days=30, not_before=LONG_AGO), "CERTIFICATE_EXPIRED", "ended on 2024-01-31"),
         (lambda own: own.issue("member/upbit", [], not_before=TO_COME), "CERTIFICATE_EXPIRED", "holds from 2"),
         (lambda own: Authority.create("daxa.kr").issue("member/upbit", []), "CERTIFICATE_FOREIGN", "the authority in tls.ca"),
     ],

@@ -163,7 +163,7 @@ def test_an_auditor_rebuilds_the_tree_and_a_member_sees_its_own(world: World) ->
     assert len(told) < len(whole)
     assert {codec.decode_verdict(e.payload).member for e in told if e.payload_type != EVENT_TYPE} == {"upbit"}
     events = [json.loads(e.payload)["kind"] for e in told if e.payload_type == EVENT_TYPE]
-    assert events[:3] == ["verdict-keys", "members", "policy"]
+    assert events[:3] == ["verdict-keys", "policy", "members"]
 
 
 def test_the_auditors_command_prints_the_whole_log(world: World, capsys: pytest.CaptureFixture[str]) -> None:

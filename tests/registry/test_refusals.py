@@ -13,6 +13,7 @@ from pathlib import Path
 import grpc
 import pytest
 from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 import deployment
@@ -261,17 +262,41 @@ def _authority(folder: Path) -> Authority:
 
 
 @pytest.mark.parametrize(
-    "ids", [("", ()), ("member/upbit", ("member/bithumb",)), ("member/Upbit!", ()), ("nobody/x", ())]
+    ("ids", "code"),
+    [
+        ([""], "CERTIFICATE_IDENTITY"),
+        (["member/Upbit!"], "CERTIFICATE_IDENTITY"),
+        (["nobody/x"], "CERTIFICATE_IDENTITY"),
+        (["member/upbit", "member/bithumb"], "CERTIFICATE_AMBIGUOUS"),
+    ],
 )
-def test_a_certificate_names_exactly_one_peer(folder: Path, ids: tuple[str, tuple[str, ...]]) -> None:
-    """No SPIFFE id, two of them, an impossible name, an unknown role."""
-    issued = _authority(folder).issue(ids[0], [], more_ids=ids[1])
+def test_a_certificate_names_exactly_one_peer(folder: Path, ids: list[str], code: str) -> None:
+    """No SPIFFE id, an impossible name, an unknown role; and two ids, which are refused as that."""
+    issued = _authority(folder).issue(ids[0], [], more_ids=ids[1:])
     with (
         channel(folder, key=issued.key, cert=issued.certificate) as open_channel,
         pytest.raises(grpc.RpcError) as caught,
     ):
         sighting_pb2_grpc.SightingServiceStub(open_channel).SubmitSightings(batch(sighting()))
-    assert refusal(caught) == (grpc.StatusCode.UNAUTHENTICATED, "CERTIFICATE_IDENTITY", "certificate")
+    assert refusal(caught) == (grpc.StatusCode.UNAUTHENTICATED, code, "certificate")
+
+
+def test_a_member_that_is_not_listed_is_refused_whoever_vouches_for_it(folder: Path) -> None:
+    """The registry's own authority made the certificate, and the list of members does not have the name: no call is for it."""
+    issued = _authority(folder).issue("member/korbit", [])
+    with channel(folder, key=issued.key, cert=issued.certificate) as open_channel:
+        for ask in (
+            lambda: sighting_pb2_grpc.SightingServiceStub(open_channel).SubmitSightings(batch(member="korbit")),
+            lambda: next(
+                verdict_pb2_grpc.VerdictServiceStub(open_channel).WatchVerdicts(verdict_pb2.WatchVerdictsRequest())
+            ),
+            lambda: health_pb2_grpc.HealthStub(open_channel).Check(health_pb2.HealthCheckRequest()),
+        ):
+            with pytest.raises(grpc.RpcError) as caught:
+                ask()
+            assert refusal(caught) == (grpc.StatusCode.PERMISSION_DENIED, "NOT_A_MEMBER", "certificate")
+    with sqlite3.connect(folder / "registry/data/registry.sqlite") as database:
+        assert database.execute("SELECT count(*) FROM member WHERE name='korbit'").fetchone() == (0,)
 
 
 def test_no_certificate_a_foreign_one_and_an_expired_one_do_not_get_in(folder: Path) -> None:

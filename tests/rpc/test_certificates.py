@@ -25,6 +25,7 @@ from daxa_registry.keys.credentials import Credentials, OutsideAuthority, TlsFil
 from daxa_registry.keys.files import replace_file
 from daxa_registry.keys.pki import Authority, Issued
 from daxa_registry.rpc import identity
+from daxa_registry.rpc.guard import DAYS_LEFT
 from daxa_registry.rpc.identity import Role
 from daxa_registry.rpc.server import Service, build_server
 
@@ -290,8 +291,15 @@ def test_the_environment_cannot_weaken_the_suites(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(("days", "told"), [(10.5, "10"), (400.0, None)])
-def test_a_caller_is_told_when_its_certificate_ends_soon(world: World, days: float, told: str | None) -> None:
-    """Each call's trailing metadata says how many days are left, from a month before the end on."""
+def test_a_caller_is_told_when_its_certificate_ends_soon(
+    world: World, monkeypatch: pytest.MonkeyPatch, days: float, told: str | None
+) -> None:
+    """Each call's trailing metadata says how many days are left, from a month before the end on; of a stream the initial one."""
+    monkeypatch.setitem(identity.RIGHTS, STREAM, frozenset({Role.MEMBER}))
     with world.channel(world.authority.issue("member/upbit", [], days=days)) as channel:
         _, call = evaluation_pb2_grpc.EvaluationServiceStub(channel).Evaluate.with_call(ASK, timeout=30)
-    assert dict(call.trailing_metadata()).get("x-certificate-days-left") == told
+        stream = channel.unary_stream(STREAM)(b"", timeout=60)
+        assert dict(stream.initial_metadata()).get(DAYS_LEFT) == told
+        assert next(stream) == b"tick"
+        stream.cancel()
+    assert dict(call.trailing_metadata()).get(DAYS_LEFT) == told

@@ -33,6 +33,12 @@ def attention(status: Status) -> list[str]:
             out.append(f"the {what} is out of date since {-days:.0f} days")
         elif days < CERTIFICATE_DAYS:
             out.append(f"the {what} ends in {days:.0f} days: {_NEXT.get(what, '`daxa-registry pki` makes a new one')}")
+    for peer, days in sorted(status.peers_left.items(), key=lambda one: one[1]):
+        if abs(days) < CERTIFICATE_DAYS:  # who let it end a month ago does not come any more
+            ends = f"ends in {days:.0f} days" if days >= 0 else f"ended {-days:.0f} days ago"
+            out.append(
+                f"the certificate of {peer} {ends}: `daxa-registry pki renew`, or its own authority, makes the next"
+            )
     for name, (contradicted, claimed) in status.members.items():
         if claimed and contradicted / claimed > CONTRADICTED:
             out.append(f"{name} claims {contradicted} of its {claimed} keys after another member did: ask it")
@@ -67,6 +73,7 @@ def status(configuration: Path, as_json: bool) -> None:
             "attention": wanted, "listen": found.listen, "serving": found.serving, "tls_problem": found.tls_problem,
             "acts_problem": found.acts_problem,
             "days_left": {what: round(days, 1) for what, days in found.days_left.items()}, "log_size": found.log_size,
+            "peers_days_left": {peer: round(days, 1) for peer, days in found.peers_left.items()},
             "levels": dict(found.levels), "members": members, "rows": dict(found.rows),
         }  # fmt: skip
         click.echo(json.dumps(table, indent=1))

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from cryptography import x509
 
-from daxa_core.errors import ConfigurationError
+from daxa_core.errors import ConfigurationError, ErrorCode
+from daxa_core.handshake import out_of_date
 
 from .pki import certificates, private_key, refuse
 from .trust import Anchor, Trust, read_anchors
@@ -97,12 +98,15 @@ def load(files: TlsFiles, now: float | None = None) -> Loaded:
     """Reads and checks all of them at ``now`` (seconds since the epoch).
 
     Raises ConfigurationError naming ``ca``, ``certificate``, ``key``, ``crl`` or ``outside[i].ca``: a file that cannot be read
-    or is no PEM, no certificate that holds now, a key that is not the certificate's, a list that its authority did not sign.
+    or is no PEM, no certificate that holds now (the own one: CERTIFICATE_EXPIRED), a key that is not the certificate's, a list
+    that its authority did not sign.
     """
     now = time.time() if now is None else now
     certificate, key = _read(files.certificate, "certificate"), _read(files.key, "key")
     own = certificates(certificate, "certificate")[0]
-    _check_holds([own], "certificate", now)
+    if not _holds(own, now):
+        wanted = out_of_date(own.not_valid_before_utc, own.not_valid_after_utc, now)
+        raise ConfigurationError(ErrorCode.CERTIFICATE_EXPIRED, "certificate", wanted)
     if private_key(key, "key").public_key() != own.public_key():
         raise refuse("key", "the private key of the certificate")
     anchors: list[Anchor] = []
@@ -111,7 +115,7 @@ def load(files: TlsFiles, now: float | None = None) -> Loaded:
     for path, ids, crl, prefix in [(files.ca, None, files.crl, ""), *outside]:
         roots.append(_read(path, f"{prefix}ca"))
         found = read_anchors(roots[-1], ids, None if crl is None else _read(crl, f"{prefix}crl"), prefix)
-        _check_holds([anchor.certificate for anchor in found], f"{prefix}ca", now)
+        _check_one_holds([anchor.certificate for anchor in found], f"{prefix}ca", now)
         anchors += found
     return Loaded(certificate, key, b"\n".join(roots), Trust(anchors), own.not_valid_after_utc.timestamp())
 
@@ -123,9 +127,13 @@ def _read(path: Path, name: str) -> bytes:
         raise refuse(name, f"a readable PEM file, got {type(error).__name__}") from None
 
 
-def _check_holds(found: Sequence[x509.Certificate], name: str, now: float) -> None:
+def _holds(one: x509.Certificate, now: float) -> bool:
+    return one.not_valid_before_utc.timestamp() <= now <= one.not_valid_after_utc.timestamp()
+
+
+def _check_one_holds(found: Sequence[x509.Certificate], name: str, now: float) -> None:
     """One of them is enough: a file of authorities may keep those that are being replaced."""
-    if not any(one.not_valid_before_utc.timestamp() <= now <= one.not_valid_after_utc.timestamp() for one in found):
+    if not any(_holds(one, now) for one in found):
         since, until = found[0].not_valid_before_utc.date(), found[0].not_valid_after_utc.date()
         raise refuse(name, f"a certificate that holds now; this one holds from {since} until {until}")
 

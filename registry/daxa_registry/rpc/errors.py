@@ -13,6 +13,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from daxa_core.errors import DaxaError, ErrorCode
+from daxa_core.handshake import unreached
 
 from .identity import Context
 
@@ -67,7 +68,9 @@ STATUS: dict[ErrorCode, grpc.StatusCode] = {
     ErrorCode.CERTIFICATE_EXPIRED: _S.UNAUTHENTICATED,
     ErrorCode.CERTIFICATE_FOREIGN: _S.UNAUTHENTICATED,
     ErrorCode.CERTIFICATE_IDENTITY: _S.UNAUTHENTICATED,
+    ErrorCode.CERTIFICATE_AMBIGUOUS: _S.UNAUTHENTICATED,
     ErrorCode.CERTIFICATE_REVOKED: _S.UNAUTHENTICATED,
+    ErrorCode.NOT_A_MEMBER: _S.PERMISSION_DENIED,
     ErrorCode.MEMBER_MISMATCH: _S.PERMISSION_DENIED,
     ErrorCode.PERMISSION_DENIED: _S.PERMISSION_DENIED,
     ErrorCode.QUOTA_EXHAUSTED: _S.RESOURCE_EXHAUSTED,
@@ -127,8 +130,11 @@ def from_rpc(error: grpc.RpcError, peer: str) -> DaxaError:
         detail.Unpack(info)
         detail.Unpack(bad)
     if status is None or info.reason not in ErrorCode.__members__:
-        name = error.code().name if isinstance(error, grpc.Call) else type(error).__name__
-        return DaxaError(ErrorCode.UNAVAILABLE, peer, f"to be reachable and to answer, got {name}")
+        if not isinstance(error, grpc.Call):
+            return DaxaError(ErrorCode.UNAVAILABLE, peer, f"to answer, got {type(error).__name__}")
+        if error.code() is _S.UNAVAILABLE:
+            return DaxaError(ErrorCode.UNAVAILABLE, peer, unreached(error.details() or ""))
+        return DaxaError(ErrorCode.UNAVAILABLE, peer, f"to answer, got {error.code().name}")
     code = ErrorCode(info.reason)
     if not bad.field_violations:
         return DaxaError(code, peer, status.message.removeprefix(f"{code}: ").removeprefix(": "))

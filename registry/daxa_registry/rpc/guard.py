@@ -25,11 +25,12 @@ from google.protobuf.message import DecodeError
 
 from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused
 from daxa_registry.keys.credentials import Credentials
+from daxa_registry.service.certificate_ends import SECONDS_PER_DAY, CertificateEnds
 from daxa_registry.service.limits import Limits
 from daxa_registry.service.metrics import Metrics
 
 from .errors import abort
-from .identity import Context, Peer, check_right, check_trust, days_left, peer_of
+from .identity import Context, Peer, Role, certificate_times, check_member, check_right, check_trust, peer_of
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Read: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
@@ -40,7 +41,9 @@ REFUSED_SLOWLY_SECONDS = 1.0
 refused together does not come again together, ahead of everybody else's calls."""
 WAITING_TO_BE_REFUSED = 256
 WARNED_DAYS = 30
-"""With fewer days left, the trailing metadata of each call tells the caller how many its certificate has."""
+DAYS_LEFT = "x-certificate-days-left"
+"""With fewer days than that left, the metadata of each call tells the caller how many its certificate has: the trailing one, or
+the initial one of a stream, which may not end for long."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CARRIES = {
     "SubmitSightings": "sightings", "BatchGetVerdicts": "keys", "Evaluate": "blinded_elements",
@@ -60,12 +63,17 @@ class Guard(grpc.aio.ServerInterceptor):
         limits: Limits,
         metrics: Metrics,
         clock: Callable[[], float],
+        members: frozenset[str] | None = None,
+        ends: CertificateEnds | None = None,
     ) -> None:
+        """``members``: the names of those who take part; None takes every member whom an authority vouches for."""
         self._metrics = metrics
         self._trust_domain = trust_domain
         self._credentials = credentials
         self._limits = limits
         self._clock = clock
+        self._members = members
+        self._ends = ends or CertificateEnds()
         self._waiting_to_be_refused = 0
         self._guarded: dict[str, tuple[Handler, Handler]] = {}
 
@@ -102,29 +110,46 @@ class Guard(grpc.aio.ServerInterceptor):
     def _check(self, method: str, context: Context) -> Peer:
         peer = peer_of(context, self._trust_domain, self._clock())
         check_trust(context, self._credentials.current().trust, peer)
+        check_member(peer, self._members)
         check_right(method, peer)
         return peer
 
+    def _days_left(self, peer: Peer, context: Context) -> int:
+        """Whole days until the caller's certificate ends, which is remembered."""
+        since, until = certificate_times(context, self._trust_domain)
+        if peer.role is not Role.REGISTRY:  # asks itself whether it serves; its own end is told of from its files
+            self._ends.saw(str(peer), since, until)
+        return int((until - self._clock()) // SECONDS_PER_DAY)
+
     @asynccontextmanager
-    async def _entered(self, method: str, requests: Any, read: Read, context: Context) -> AsyncIterator[Any]:
-        """A place for the call, then what it carries: what waits to be refused is not read, and lies in no memory."""
+    async def _entered(
+        self, method: str, requests: Any, read: Read, context: Context, streams: bool
+    ) -> AsyncIterator[Any]:
+        """A place for the call, then what it carries: what waits to be refused is not read, and lies in no memory.
+
+        ``streams``: whether it is answered by a stream.
+        """
         peer, call = self._check(method, context), method.rpartition("/")[2]
         with self._limits.enter(str(peer), call):
             request = await read(requests, context)
             if isinstance(request, DaxaError):
                 raise request
-            days = days_left(context, self._trust_domain, self._clock())
-            if days < WARNED_DAYS:
-                context.set_trailing_metadata((("x-certificate-days-left", str(days)),))
             carried = getattr(request, _CARRIES.get(call, ""), None)
             self._limits.spend(str(peer), call, max(len(carried), 1) if carried is not None else 1)
+            days = self._days_left(peer, context)
+            if days < WARNED_DAYS:
+                told = ((DAYS_LEFT, str(days)),)
+                if streams:
+                    await context.send_initial_metadata(told)
+                else:
+                    context.set_trailing_metadata(told)
             yield request
 
     def _one(self, method: str, inner: Any, read: Read) -> Any:
         async def call(requests: Any, context: Context) -> Any:
             began = time.perf_counter()
             try:
-                async with self._entered(method, requests, read, context) as request:
+                async with self._entered(method, requests, read, context, False) as request:
                     result = inner(request, context)
                     answer = await result if hasattr(result, "__await__") else result
                 self._count(method, context, "OK", began)
@@ -138,7 +163,7 @@ class Guard(grpc.aio.ServerInterceptor):
         async def call(requests: Any, context: Context) -> AsyncIterator[Any]:
             began = time.perf_counter()
             try:
-                async with self._entered(method, requests, read, context) as request:
+                async with self._entered(method, requests, read, context, True) as request:
                     result = inner(request, context)
                     if hasattr(result, "__aiter__"):
                         async for item in result:

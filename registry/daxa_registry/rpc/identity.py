@@ -100,35 +100,38 @@ RIGHTS: dict[str, frozenset[Role]] = {
 
 
 @lru_cache(4_096)
-def _identify(pem: bytes, trust_domain: str) -> tuple[Peer, float]:
-    """The peer that a certificate names, and until when (seconds since the epoch). Parsed once for many calls."""
+def _identify(pem: bytes, trust_domain: str) -> tuple[Peer, float, float]:
+    """The peer that a certificate names, and since and until when (seconds since the epoch). Parsed once for many calls."""
     uris: list[str] = []
-    until = 0.0
+    since = until = 0.0
     with contextlib.suppress(
         ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType
     ):
         certificate = x509.load_pem_x509_certificate(pem)
+        since = certificate.not_valid_before_utc.timestamp()
         until = certificate.not_valid_after_utc.timestamp()
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    # Two ids in one certificate would let its holder choose who to be.
     prefix = f"spiffe://{trust_domain}/"
-    if len(uris) == 1 and uris[0].startswith(prefix):
+    if len(uris) > 1:  # they would let its holder choose who to be
+        raise Refused(ErrorCode.CERTIFICATE_AMBIGUOUS, "certificate", f"one URI name and no other, got {len(uris)}")
+    if uris and uris[0].startswith(prefix):
         role, slash, name = uris[0][len(prefix) :].partition("/")
         if role == Role.REGISTRY and not slash:
-            return Peer(Role.REGISTRY, ""), until
+            return Peer(Role.REGISTRY, ""), since, until
         if role in _NAMED_ROLES and PEER_NAME.fullmatch(name):
-            return Peer(Role(role), name), until
+            return Peer(Role(role), name), since, until
     raise Refused(ErrorCode.CERTIFICATE_IDENTITY, "certificate", f"exactly one URI name, {prefix}ROLE/NAME")
 
 
 def peer_of_certificate(pem: bytes, trust_domain: str, now: float | None = None) -> Peer:
     """The peer that a certificate names.
 
-    Raises Refused CERTIFICATE_IDENTITY unless it has exactly one SPIFFE id of this trust domain, and CERTIFICATE_EXPIRED where
-    it ended before ``now`` (seconds since the epoch): a handshake looks at that once, a connection lasts.
+    Raises Refused CERTIFICATE_IDENTITY unless it has a SPIFFE id of this trust domain, CERTIFICATE_AMBIGUOUS where it has more
+    than one, and CERTIFICATE_EXPIRED where it ended before ``now`` (seconds since the epoch): a handshake looks at that once, a
+    connection lasts.
     """
-    peer, until = _identify(pem, trust_domain)
+    peer, _, until = _identify(pem, trust_domain)
     if now is not None and now > until:
         raise Refused(ErrorCode.CERTIFICATE_EXPIRED, "certificate", "one that has not expired since it connected")
     return peer
@@ -145,10 +148,10 @@ def peer_of(context: Context, trust_domain: str, now: float | None = None) -> Pe
     return peer_of_certificate(pem[0], trust_domain, now)
 
 
-def days_left(context: Context, trust_domain: str, now: float) -> int:
-    """Whole days until the caller's certificate ends. The caller was identified before."""
-    _, until = _identify(next(iter(context.auth_context()["x509_pem_cert"])), trust_domain)
-    return int((until - now) // 86_400)
+def certificate_times(context: Context, trust_domain: str) -> tuple[float, float]:
+    """Since and until when the caller's certificate holds (seconds since the epoch). The caller was identified before."""
+    _, since, until = _identify(next(iter(context.auth_context()["x509_pem_cert"])), trust_domain)
+    return since, until
 
 
 def check_trust(context: Context, trust: Trust, peer: Peer) -> None:
@@ -156,6 +159,15 @@ def check_trust(context: Context, trust: Trust, peer: Peer) -> None:
     found = context.auth_context()
     chain = b"\n".join(found.get("x509_pem_cert_chain", ()))
     trust.check(next(iter(found["x509_pem_cert"])), chain, str(peer))
+
+
+def check_member(peer: Peer, members: frozenset[str] | None) -> None:
+    """Raises Refused NOT_A_MEMBER where the server lists its members and ``peer`` is a member that is not among them.
+
+    A certificate says who somebody is, and that lasts for a year. Whether he still takes part is for this list to say.
+    """
+    if members is not None and peer.role is Role.MEMBER and peer.name not in members:
+        raise Refused(ErrorCode.NOT_A_MEMBER, "certificate", "one of a member in the registry's list of members")
 
 
 def check_right(method: str, peer: Peer) -> None:

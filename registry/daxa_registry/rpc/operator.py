@@ -20,6 +20,7 @@ from daxa_core import oprf, threshold
 from daxa_core.canonical import canonical_address
 from daxa_core.codec import read_verdict
 from daxa_core.errors import DaxaError, ErrorCode, Unavailable
+from daxa_core.handshake import certificate_problem
 from daxa_core.model import Kind
 from daxa_core.threshold import VerifiedPartial
 from daxa_registry.config import OperatorConfig
@@ -40,6 +41,11 @@ DEADLINE_SECONDS = 60.0
 LONG_SECONDS = 1_800.0
 """For what looks at every subject."""
 _MAX_RESPONSE_BYTES = 4 << 20
+_OWN_FAULT = frozenset({
+    ErrorCode.CERTIFICATE_MISSING, ErrorCode.CERTIFICATE_EXPIRED, ErrorCode.CERTIFICATE_FOREIGN, ErrorCode.CERTIFICATE_REVOKED,
+    ErrorCode.QUOTA_EXHAUSTED,
+})  # fmt: skip
+"""Every other evaluator would say the same."""
 _BATCH = 256
 
 
@@ -51,10 +57,8 @@ class Operator:
         self._config = config
         self._by = by
         self._parameters = read_parameters(config.parameters)
-        tls = config.tls
-        self._credentials = grpc.ssl_channel_credentials(
-            tls.ca.read_bytes(), tls.key.read_bytes(), tls.certificate.read_bytes()
-        )
+        self._ca, self._certificate = config.tls.ca.read_bytes(), config.tls.certificate.read_bytes()
+        self._credentials = grpc.ssl_channel_credentials(self._ca, config.tls.key.read_bytes(), self._certificate)
         self._channels = {index: self._open(target) for index, target in config.evaluators.items()}
         self._channels[0] = self._open(config.target)
         self._evaluators = {
@@ -104,7 +108,7 @@ class Operator:
             try:
                 partials.append(self._partial(kind, index, elements))
             except DaxaError as error:
-                if error.code is ErrorCode.QUOTA_EXHAUSTED:
+                if error.code in _OWN_FAULT:
                     raise
                 problems.append(f"evaluator {index}: {error}")
             if len(partials) == self._parameters.threshold:
@@ -118,7 +122,7 @@ class Operator:
             key_version=self._parameters.key_version,
             blinded_elements=elements,
         )
-        answer = _call(self._evaluators[index].Evaluate, request, f"evaluator {index}")
+        answer = self._call(self._evaluators[index].Evaluate, request, DEADLINE_SECONDS, f"evaluator {index}")
         commitments = self._parameters.commitments(kind)
         return threshold.verify_partial(index, commitments, elements, answer.evaluated_elements, answer.proof)
 
@@ -191,12 +195,13 @@ class Operator:
         request = admin_pb2.ActivatePolicyRequest(text=text, dry_run=dry_run, by=self._by)
         return wire.read_test(self._call(self._office.ActivatePolicy, request).test)
 
-    def _call(self, method: Callable[..., Any], request: Any, seconds: float = DEADLINE_SECONDS) -> Any:
-        return _call(method, request, "registry", seconds)
-
-
-def _call(method: Callable[..., Any], request: Any, peer: str, seconds: float = DEADLINE_SECONDS) -> Any:
-    try:
-        return method(request, timeout=seconds)
-    except grpc.RpcError as error:
-        raise from_rpc(error, peer) from None
+    def _call(
+        self, method: Callable[..., Any], request: Any, seconds: float = DEADLINE_SECONDS, peer: str = "registry"
+    ) -> Any:
+        try:
+            return method(request, timeout=seconds)
+        except grpc.RpcError as error:
+            told = from_rpc(error, peer)
+        if told.code is ErrorCode.UNAVAILABLE:  # a handshake that fails says no more
+            raise certificate_problem(self._ca, self._certificate) or told
+        raise told

@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 
 from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_registry.keys.credentials import Credentials, TlsFiles
+from daxa_registry.service.certificate_ends import CertificateEnds
 from daxa_registry.service.limits import Limits
 from daxa_registry.service.metrics import Metrics
 
@@ -71,17 +72,17 @@ async def build_server(
     clock: Callable[[], float] = time.time,
     limits: Limits | None = None,
     metrics: Metrics | None = None,
+    members: frozenset[str] | None = None,
+    ends: CertificateEnds | None = None,
 ) -> tuple[grpc.aio.Server, int]:
     """A server bound to ``listen`` (host:port; port 0 picks one), not started, and its port.
 
     ``clock`` (seconds since the epoch) tells whether a certificate has expired since its handshake. What ``credentials`` hold is
-    asked with every handshake and every call, so that a renewal interrupts nobody. Raises ConfigurationError where gRPC will not
-    bind.
+    asked with every handshake and every call, so that a renewal interrupts nobody. ``members``: the only members that get in;
+    None takes every one whom an authority vouches for. Raises ConfigurationError where gRPC will not bind.
     """
-    server = grpc.aio.server(
-        interceptors=[Guard(trust_domain, credentials, limits or Limits(), metrics or Metrics(), clock)],
-        options=_OPTIONS,
-    )
+    guard = Guard(trust_domain, credentials, limits or Limits(), metrics or Metrics(), clock, members, ends)
+    server = grpc.aio.server(interceptors=[guard], options=_OPTIONS)
     names = [health.SERVICE_NAME, reflection.SERVICE_NAME]
     status = health.aio.HealthServicer()
     for service in services:

@@ -10,14 +10,16 @@ from collections.abc import Callable
 from daxa_registry.keys.credentials import Credentials
 from daxa_registry.store.interface import Store
 
+from .certificate_ends import SECONDS_PER_DAY, CertificateEnds
 from .limits import Limits
 from .metrics import Gauge, Metrics
 
-SECONDS_PER_DAY = 86_400.0
 
-
-def watch_server(metrics: Metrics, credentials: Credentials, limits: Limits, clock: Callable[[], float]) -> None:
-    """What every server has: how long its certificate, authorities and revocation lists hold, and what its limits are used to."""
+def watch_server(
+    metrics: Metrics, credentials: Credentials, limits: Limits, ends: CertificateEnds, clock: Callable[[], float]
+) -> None:
+    """What every server has: how long its certificate, authorities and revocation lists hold, and its callers' certificates, and
+    what its limits are used to."""
 
     def days() -> dict[tuple[str, ...], float]:
         found = credentials.current().ends().items()
@@ -27,6 +29,10 @@ def watch_server(metrics: Metrics, credentials: Credentials, limits: Limits, clo
     metrics.add(
         Gauge("daxa_tls_files_refused", "1 while the files of [tls] are not in force as they are.", (),
               lambda: {(): float(bool(credentials.complaint))})
+    )  # fmt: skip
+    metrics.add(
+        Gauge("daxa_peer_certificate_days_left", "Days until the newest certificate ends that a peer has come with.", ("peer",),
+              lambda: ends.days_left(clock()))
     )  # fmt: skip
     metrics.add(Gauge("daxa_limit_used", "Share of a minute's worth that is used up.", ("peer", "call"), limits.used))
 
