@@ -43,12 +43,13 @@ def page(points: Sequence[dict[str, Any]]) -> str:
 Made by `scripts/bench scale --set largest={largest} --set write=yes`; not written by hand. Measured on {os.cpu_count()} cores
 ({platform.machine()}, Python {platform.python_version()}), with the load on the same machine, ten edges to a subject.
 
-| store | edges | new edges/s | all in rings/s | without deciding/s | bare `COPY`/s | repeats/s | bytes an edge | start-up, s | resident, MiB |
+| store | edges | new edges/s | rings/s | not decided/s | bare `COPY`/s | repeats/s | bytes an edge | start-up, s | resident, MiB |
 |---|---|---|---|---|---|---|---|---|---|
 {chr(10).join(lines)}
 
-Three edges of ten are on an address that some other key has too, another one each time; "all in rings" is of edges by which every
-key meets one and the same other key again, so that each has to be decided with all that is around it. Bare `COPY` is what PostgreSQL takes of such rows with the same updates into the same tables at that size.
+Three edges of ten are on an address that some other key has too, another one each time; "rings" are edges by which every key
+meets one and the same other key again, so that each has to be decided with all that is around it. Bare `COPY` is what PostgreSQL
+takes of such rows with the same updates into the same tables at that size.
 
 ![New edges a second by size](benchmarks.svg)
 
