@@ -43,7 +43,7 @@ def page(points: Sequence[dict[str, Any]]) -> str:
 Made by `scripts/bench scale --set largest={largest} --set write=yes`; not written by hand. Measured on {os.cpu_count()} cores
 ({platform.machine()}, Python {platform.python_version()}), with the load on the same machine, ten edges to a subject.
 
-| store | edges | new edges/s | rings/s | not decided/s | bare `COPY`/s | repeats/s | bytes an edge | start-up, s | resident, MiB |
+| store | edges | new edges/s | rings/s | not decided/s | bare `COPY`/s | repeats/s | bytes an edge | start, s | resident, MiB |
 |---|---|---|---|---|---|---|---|---|---|
 {chr(10).join(lines)}
 
