@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,10 @@ HOUR = int(time.time()) // 3_600
 ADDED = 100_000
 """Edges left between two sizes for what is measured there."""
 FAR = 10**9
+NEIGHBOURS = 1_000
+"""Keys before it with which a key shares addresses."""
+SEEN_AGAIN = 1_600_000
+"""Edges seen again before memory is measured: more than the registry keeps in mind of anything."""
 REPEATING_SECONDS = 4.0
 FLOORS = 3
 """How often bare ``COPY`` is measured."""
@@ -60,12 +64,26 @@ def _print(kind: str, number: int) -> bytes:
     return hashlib.sha256(f"{kind} {number}".encode()).digest()
 
 
-def edges(first: int, number: int) -> list[Sighting]:
-    """Edges of a market, the same for the same numbers: every third is on an address that another key has too."""
+def _shared(edge: int) -> int:
+    """The edge whose address this one is on: three of ten are on that of some key before it, another one each time."""
+    key, place = divmod(edge, EDGES_OF_A_SUBJECT)
+    if place not in (0, 4, 8) or not key:
+        return edge
+    before = 1 + int.from_bytes(_print("before", edge)[:6]) % min(key, NEIGHBOURS)
+    return (key - before) * EDGES_OF_A_SUBJECT + place + 1
+
+
+def _again(edge: int) -> int:
+    """As :func:`_shared`, but every key meets the same other key twice and more, as in a ring."""
+    return edge - 25 if edge % 3 == 0 and edge >= 25 else edge
+
+
+def edges(first: int, number: int, address_of: Callable[[int], int] = _shared) -> list[Sighting]:
+    """Edges of a market, the same for the same numbers."""
     return [
         Sighting(
             _print("key", edge // EDGES_OF_A_SUBJECT),
-            _print("address", edge - 25 if edge % 3 == 0 and edge >= 25 else edge),
+            _print("address", address_of(edge)),
             _print("network", edge // 20),
             HOUR - 1 - edge % 24,
             Manner.USED,
@@ -101,11 +119,7 @@ def measure(database: str, size: int) -> dict[str, float]:
     """What one process finds on a database of that size, with the interpreter set as ``serve`` sets it."""
     gc.set_threshold(*GC_THRESHOLD)
     sys.setswitchinterval(SWITCH_SECONDS)
-    began = time.perf_counter()
     store = open_store(database)
-    with store.transaction():
-        store.head(1)
-    started = time.perf_counter() - began
     matcher = Matcher(store, load_policy(default_policy_text()))
     intake = Intake(store, matcher, check=lambda _: {})
     news = edges(size, BATCH * BATCHES)
@@ -115,16 +129,25 @@ def measure(database: str, size: int) -> dict[str, float]:
     until = time.perf_counter() + REPEATING_SECONDS
     while time.perf_counter() < until:
         rounds.append(_submit(intake, news))
+    ring = _submit(intake, edges(size + ADDED // 2, BATCH * BATCHES, _again))
+    _see_again(intake, size)
     intake.close()
     stored = _store_alone(store, size + len(news))
     store.close()
     return {
         "new": new,
+        "ring": ring,
         "stored": stored,
         "repeats": statistics.median(rounds),
-        "started": started,
         "resident": _most_resident(),
     }
+
+
+def _see_again(intake: Intake, size: int) -> None:
+    """As many of the edges as fill every memory that the registry keeps, from one end to the other."""
+    groups = range(0, size, GROUP)
+    for start in groups[:: max(len(groups) * GROUP // SEEN_AGAIN, 1)]:
+        _submit(intake, edges(start, GROUP))
 
 
 def _store_alone(store: Store, first: int) -> float:
@@ -229,7 +252,7 @@ def grow(database: str, name: str, largest: int) -> Iterator[dict[str, Any]]:
             [sys.executable, __file__, database, str(size)], capture_output=True, text=True, check=True,
         )  # fmt: skip
         # Before and after, for the machine has other tenants; of edges that share nothing with those before.
-        floors += [bare_copy(database, FAR + size + turn * ADDED, BATCH * BATCHES) for turn in range(turns)[1:]]
+        floors += [bare_copy(database, FAR + size + 2 * turn * ADDED, BATCH * BATCHES) for turn in range(turns)[1:]]
         keys = [_print("key", number) for number in range(size // EDGES_OF_A_SUBJECT)]
         with _copied(database) as copy:
             served = scale_service.measure(copy, keys)
@@ -271,7 +294,10 @@ def rows(points: Sequence[dict[str, Any]]) -> Iterator[Row]:
         yield _row(f"{at}: intake of repeats", p["repeats"] / base["repeats"], "×", 0.8 if whole else None,
                    f"{p['repeats']:,.0f} sightings/s; of its own at {base['edges']:,}")  # fmt: skip
         if p["store"] == "PostgreSQL":
-            told = f"bare COPY {p['floor']:,.0f} sightings/s; without deciding {p['stored'] / p['floor']:.2f} ×"
+            told = (
+                f"bare COPY {p['floor']:,.0f} sightings/s; without deciding {p['stored'] / p['floor']:.2f} ×; were every key "
+                f"in a ring {p['ring'] / p['floor']:.2f} ×"
+            )
             yield _row(f"{at}: intake / bare COPY", p["new"] / p["floor"], "×", 0.5, told)
         yield _row(f"{at}: BatchGetVerdicts p99", p["get_p99"] * 1e3, "ms", -10.0,
                    f"at {p['served']:,.0f} sightings/s, all it takes; p50 {p['get_p50'] * 1e3:.1f} ms")  # fmt: skip
@@ -281,8 +307,9 @@ def rows(points: Sequence[dict[str, Any]]) -> Iterator[Row]:
                            f"from the answer, {p['matches']:.0f} times at {p['half']:,.0f} sightings/s")  # fmt: skip
         target = -160.0 if p["store"] == "SQLite" and p["edges"] >= SIZES[1] else None
         yield _row(f"{at}: on disk", p["bytes_an_edge"], "B", target, "bytes an edge, indexes and fingerprints too")
-        yield _row(f"{at}: start-up", p["started"], "s", -2.0 if whole else None, "to the first transaction")
-        yield _row(f"{at}: resident", p["resident"] / 2**30, "GiB", -1.0 if whole else None, "at most, while taking in")
+        yield _row(f"{at}: start-up", p["started"], "s", -2.0 if whole else None, "until `serve` listens")
+        yield _row(f"{at}: resident", p["resident"] / 2**30, "GiB", -1.0 if whole else None,
+                   f"at most; {min(p['edges'], SEEN_AGAIN):,} edges were seen again")  # fmt: skip
 
 
 def _row(name: str, value: float, unit: str, target: float | None, detail: str) -> Row:

@@ -48,8 +48,8 @@ BEFORE_SECONDS = 1.0
 
 
 @contextlib.contextmanager
-def registry_on(database: str) -> Iterator[Path]:
-    """A registry process on that database, which is filled or empty: its deployment's folder."""
+def registry_on(database: str) -> Iterator[tuple[Path, float]]:
+    """A registry process on that database, filled or empty: its deployment's folder, and after how many seconds it listened."""
     with tempfile.TemporaryDirectory(prefix="daxa-scale-") as scratch:
         folder = Path(scratch) / "deployment"
         with socket.socket() as one, socket.socket() as two:
@@ -60,8 +60,9 @@ def registry_on(database: str) -> Iterator[Path]:
         configuration = folder / "registry/registry.toml"
         text = re.sub(r'^database = ".*"', lambda _: f'database = "{database}"', configuration.read_text(), flags=re.M)
         configuration.write_text(text)
+        began = time.perf_counter()
         with running("-c", "from daxa_registry.cli import main; main()", "serve", str(configuration)):
-            yield folder
+            yield folder, time.perf_counter() - began
 
 
 # the load: a process of its own
@@ -264,7 +265,7 @@ def percentile(seconds: Sequence[float], of_a_hundred: int) -> float:
 def measure(database: str, keys: Sequence[bytes]) -> dict[str, float]:
     """What members see of a registry on that database; ``keys`` are known there."""
     rings = [Ring(number) for number in range(RINGS)]
-    with registry_on(database) as folder, channel(folder, WATCHED[0]) as open_channel:
+    with registry_on(database) as (folder, started), channel(folder, WATCHED[0]) as open_channel:
         call = raw(open_channel, "/daxa_api.v1.VerdictService/BatchGetVerdicts")
         look_ups(call, keys, BEFORE_SECONDS)
         idle = look_ups(call, keys, BEFORE_SECONDS)
@@ -275,6 +276,7 @@ def measure(database: str, keys: Sequence[bytes]) -> dict[str, float]:
             matched, stopped = times_to_match(watcher, third, rings, SECONDS)
             time.sleep(BEFORE_SECONDS)
     return {
+        "started": started,
         "served": full.rate,
         "half": half.rate,
         "get_idle_p50": percentile(idle, 50),

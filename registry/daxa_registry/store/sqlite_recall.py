@@ -25,10 +25,10 @@ KINDS = ((Kind.KEY, "key"), (Kind.ADDRESS, "address"), (Kind.NETWORK, "network")
 _PLACES = (0, 1, 2, 6, 7)
 """Where these stand in a Sighting."""
 _MANNERS = {int(manner): manner for manner in Manner}
-NODES_KEPT = 1_000_000
-EDGES_KEPT = 300_000
-SUBJECTS_KEPT = 150_000
-ADDRESSES_KEPT = 300_000
+NODES_KEPT = 400_000
+EDGES_KEPT = 200_000
+SUBJECTS_KEPT = 100_000
+ADDRESSES_KEPT = 200_000
 FREED = 1_000
 """Entries taken apart with each transaction, besides FREED_FOR_NEW for each that is new: a millisecond's work."""
 FREED_FOR_NEW = 4
