@@ -11,7 +11,6 @@ a key, and no refusal can have come with that success.
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypedDict
 
@@ -84,14 +83,6 @@ def _setting(settings: Settings, name: str, kind: type, default: Any) -> Any:
     if not (value is None and default is None) and not isinstance(value, kind):
         raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, name, f"of type {kind.__name__}")
     return value
-
-
-def _readable_start(answer: bytes) -> bool:
-    """Whether these are the first bytes of a text: a refusal that is compressed, or was not seen, would be passed over."""
-    try:
-        return bool(codecs.utf_8_decode(answer, "strict", False)[0])
-    except UnicodeDecodeError:
-        return False
 
 
 def readable(value: bytes) -> str:
@@ -212,19 +203,15 @@ class RequestObserver:
 
     def _proves_use(self, status: int, method: str, path: str, answer: bytes) -> bool:
         """Whether how a request went says that its key was authenticated."""
-        if status == 101 or (method == "CONNECT" and self.succeeded(status, path, answer)):
-            method = UPGRADE
-        elif not self.succeeded(status, path, answer):
-            return False
-        return self.exchange.routes.action(method, self.local_path(path)) not in _PROVES_NOTHING
+        method = UPGRADE if status == 101 or method == "CONNECT" else method
+        known = self.exchange.routes.action(method, self.local_path(path)) not in _PROVES_NOTHING
+        return known and self.succeeded(status, path, answer)
 
     def succeeded(self, status: int, path: str, answer: bytes = b"") -> bool:
         """Whether it was no refusal, as far as the answer's first bytes tell. A redirection is no success."""
         if status == 101:  # a handshake that is refused is not answered so
             return True
-        return 200 <= status < 300 and (
-            not self.exchange.needs_answer(self.local_path(path)) or _readable_start(answer)
-        )
+        return 200 <= status < 300 and self.exchange.shows_success(self.local_path(path), answer)
 
     def client(
         self, peer: str | None, forwarded: bytes | None, user_agent: bytes | None, *more: Any

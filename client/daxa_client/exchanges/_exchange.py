@@ -11,6 +11,7 @@ looks for. ``looks_like_own`` tells the two apart.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from abc import ABC, abstractmethod
@@ -36,6 +37,7 @@ class Exchange(ABC):
     routes: ClassVar[Routes]
     typed_orders: ClassVar[frozenset[str]]  # the routes at which the parameters say whether an order is one at market
     refusals: ClassVar[frozenset[str]]  # the codes with which a gateway refuses a key
+    successes: ClassVar[frozenset[str]] = frozenset()  # those of no error, where errors come with a status of success
     keys_in_bodies: ClassVar[bool] = False  # whether ``body_names_key`` is ever true
     refuses_with_success: ClassVar[bool] = False  # whether such an answer may have a status below 400
 
@@ -81,9 +83,23 @@ class Exchange(ABC):
         """Whether ``closes`` can be true at this path."""
         return plain_path(path) in self.typed_orders
 
-    def needs_answer(self, path: str) -> bool:
-        """Whether a success at this path says nothing without its body, because a refusal comes with the same status."""
+    def answers_errors_with_success(self, path: str) -> bool:
+        """Whether a refusal, or any other error, comes with a status of success at this path."""
         return False
+
+    def shows_success(self, path: str, body: bytes) -> bool:
+        """Whether an answer with a status of success is one, as far as the first bytes of its body tell.
+
+        Where errors have such a status too, a body that is compressed or was not seen tells nothing.
+        """
+        if not self.answers_errors_with_success(path):
+            return True
+        try:
+            text, _ = codecs.utf_8_decode(body, "strict", False)
+        except UnicodeDecodeError:
+            return False
+        code = self._read_code(body)
+        return bool(text) and (code is None or code in self.successes)
 
     def body_names_key(self, method: str, path: str) -> bool:
         """Whether ``extract`` needs the body of this request."""
@@ -93,13 +109,18 @@ class Exchange(ABC):
         """Whether an answer refuses the key: by its status, or by one of the exchange's own codes in its body."""
         if status in (401, 403):
             return True
-        if status >= 500 or not body.lstrip().startswith(b"{") or (status < 400 and not self.refuses_with_success):
+        if status >= 500 or (status < 400 and not self.refuses_with_success):
             return False
+        return self._read_code(body) in self.refusals
+
+    def _read_code(self, body: bytes) -> str | None:
+        """The code in an answer; None where it is not the whole of a JSON object, as what is longer than an error is not."""
+        if not body.lstrip().startswith(b"{"):
+            return None
         try:
-            answer = json.loads(body)
+            return self._code(json.loads(body))
         except (ValueError, RecursionError):
-            return False
-        return self._code(answer) in self.refusals
+            return None
 
     def blocked(self, path: str, message: str) -> tuple[int, bytes]:
         """Status and JSON with which this exchange says that a key may not do this."""

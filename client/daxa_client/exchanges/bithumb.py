@@ -44,6 +44,7 @@ class Bithumb(Exchange):
     )
     typed_orders = frozenset({"/v1/orders", "/v2/orders"})
     refusals = frozenset({"NotAllowIP", "jwt_verification", "expired_jwt", "out_of_scope", "5300", "5302"})
+    successes = frozenset({"", "0000"})
     refuses_with_success = True
 
     def _code(self, answer: dict[str, Any]) -> str:
@@ -54,7 +55,7 @@ class Bithumb(Exchange):
             return 401, {"status": "5300", "message": message}
         return 401, {"error": {"name": "out_of_scope", "message": message}}
 
-    def needs_answer(self, path: str) -> bool:
+    def answers_errors_with_success(self, path: str) -> bool:
         return (plain_path(path) or "").startswith(_VERSION_1)
 
     def _named(self, method: Any, path: Any, headers: list[Any], body: Any) -> Iterable[object]:

@@ -38,13 +38,15 @@ class Coinone(Exchange):
     )
     typed_orders = frozenset({"/v2.1/order"})
     refusals = frozenset({"10", "12", "27", "40"})
+    successes = frozenset({"", "0", "success"})
     refuses_with_success = True
 
-    def needs_answer(self, path: str) -> bool:
+    def answers_errors_with_success(self, path: str) -> bool:
         return True
 
     def _code(self, answer: dict[str, Any]) -> str:
-        return str(answer.get("error_code", ""))
+        code = answer.get("error_code", answer.get("errorCode"))  # v2.1, v2
+        return str(answer.get("result", "") if code is None else code)
 
     def _blocked(self, path: str, message: str) -> tuple[int, dict[str, Any]]:
         return 200, {"result": "error", "error_code": "40", "error_msg": message}

@@ -232,6 +232,8 @@ HANDSHAKES = [name for name in FORMATS if name.endswith("websocket")]
         (200, {"status": "5302", "message": "m"}, {"bithumb": Manner.REJECTED}),
         (200, {"result": "error", "error_code": "12"}, {"coinone": Manner.REJECTED}),
         (200, {"result": "error", "error_code": 40}, {"coinone": Manner.REJECTED}),
+        (200, {"result": "error", "errorCode": "12"}, {"coinone": Manner.REJECTED}),
+        (200, {"result": "success", "error_code": "0"}, Manner.USED), (200, {"status": "0000"}, Manner.USED),
         (400, {"success": False, "error": {"message": "KEY_EXPIRED"}}, {"korbit": Manner.REJECTED}),
         (400, {"errorMessage": "Invalid API key", "errorCode": 10155}, {"gopax": Manner.REJECTED}),
         (400, {"error": {"name": "expired_access_key"}}, {"upbit": Manner.REJECTED}),
@@ -300,7 +302,17 @@ def test_each_exchanges_handshake_is_known(name: str) -> None:
         ("korbit", "GET", "/v1/user/balances", 200, b"{}"),
         ("coinone", "POST", "/v2.1/account/balance", 200, b""),
         ("coinone", "POST", "/v2.1/account/balance", 200, b"\x1f\x8b\x08\x00compressed"),
+        (
+            "coinone",
+            "POST",
+            "/v2.1/account/balance",
+            200,
+            b'{"result":"error","error_code":"123","error_msg":"signature"}',
+        ),
+        ("coinone", "POST", "/v2/account/balance", 200, b'{"result":"error","errorCode":"50"}'),
+        ("coinone", "POST", "/v2/account/balance", 200, b'{"result":"error"}'),
         ("bithumb v1.2", "POST", "/info/balance", 200, b""),
+        ("bithumb v1.2", "POST", "/info/balance", 200, b'{"status":"5100","message":"Bad Request"}'),
     ],
 )
 def test_without_an_account_a_success_blames_no_stranger(
