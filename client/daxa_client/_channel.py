@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+import grpc.experimental
 
 from daxa_core.errors import ConfigurationError
 
@@ -38,6 +39,9 @@ _OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 2_000),
     ("grpc.max_reconnect_backoff_ms", 3_000),
     ("grpc.use_local_subchannel_pool", 1),
+    # Who reads a stream waits for it alone. Otherwise two threads wake up fifteen times a second to see whether something came,
+    # and each time the gateway's next request waits for the interpreter.
+    (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
 )
 
 

@@ -42,7 +42,7 @@ class SightingMiddleware:
         self._answered, self._clients, self._success = requests.answered, requests.clients, requests.success
         self._named = frozenset(name.data for name in requests.exchange.headers)
         self._reads_forms = requests.exchange.keys_in_bodies
-        self._forwarded = requests.proxies.header.encode() if requests.proxies.any else None
+        self._wanted = {b"user-agent", *([requests.proxies.header.encode()] if requests.proxies.any else [])}
         self._more = requests.ja4_header.encode(), requests.ja3_header.encode(), requests.header_order
         self._asks_more = any(self._more)
 
@@ -86,12 +86,13 @@ class SightingMiddleware:
         return self._requests.exchange.extract(method=scope.get("method", "GET"), path=path, headers=headers, body=body)
 
     def _client(self, scope: Scope) -> tuple[str | None, Device | None]:
-        header, forwarded, agent = self._forwarded, None, None
+        wanted, forwarded, agent = self._wanted, None, None
         for name, value in scope["headers"]:  # a table of them all would take half as long again
-            if name == header:
-                forwarded = value if forwarded is None else b"%b,%b" % (forwarded, value)
-            elif name == b"user-agent":
-                agent = value
+            if name in wanted:
+                if name == b"user-agent":
+                    agent = value
+                else:
+                    forwarded = value if forwarded is None else b"%b,%b" % (forwarded, value)
         peer = scope.get("client")
         address = peer[0] if peer else None
         if not self._asks_more:
