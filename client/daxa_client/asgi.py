@@ -130,12 +130,14 @@ class EnforcementMiddleware:
             form, receive = await _token_request(blocking, scope, receive)
         verdict = blocking.restricting(self._keys(scope, key, form))
         if verdict is not None:
-            method, path, body = scope.get("method", "GET"), scope["path"], b""
+            method, path, body = scope.get("method", "GET"), scope.get("path", ""), b""
             if kind == "http" and blocking.guarded(lambda: blocking.needs_body(verdict, method, path)):
                 body, whole, receive = await _read_form(receive)
                 body = body if whole else b""
-            request = (method, path, scope["query_string"].decode("latin-1"))
-            answer = blocking.guarded(lambda: blocking.answer(verdict, request, scope["headers"], body))
+            query = scope.get("query_string", b"")
+            answer = blocking.guarded(
+                lambda: blocking.answer(verdict, (method, path, query.decode("latin-1")), scope["headers"], body)
+            )
             if answer is not None:
                 scope[BLOCKED] = True
                 await _deny(kind, answer, send)

@@ -382,6 +382,31 @@ def test_a_fault_of_ours_stops_nobody(ask: Any, caplog: pytest.LogCaptureFixture
     assert ask(order, Silent())[2] == order.body
 
 
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    "scope",
+    [{}, {"path": 7}, {"path": None}, {"headers": None}, {"headers": [1]}, {"method": None}, {"query_string": None}],
+)
+def test_a_server_that_is_not_quite_asgi_still_serves(scope: dict[str, Any], named: bool) -> None:
+    """What is missing costs the check, not the trade."""
+    served: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        served.append(True)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"{}"}
+
+    async def send(message: Any) -> None:
+        served.append(False)
+
+    sink = Sink(verdicts={KEY_40: verdict(Scope.NEW_ORDERS_AND_WITHDRAWALS)})
+    key = (lambda context: KEY_40) if named else None
+    middleware = asgi.EnforcementMiddleware(app, sink, "upbit", key=key)
+    asyncio.run(middleware({"type": "http", "method": "GET", **scope}, receive, send))
+    assert served == [True]
+
+
 def test_a_websocket_is_closed_at_everything_only() -> None:
     """Private streams only read."""
     sent: list[Any] = []
