@@ -140,7 +140,7 @@ class Exchange:
                 holder=lambda scope: self._holder(scope["state"]["customer"]),
             ),
             Middleware(Authentication, exchange=name, customers=customers),
-            Middleware(EnforcementMiddleware, gateway=observer, exchange=name),
+            Middleware(EnforcementMiddleware, gateway=observer, exchange=name, key=lambda scope: scope["state"]["key"]),
         ]  # fmt: skip
         methods = ["GET", "POST", "DELETE", "PUT"]
         self._exchange = Starlette(routes=[Route("/{rest:path}", self._answer, methods=methods)], middleware=layers)

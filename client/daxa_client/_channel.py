@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 import grpc
+import grpc.experimental
 
 from daxa_core.errors import ConfigurationError
 
@@ -42,6 +43,9 @@ _OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 2_000),
     ("grpc.max_reconnect_backoff_ms", 3_000),
     ("grpc.use_local_subchannel_pool", 1),
+    # Who reads a stream waits for it alone. Otherwise two threads wake up fifteen times a second to see whether something came,
+    # and each time the gateway's next request waits for the interpreter.
+    (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
 )
 
 

@@ -5,7 +5,8 @@ goes wrong is counted, told in one line an hour, and costs a sighting at most. W
 
 Whether a key was *used* is the app's to know: reading a key out of a request proves nothing, and whoever sends a stranger's key
 to a page that asks for none must not be able to blame that stranger. With the ``account`` callback a key was used where the app
-named the account behind the request; without it, where the request succeeded on a route that needs a key.
+named the account behind the request; without it, where the request succeeded on a route of which this client knows that it needs
+a key, and no refusal can have come with that success.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from ._address import TrustedProxies
 from ._blocking import BLOCKED, KEY
 from ._complaints import Complaints
 from .exchanges import Action, get
+from .exchanges._actions import UPGRADE
 
 MAX_ANSWER = 2_048  # refusals are short: what is longer is data
 REMEMBERED = 10_000
 _USED = Manner.USED
+_PROVES_NOTHING = (Action.PUBLIC, Action.UNKNOWN)
 _STACK_HEADERS = frozenset(
     ("host", "user-agent", "accept", "accept-encoding", "accept-language", "connection", "cache-control", "origin")
 )
@@ -196,10 +199,19 @@ class RequestObserver:
         if self._account is not None:
             account = self._account(context) if status < 500 else None
             return (None, None) if account is None else (Manner.USED, account)
-        method, path = self._request_of(context)
-        if status >= 400 or self.exchange.routes.action(method, self.local_path(path)) is Action.PUBLIC:
-            return None, None
-        return Manner.USED, None
+        return Manner.USED if self._proves_use(status, *self._request_of(context), answer) else None, None
+
+    def _proves_use(self, status: int, method: str, path: str, answer: bytes) -> bool:
+        """Whether how a request went says that its key was authenticated."""
+        method = UPGRADE if status == 101 or method == "CONNECT" else method
+        known = self.exchange.routes.action(method, self.local_path(path)) not in _PROVES_NOTHING
+        return known and self.succeeded(status, path, answer)
+
+    def succeeded(self, status: int, path: str, answer: bytes = b"") -> bool:
+        """Whether it was no refusal, as far as the answer's first bytes tell. A redirection is no success."""
+        if status == 101:  # a handshake that is refused is not answered so
+            return True
+        return 200 <= status < 300 and self.exchange.shows_success(self.local_path(path), answer)
 
     def client(
         self, peer: str | None, forwarded: bytes | None, user_agent: bytes | None, *more: Any

@@ -93,8 +93,9 @@ class Observer:
         """Whether it was counted. ``when`` is in seconds since the epoch, now if None. Never raises, never waits."""
         try:
             hour = int(self._time() if when is None else when) // SECONDS_PER_HOUR
-            if hour == self._hour:
-                hour = self._hour  # one object for all
+            known = self._hour  # read once: another thread may set another between two looks
+            if hour == known:
+                hour = known  # one object for all
             else:
                 self._hour = hour
             seen = (key, address, device, manner, account, holder, hour)

@@ -139,11 +139,19 @@ class RequestLog:
         told = _text(record, "manner")
         if told is not None and told not in Manner.__members__:
             raise InvalidInput(ErrorCode.UNKNOWN_MANNER, "manner", "USED, REJECTED or DECLARED")
-        manner = Manner[told] if told else Manner.REJECTED if status in (401, 403) else Manner.USED
+        account, path = _text(record, "account"), (_text(record, "path") or "/").partition("?")[0]
+        if told:
+            manner = Manner[told]
+        elif status in (401, 403):
+            manner = Manner.REJECTED
+        elif status is None or account is not None or self._by_status.succeeded(status, path):
+            manner = Manner.USED
+        else:
+            return True
         parts = [_text(record, name) for name in ("user_agent", "ja4", "ja3")]
         return (
             self._gateway.gateway.observe(
-                key, address, manner=manner, device=self._device(parts), account=_text(record, "account"), holder=holder,
+                key, address, manner=manner, device=self._device(parts), account=account, holder=holder,
                 when=_time(record),
             )
             is not False

@@ -111,7 +111,8 @@ class Shipper:
         with self._more:
             self._in_hand.update(batch.batch_id for batch in made)
             self._ready.extend(made)
-            self._more.notify(len(made))
+            if made:
+                self._more.notify_all()
         return bool(made)
 
     def _work(self, number: int) -> None:
@@ -134,9 +135,10 @@ class Shipper:
     def _next(self) -> SpooledBatch | None:
         with self._more:
             if not self._ready:
-                self._more.wait(_LOOK_SECONDS)
-            if not self._ready:
-                return None
+                if not self._stopped.is_set():
+                    # With no time: each thread that wakes up to look keeps the gateway's next request waiting.
+                    self._more.wait()
+                return None  # whose turn it is may have changed meanwhile
             batch = self._ready.popleft()
         self._wake.set()
         return batch

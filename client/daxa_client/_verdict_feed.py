@@ -84,12 +84,12 @@ class VerdictFeed:
         reader = threading.Thread(target=self._read, args=(arriving, over), name="daxa-watch", daemon=True)
         reader.start()
         try:
-            ended = False
+            ended, idle = False, _IDLE_SECONDS
             while not ended:
                 verdicts: list[Verdict] = []
                 failure: DaxaError | None = None
                 with contextlib.suppress(queue.Empty):
-                    item = arriving.get(timeout=_IDLE_SECONDS)
+                    item = arriving.get(timeout=idle)
                     while True:
                         if not isinstance(item, Verdict):
                             ended, failure = True, item
@@ -103,6 +103,8 @@ class VerdictFeed:
                     raise failure
                 if not verdicts and not ended and time.monotonic() >= self._next_check:
                     yield self._check()
+                # Quiet until there is something to do: a thread that wakes up keeps the gateway's next request waiting.
+                idle = max(_IDLE_SECONDS, self._next_check - time.monotonic())
         finally:
             over.set()
 

@@ -83,7 +83,7 @@ class VerdictTable:
                 if lower == key:
                     return _NONE
                 found = self._by_key.get(lower)
-                if found is None:
+                if found is None or _canonical_text(key) != lower:
                     return _NONE
             if 0 < found.valid_until < time.time():
                 return _NONE

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Unpack
 
-from daxa_core.model import Device, Verdict
+from daxa_core.model import Device
 
 from ._blocking import BLOCKED, KEY, Answer, Blocking, Judges
 from ._middleware import MAX_ANSWER, Observes, RequestObserver, Settings
@@ -42,7 +42,7 @@ class SightingMiddleware:
         self._answered, self._clients, self._success = requests.answered, requests.clients, requests.success
         self._named = frozenset(name.data for name in requests.exchange.headers)
         self._reads_forms = requests.exchange.keys_in_bodies
-        self._forwarded = requests.proxies.header.encode() if requests.proxies.any else None
+        self._wanted = {b"user-agent", *([requests.proxies.header.encode()] if requests.proxies.any else [])}
         self._more = requests.ja4_header.encode(), requests.ja3_header.encode(), requests.header_order
         self._asks_more = any(self._more)
 
@@ -52,13 +52,13 @@ class SightingMiddleware:
         if kind != "http" and kind != "websocket":
             await self._app(scope, receive, send)
             return
-        answered, success, form, status = self._answered, self._success, b"", 0
+        answered, success, form, status, answer = self._answered, self._success, b"", 0, b""
         if self._reads_forms and kind == "http":
-            form, receive = await self._form(scope, receive)
+            form, receive = await _token_request(self._requests, scope, receive)
 
         def answering(message: Message) -> Awaitable[None]:
             # No coroutine of its own, which would cost more than all that is done here.
-            nonlocal status
+            nonlocal answer, status
             if status == 0:
                 if message["type"] == "http.response.start":
                     status = message["status"]
@@ -69,10 +69,10 @@ class SightingMiddleware:
                     told, status = 101 if message["type"] == "websocket.accept" else message.get("status", 403), -1
                     answered(scope, told)
             elif status > 0:
-                body = message.get("body") or b""
-                if body or not message.get("more_body"):
+                answer += (message.get("body") or b"")[:MAX_ANSWER]
+                if len(answer) >= MAX_ANSWER or not message.get("more_body"):
                     told, status = status, -1
-                    answered(scope, told, body[:MAX_ANSWER], form)
+                    answered(scope, told, answer[:MAX_ANSWER], form)
             return send(message)
 
         await self._app(scope, receive, answering)
@@ -82,21 +82,17 @@ class SightingMiddleware:
         headers = [pair for pair in scope["headers"] if pair[0] in named]
         if not headers and not query and not body:
             return None
-        path = self._requests.local_path(scope["path"])
-        return self._requests.exchange.extract(
-            method=scope.get("method", "GET"),
-            path=f"{path}?{query.decode('latin-1')}" if query else path,
-            headers=headers,
-            body=body,
-        )
+        path = _target(self._requests.local_path(scope["path"]), query)
+        return self._requests.exchange.extract(method=scope.get("method", "GET"), path=path, headers=headers, body=body)
 
     def _client(self, scope: Scope) -> tuple[str | None, Device | None]:
-        header, forwarded, agent = self._forwarded, None, None
+        wanted, forwarded, agent = self._wanted, None, None
         for name, value in scope["headers"]:  # a table of them all would take half as long again
-            if name == header:
-                forwarded = value if forwarded is None else b"%b,%b" % (forwarded, value)
-            elif name == b"user-agent":
-                agent = value
+            if name in wanted:
+                if name == b"user-agent":
+                    agent = value
+                else:
+                    forwarded = value if forwarded is None else b"%b,%b" % (forwarded, value)
         peer = scope.get("client")
         address = peer[0] if peer else None
         if not self._asks_more:
@@ -106,69 +102,87 @@ class SightingMiddleware:
         names = tuple(name for name, _ in scope["headers"]) if order else ()
         return self._requests.client(address, forwarded, agent, found.get(ja4), found.get(ja3), names)
 
-    async def _form(self, scope: Scope, receive: Receive) -> tuple[bytes, Receive]:
-        """The body where it may name a key."""
-        try:
-            names = self._requests.exchange.body_names_key(scope["method"], self._requests.local_path(scope["path"]))
-        except Exception as error:  # noqa: BLE001 - a server that is not quite ASGI is no reason to stop a trade
-            self._requests.trouble(error)
-            names = False
-        if not names:
-            return b"", receive
-        body, _, again = await _read_form(receive)
-        return body, again
-
 
 class EnforcementMiddleware:
     """Blocks what the scope of a key's verdict blocks, with the exchange's own error, and has the gateway report it.
 
     Reading, cancelling and selling at market go through below ``EVERYTHING``; where no verdict can be had, everything does.
+    ``key`` is called with the scope and names the key that the app authenticated: give it, or whoever is let in with one key may
+    be blocked for another that he names beside it. What it does not name is read out of the request.
     """
 
     def __init__(
-        self, app: App, gateway: Judges, exchange: str, *, language: Language = "ko", prefix: str = ""
-    ) -> None:
+        self, app: App, gateway: Judges, exchange: str, *, language: Language = "ko", prefix: str = "",
+        key: Callable[[Any], str | None] | None = None,
+    ) -> None:  # fmt: skip
         """``language`` of the message, ``prefix`` to cut off paths. Raises as :class:`SightingMiddleware`."""
         self._app = app
-        self._blocking = Blocking(gateway, exchange, language, prefix)
+        self._blocking = Blocking(gateway, exchange, language, prefix, key)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection of the app."""
-        kind, blocking = scope["type"], self._blocking
-        verdict = self._restricting(scope) if kind == "http" or kind == "websocket" else None
+        kind, blocking, form = scope["type"], self._blocking, b""
+        if kind != "http" and kind != "websocket":
+            await self._app(scope, receive, send)
+            return
+        key = blocking.authenticated(scope)
+        if key is None and kind == "http" and blocking.exchange.keys_in_bodies:
+            form, receive = await _token_request(blocking, scope, receive)
+        verdict = blocking.restricting(self._keys(scope, key, form))
         if verdict is not None:
-            method, path = scope.get("method", "GET"), scope["path"]
-            body = b""
-            if kind == "http" and blocking.needs_body(verdict, method, path):
+            method, path, body = scope.get("method", "GET"), scope.get("path", ""), b""
+            if kind == "http" and blocking.guarded(lambda: blocking.needs_body(verdict, method, path)):
                 body, whole, receive = await _read_form(receive)
                 body = body if whole else b""
-            request = (method, path, scope["query_string"].decode("latin-1"))
-            answer = blocking.guarded(lambda: blocking.answer(verdict, request, scope["headers"], body))
+            query = scope.get("query_string", b"")
+            answer = blocking.guarded(
+                lambda: blocking.answer(verdict, (method, path, query.decode("latin-1")), scope["headers"], body)
+            )
             if answer is not None:
                 scope[BLOCKED] = True
                 await _deny(kind, answer, send)
                 return
         await self._app(scope, receive, send)
 
-    def _restricting(self, scope: Scope) -> Verdict | None:
+    def _keys(self, scope: Scope, key: str | None, form: bytes) -> list[str]:
         try:
-            key = scope.get(KEY) or self._key(scope)
-            if key:
-                scope[KEY] = key
+            key = key or scope.get(KEY)
+            keys = [key] if key else self._named(scope, form)
+            if len(keys) == 1:
+                scope[KEY] = keys[0]
         except Exception as error:  # noqa: BLE001 - a server that is not quite ASGI is no reason to stop a trade
             self._blocking.trouble(error)
-            return None
-        return self._blocking.restricting(key) if key else None
+            return []
+        return keys
 
-    def _key(self, scope: Scope) -> str | None:
-        path, query = self._blocking.local_path(scope["path"]), scope["query_string"].decode("latin-1")
-        return self._blocking.exchange.extract(
-            method=scope.get("method", "GET"), path=f"{path}?{query}", headers=scope["headers"]
+    def _named(self, scope: Scope, form: bytes) -> list[str]:
+        target = _target(self._blocking.local_path(scope["path"]), scope["query_string"])
+        return self._blocking.exchange.candidates(
+            method=scope.get("method", "GET"), path=target, headers=scope["headers"], body=form
         )
+
+
+def _target(path: str, query: bytes) -> str:
+    """Path and query in one. The path is decoded already: a question mark in it begins no query."""
+    path = path.replace("?", "%3F") if "?" in path else path
+    return f"{path}?{query.decode('latin-1')}" if query else path
 
 
 def _request(scope: Scope) -> tuple[str, str]:
     return scope.get("method", "GET"), scope["path"]  # a handshake is a GET
+
+
+async def _token_request(reader: RequestObserver | Blocking, scope: Scope, receive: Receive) -> tuple[bytes, Receive]:
+    """The body where it may name a key, and a ``receive`` that gives it again."""
+    try:
+        names = reader.exchange.body_names_key(scope["method"], reader.local_path(scope["path"]))
+    except Exception as error:  # noqa: BLE001 - a server that is not quite ASGI is no reason to stop a trade
+        reader.trouble(error)
+        names = False
+    if not names:
+        return b"", receive
+    body, _, again = await _read_form(receive)
+    return body, again
 
 
 async def _deny(kind: str, answer: Answer, send: Send) -> None:

@@ -58,7 +58,13 @@ class SightingMiddleware:
         return _Watched(body, answer)
 
     def _key(self, environ: Environ, body: bytes) -> str | None:
-        return _key(environ, self._requests.exchange, self._requests.local_path(_path(environ)), body)
+        exchange, local = self._requests.exchange, self._requests.local_path(_path(environ))
+        return exchange.extract(
+            method=environ["REQUEST_METHOD"],
+            path=_target(environ, local),
+            headers=_headers(environ, exchange),
+            body=body,
+        )
 
     def _client(self, environ: Environ) -> tuple[str | None, Device | None]:
         forwarded = environ[self._forwarded].encode("latin-1") if self._forwarded in environ else None
@@ -96,12 +102,12 @@ class _Told:
 
 
 class _Watched:
-    """The app's body, its first part looked at as it goes by; closed as PEP 3333 asks."""
+    """The app's body, its first bytes looked at as they go by; closed as PEP 3333 asks."""
 
-    __slots__ = ("_answer", "_body", "_parts")
+    __slots__ = ("_answer", "_body", "_parts", "_seen")
 
     def __init__(self, body: Iterable[bytes], answer: _Told) -> None:
-        self._body, self._answer = body, answer
+        self._body, self._answer, self._seen = body, answer, b""
         self._parts: Iterator[bytes] | None = None
 
     def __iter__(self) -> _Watched:
@@ -112,14 +118,16 @@ class _Watched:
             self._parts = iter(self._body)
         part = next(self._parts, None)
         if part is None:
-            self._answer.tell(b"")
+            self._answer.tell(self._seen)
             raise StopIteration
-        if part:
-            self._answer.tell(part)
+        if len(self._seen) < MAX_ANSWER:
+            self._seen += part[:MAX_ANSWER]
         return part
 
     def close(self) -> None:
-        """Closes the app's body, where it can be. An answer that nobody read to its first part tells nothing."""
+        """Closes the app's body, where it can be. An answer of which nobody read a byte tells nothing."""
+        if self._seen:
+            self._answer.tell(self._seen)
         close = getattr(self._body, "close", None)
         if close is not None:
             close()
@@ -129,14 +137,17 @@ class EnforcementMiddleware:
     """Blocks what the scope of a key's verdict blocks, with the exchange's own error, and has the gateway report it.
 
     Reading, cancelling and selling at market go through below ``EVERYTHING``; where no verdict can be had, everything does.
+    ``key`` is called with the environ and names the key that the app authenticated: give it, or whoever is let in with one key
+    may be blocked for another that he names beside it. What it does not name is read out of the request.
     """
 
     def __init__(
-        self, app: App, gateway: Judges, exchange: str, *, language: Language = "ko", prefix: str = ""
-    ) -> None:
+        self, app: App, gateway: Judges, exchange: str, *, language: Language = "ko", prefix: str = "",
+        key: Callable[[Any], str | None] | None = None,
+    ) -> None:  # fmt: skip
         """``language`` of the message, ``prefix`` to cut off paths. Raises as :class:`SightingMiddleware`."""
         self._app = app
-        self._blocking = Blocking(gateway, exchange, language, prefix)
+        self._blocking = Blocking(gateway, exchange, language, prefix, key)
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """One request of the app."""
@@ -149,28 +160,33 @@ class EnforcementMiddleware:
         return [answer.body]
 
     def _answer(self, environ: Environ) -> Answer | None:
-        blocking, path = self._blocking, _path(environ)
-        key = environ.get(KEY) or _key(environ, blocking.exchange, blocking.local_path(path), b"")
-        if not key:
-            return None
-        environ[KEY] = key
-        verdict = blocking.restricting(key)
+        blocking, method, path = self._blocking, environ["REQUEST_METHOD"], _path(environ)
+        key = blocking.authenticated(environ) or environ.get(KEY)
+        keys = [key] if key else self._named(environ, method, blocking.local_path(path))
+        if len(keys) == 1:
+            environ[KEY] = keys[0]
+        verdict = blocking.restricting(keys)
         if verdict is None:
             return None
-        method = environ["REQUEST_METHOD"]
         body = _form(environ) if blocking.needs_body(verdict, method, path) else b""
-        headers = _headers(environ, blocking.exchange)
+        headers = [*environ.items(), ("content-type", environ.get("CONTENT_TYPE"))]
         return blocking.answer(verdict, (method, path, environ.get("QUERY_STRING", "")), headers, body)
+
+    def _named(self, environ: Environ, method: str, local: str) -> list[str]:
+        exchange = self._blocking.exchange
+        form = _form(environ) if exchange.body_names_key(method, local) else b""
+        target, headers = _target(environ, local), _headers(environ, exchange)
+        return exchange.candidates(method=method, path=target, headers=headers, body=form)
 
 
 def _headers(environ: Environ, exchange: Exchange) -> list[tuple[str, Any]]:
     return [(name.text, environ[name.wsgi]) for name in exchange.headers if name.wsgi in environ]
 
 
-def _key(environ: Environ, exchange: Exchange, local: str, body: bytes) -> str | None:
-    method, query = environ["REQUEST_METHOD"], environ.get("QUERY_STRING")
-    path = f"{local}?{query}" if query else local
-    return exchange.extract(method=method, path=path, headers=_headers(environ, exchange), body=body)
+def _target(environ: Environ, local: str) -> str:
+    """Path and query in one. The path is decoded already: a question mark in it begins no query."""
+    path, query = local.replace("?", "%3F"), environ.get("QUERY_STRING")
+    return f"{path}?{query}" if query else path
 
 
 def _environ_name(header: str) -> str:

@@ -76,8 +76,11 @@ def _extractor(name: str) -> Read:
             method=method.decode("latin-1"), path=path.decode("utf-8", "replace"),
             headers={name.decode("latin-1"): value.decode("latin-1") for name, value in headers}, body=body,
         )  # fmt: skip
-        exchange.closes(headers, path.decode("utf-8", "replace"), body)
-        exchange.body_names_key(method.decode("latin-1"), path.decode("utf-8", "replace"))
+        text, _, query = path.decode("utf-8", "replace").partition("?")
+        exchange.closes(text, headers, query, body)
+        exchange.body_names_key(method.decode("latin-1"), text)
+        exchange.routes.action(method.decode("latin-1"), text)
+        assert key is None or key in exchange.candidates(method=method, path=path, headers=headers, body=body)
         return key is None or exchange.looks_like_own(key)
 
     return read

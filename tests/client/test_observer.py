@@ -150,3 +150,25 @@ def test_memory_is_given_back_when_the_hour_is_over() -> None:
     now[0] += 3_600
     one.collect()
     assert one.counts().combinations == 0
+
+
+def test_another_threads_hour_is_not_taken_for_ones_own() -> None:
+    """Two calls about two hours at once: what one of them remembers is no part of the other's sighting."""
+
+    class Between(Observer):
+        """Each look at the hour that was last seen finds another one."""
+
+        looks = 0
+
+        @property
+        def _hour(self) -> int:
+            self.looks += 1
+            return HOUR if self.looks % 2 else HOUR + 1
+
+        @_hour.setter
+        def _hour(self, hour: int) -> None:
+            pass
+
+    one = Between(clock=lambda: NOW)
+    assert one.observe("key", "8.8.8.8")
+    assert [row.hour for row in one.collect()] == [HOUR]

@@ -11,6 +11,7 @@ from daxa_api.v1 import envoy_access_log_pb2 as envoy
 from daxa_client import InvalidInput, Manner
 from daxa_client._request_log import MAX_LINE_BYTES, RequestLog
 from daxa_core.model import Device
+from formats import HEX_32, UUID, payload
 
 KEY = "k_live_0123456789"
 
@@ -26,9 +27,9 @@ class Seen:
         return True
 
 
-def read(record: dict[str, Any], **settings: Any) -> list[tuple[str, str, dict[str, Any]]]:
+def read(record: dict[str, Any], exchange: str = "korbit", **settings: Any) -> list[tuple[str, str, dict[str, Any]]]:
     seen = Seen()
-    assert RequestLog(seen, "korbit", **settings).line(json.dumps(record).encode())
+    assert RequestLog(seen, exchange, **settings).line(json.dumps(record).encode())
     return seen.calls
 
 
@@ -54,11 +55,47 @@ def test_a_request_that_was_refused_is_a_rejection(status: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"status": "500"}, {"status": "404"}, {"status": ""}, {"headers": {}}, {"path": "/v2/tickers"}]
-)
+    "change",
+    [
+        {"status": "500"}, {"status": "404"}, {"status": ""}, {"headers": {}}, {"path": "/v2/tickers"}, {"path": "/health"},
+        {"path": "/v2/%74ickers"}, {"path": "/v2/balance/../tickers"}, {"method": "OPTIONS", "status": "204"},
+        {"method": "HEAD"}, {"path": "/v2/balance/", "status": "307"}, {"status": "304"},
+    ],
+)  # fmt: skip
 def test_what_says_nothing_of_a_key_is_passed_over(change: dict[str, Any]) -> None:
-    """An error, no status, no key, a public route."""
+    """An error, no status, no key, a public route or one that is not known, a redirection, a preflight."""
     assert read({**REQUEST, **change}) == []
+
+
+@pytest.mark.parametrize(
+    ("exchange", "path", "headers"),
+    [
+        ("coinone", "/v2.1/order", {"x-coinone-payload": payload(access_token=UUID)}),
+        ("bithumb", "/info/balance", {"api-key": HEX_32}),
+    ],
+)
+def test_where_a_refusal_is_a_success_too_a_log_says_nothing_without_the_account(
+    exchange: str, path: str, headers: dict[str, str]
+) -> None:
+    """The body that would tell is in no log: whose key it was is known where the account is named, or the manner."""
+    record = {"address": "8.8.8.8", "method": "POST", "path": path, "status": "200", "headers": headers}
+    named = {"address": "8.8.8.8", "key": UUID, "path": path, "status": 200}
+    assert read(record, exchange=exchange) == []
+    assert read(named, exchange=exchange) == []
+    [(_, _, more)] = read({**record, "account": "7"}, exchange=exchange)
+    assert more["manner"] is Manner.USED
+    for told in ({"account": "7"}, {"manner": "USED"}):
+        assert len(read({**named, **told}, exchange=exchange)) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "manner"), [(None, Manner.USED), (200, Manner.USED), (403, Manner.REJECTED), (404, None), (307, None)]
+)
+def test_a_key_that_is_named_with_a_status_went_as_the_status_says(status: int | None, manner: Manner | None) -> None:
+    """Without one it was used, because the gateway says so; an answer that says nothing of the key is passed over."""
+    record: dict[str, Any] = {"key": "any", "address": "8.8.8.8", "status": status}
+    assert [more["manner"] for _, _, more in read(record)] == ([manner] if manner else [])
+    assert len(read({**record, "account": "7"})) == 1
 
 
 def test_the_forwarded_header_is_believed_from_a_trusted_proxy_alone() -> None:

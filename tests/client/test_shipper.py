@@ -117,6 +117,27 @@ def test_all_of_a_spool_is_sent_in_full_batches_each_once(spool: Spool) -> None:
     assert (client.most, client.twice, shipper.sent, shipper.problem) == (AT_ONCE, 0, 40 * SIZE, "")
 
 
+def test_those_who_send_sleep_until_there_is_something(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wakes up to look keeps a request of the gateway's waiting. What comes then is sent, and the end ends them."""
+    waits: list[float | None] = []
+    wait = threading.Condition.wait
+
+    def counted(condition: threading.Condition, timeout: float | None = None) -> bool:
+        if threading.current_thread().name == "daxa-ship":
+            waits.append(timeout)
+        return wait(condition, timeout)
+
+    monkeypatch.setattr(threading.Condition, "wait", counted)
+    client = Client()
+    with running(spool, client):
+        until(lambda: len(waits) >= AT_ONCE)
+        time.sleep(0.3)
+        assert waits == [None] * AT_ONCE
+        keys = fill(spool, 3)
+        until(spool.empty)
+    assert sent(client) == keys
+
+
 def test_answers_that_are_lost_are_asked_for_until_they_come(spool: Spool) -> None:
     """A third of them, in any order, while more comes in: everything under one id each, and never the same one beside itself."""
     chance = random.Random(1)

@@ -158,6 +158,24 @@ def test_a_registry_that_lost_data_is_followed_from_the_beginning(
         until(lambda: gateway.verdict("key").level is Level.MONITOR)
 
 
+def test_a_feed_that_is_up_to_date_looks_for_nothing(
+    settings: Callable[..., ClientConfig], registry: peers.Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the digests are the same it sleeps until a verdict comes, which it takes at once: whoever wakes up to look keeps a
+    request of the gateway's waiting."""
+    monkeypatch.setattr(feed_module, "_IDLE_SECONDS", 0.01)
+    stream_when_sent(registry, types_pb2.LEVEL_WARN)
+    with Gateway(settings()) as gateway:
+        gateway.verdict("key")
+        until(lambda: gateway._feed is not None and gateway._feed._next_check)
+        take, taken = gateway._table.take, []
+        gateway._table.take = lambda verdicts: taken.append(len(verdicts)) or take(verdicts)  # type: ignore[assignment,func-returns-value]
+        time.sleep(0.5)
+        assert len(taken) <= 1
+        gateway.observe("key", "8.8.8.8")
+        until(lambda: gateway.verdict("key").level is Level.WARN)
+
+
 def test_an_unreachable_registry_is_one_line(
     configured: Callable[..., ClientConfig], evaluators: Evaluators, tmp_path: Path, caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,

@@ -62,11 +62,14 @@ def test_a_key_is_found_however_it_is_spelt_where_case_says_nothing(open_table: 
     """A UUID in capitals and in small letters is one key; a key that distinguishes cases is two."""
     table = open_table()
     table.learn([(KEYS["one"], "6F9619FF-8B86-D011-B42D-00C04FC964FF"), (KEYS["two"], "CaseCounts")])
-    table.take([decided("one", 1), decided("two", 2)])
+    table.learn([(KEYS["three"], "kbt_abcdefgh")])
+    table.take([decided("one", 1), decided("two", 2), decided("three", 3)])
     assert table.verdict("6F9619FF-8B86-D011-B42D-00C04FC964FF").level is Level.WARN
     assert table.verdict("6f9619ff-8b86-d011-b42d-00c04fc964ff").level is Level.WARN
     assert table.verdict("CaseCounts").level is Level.WARN
     assert table.verdict("casecounts").level is Level.CLEAR
+    assert table.verdict("kbt_abcdefgh").level is Level.WARN
+    assert table.verdict("KBT_ABCDEFGH").level is Level.CLEAR
 
 
 @pytest.mark.parametrize("key", [None, 7, b"key", ["key"], "", "x" * 10_000, "\ud800"])

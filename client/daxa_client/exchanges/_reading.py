@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import binascii
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
-MAX_TOKEN_CHARACTERS = 16_384  # a payload carries an order's parameters too; servers take 8 to 64 KiB of headers
-MAX_TARGET_CHARACTERS = 16_384
+MAX_TOKEN_CHARACTERS = 65_536  # servers take 8 to 64 KiB of headers: a key that is padded is read where they read it
+MAX_TARGET_CHARACTERS = 65_536
 MAX_FORM_BYTES = 16_384
 MAX_FIELD_CHARACTERS = 1_024
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -45,17 +45,19 @@ def as_text(value: object) -> str | None:
     return None
 
 
-def header_values(headers: Any, name: HeaderName) -> list[str]:
-    """Every value that the header has, in order, without the white space around it."""
+def header_list(headers: Any) -> list[Any]:
+    """Pairs of names and values: of an iterable of them, or of what has ``items``. Raises where it is neither."""
     if type(headers) is list:
-        pairs: Any = headers
-    else:
-        pairs = headers.items() if isinstance(headers, Mapping) else headers
-        if not isinstance(pairs, Iterable):
-            return []
+        return headers
+    items = getattr(headers, "items", None)
+    return list(items() if callable(items) else headers)
+
+
+def header_values(headers: Any, name: HeaderName) -> list[str]:
+    """Every value that the header has, in order, without the white space around it; a list of values is that many of them."""
     values = []
     text, data, environ, size = name.text, name.data, name.environ, len(name.data)
-    for pair in pairs:
+    for pair in header_list(headers):
         try:
             found, value = pair
         except (TypeError, ValueError):
@@ -69,14 +71,18 @@ def header_values(headers: Any, name: HeaderName) -> list[str]:
                 continue
         else:
             continue
-        decoded = as_text(value)
-        if decoded is not None:
-            values.append(decoded.strip())
+        for one in value if isinstance(value, list | tuple) else (value,):
+            decoded = as_text(one)
+            if decoded is not None:
+                values.append(decoded.strip())
     return values
 
 
 def split_target(target: Any) -> tuple[str, str]:
-    """Path and query of a path, of a path with its query, or of a whole URL; the path without a slash at its end."""
+    """Path and query of a path, of a path with its query, or of a whole URL; the path without a slash at its end.
+
+    A URL's fragment goes. A server that is asked for a path takes a ``#`` in it for what it is, and reads what comes after it.
+    """
     text = as_text(target) or ""
     if len(text) > MAX_TARGET_CHARACTERS:
         return "", ""
@@ -84,8 +90,7 @@ def split_target(target: Any) -> tuple[str, str]:
         scheme, mark, rest = text.partition("://")
         if mark and scheme.isalpha():
             cut = min((place for place in map(rest.find, "/?#") if place >= 0), default=len(rest))
-            text = rest[cut:]
-    text = text.partition("#")[0]
+            text = rest[cut:].partition("#")[0]
     path, _, query = text.partition("?")
     return path.rstrip("/") or "/", query
 
@@ -96,7 +101,7 @@ def form_values(form: Any, name: str) -> Iterator[str]:
         form = bytes(form)
     if isinstance(form, bytes):
         form = form.decode("latin-1") if len(form) <= MAX_FORM_BYTES else ""
-    if not isinstance(form, str) or len(form) > MAX_FORM_BYTES:
+    if not isinstance(form, str) or len(form) > MAX_TARGET_CHARACTERS:
         return
     for field in form.split("&"):
         key, mark, value = field.partition("=")

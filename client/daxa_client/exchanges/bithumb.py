@@ -12,7 +12,7 @@ from typing import Any
 
 from daxa_core.key_shapes import ALPHANUMERIC_40, HEX_32, HEX_48
 
-from ._actions import Action, Routes
+from ._actions import Action, Routes, plain_path
 from ._exchange import Exchange
 from ._reading import HeaderName, bearer_claim, header_values, split_target
 from .upbit import AUTHORIZATION, named_error
@@ -28,16 +28,23 @@ class Bithumb(Exchange):
     own = re.compile(f"{ALPHANUMERIC_40}|{HEX_48}|{HEX_32}")
     headers = (AUTHORIZATION, API_KEY)
     routes = Routes(
-        ("*", r"/public(/.*)?|/v2/fee(/.*)?|/websocket/v1", Action.PUBLIC),
-        ("*", r"/v1/(market|candles|trades|ticker|orderbook|notices)(/.*)?", Action.PUBLIC),
+        ("GET", r"/public(/.*)?|/v2/fee(/.*)?", Action.PUBLIC),
+        ("GET", r"/v1/(market|candles|trades|ticker|orderbook|notices)(/.*)?", Action.PUBLIC),
+        ("GET UPGRADE", r"/websocket/v1", Action.PUBLIC),
+        ("GET", r"/v[12]/(accounts|api_keys|status/wallet)", Action.READ),
+        ("GET", r"/v[12]/(orders?|twap|withdraws?|deposits?)(/.*)?", Action.READ),
+        ("UPGRADE", r"/websocket/v[12]/private", Action.READ),
+        ("POST", r"/v2/orders/search|/v1/deposits/(krw|generate_coin_address)", Action.READ),
+        ("POST", r"/info/[a-z_]+|/trade/krw_deposit", Action.READ),
         ("DELETE", r"/v[12]/(orders?|twap|withdraws)(/.*)?", Action.CANCEL),
-        ("POST", r"/v2/orders/cancel(/.*)?|/trade/cancel", Action.CANCEL),
-        ("POST", r"/v2/orders/search", Action.READ),
+        ("POST", r"/v2/orders/cancel|/trade/cancel", Action.CANCEL),
         ("POST", r"/trade/market_sell", Action.CLOSE),
         ("POST", r"/v[12]/(orders?|twap)(/.*)?|/trade/(place|market_buy|stop_limit)", Action.ORDER),
         ("POST", r"/v[12]/withdraws(/.*)?|/trade/.*withdrawal", Action.WITHDRAW),
     )
+    typed_orders = frozenset({"/v1/orders", "/v2/orders"})
     refusals = frozenset({"NotAllowIP", "jwt_verification", "expired_jwt", "out_of_scope", "5300", "5302"})
+    successes = frozenset({"", "0000"})
     refuses_with_success = True
 
     def _code(self, answer: dict[str, Any]) -> str:
@@ -48,14 +55,21 @@ class Bithumb(Exchange):
             return 401, {"status": "5300", "message": message}
         return 401, {"error": {"name": "out_of_scope", "message": message}}
 
-    def _candidates(self, method: Any, path: Any, headers: Any, body: Any) -> Iterable[object]:
-        pairs = headers
-        if type(headers) is not list:  # it is gone through twice
-            pairs = list(headers.items()) if hasattr(headers, "items") else list(headers)
-        version_2: list[object] = [bearer_claim(value, "access_key") for value in header_values(pairs, AUTHORIZATION)]
-        version_1: list[object] = [*header_values(pairs, API_KEY)]
-        first, second = version_2, version_1
-        if version_1 and version_2 and split_target(path)[0].startswith(_VERSION_1):
-            first, second = version_1, version_2
-        usable = [value for value in first if isinstance(value, str) and self.accepted.fullmatch(value)]
-        return usable or second
+    def answers_errors_with_success(self, path: str) -> bool:
+        return (plain_path(path) or "").startswith(_VERSION_1)
+
+    def _named(self, method: Any, path: Any, headers: list[Any], body: Any) -> Iterable[object]:
+        version_1, version_2 = header_values(headers, API_KEY), self._version_2(headers)
+        if not version_1 or not version_2:
+            return version_1 or version_2
+        plain = plain_path(split_target(path)[0])
+        if plain is None:  # the gateway may take it for a path of either
+            return [*version_1, *version_2]
+        first, second = (version_1, version_2) if plain.startswith(_VERSION_1) else (version_2, version_1)
+        return [value for value in first if isinstance(value, str) and self.accepted.fullmatch(value)] or second
+
+    def _anywhere(self, method: Any, path: Any, headers: list[Any], body: Any) -> Iterable[object]:
+        return [*header_values(headers, API_KEY), *self._version_2(headers)]
+
+    def _version_2(self, headers: list[Any]) -> list[object]:
+        return [bearer_claim(value, "access_key") for value in header_values(headers, AUTHORIZATION)]

@@ -6,12 +6,12 @@ The body is never read: some clients send the payload's base64 as the body, othe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from daxa_core.key_shapes import UUID
 
-from ._actions import Action, Routes, parameters, sells_at_market
+from ._actions import Action, Routes, parameters
 from ._exchange import Exchange
 from ._reading import HeaderName, decoded, header_values, json_object
 
@@ -25,27 +25,37 @@ class Coinone(Exchange):
     own = re.compile(UUID)
     headers = (PAYLOAD,)
     routes = Routes(
-        ("*", r"/public(/.*)?|/(orderbook|ticker|ticker_utc|trades)(/.*)?", Action.PUBLIC),
-        ("POST", r"(/v2(\.1)?)?/order/cancel.*", Action.CANCEL),
-        ("POST", r"(/v2(\.1)?)?/order/(open_|complete_|limit_|active_)orders(/.*)?", Action.READ),
-        ("POST", r"(/v2(\.1)?)?/order/(order_info|query_order|info|detail)(/.*)?", Action.READ),
+        ("GET", r"/public(/.*)?|/(orderbook|ticker|ticker_utc|trades)(/.*)?", Action.PUBLIC),
+        ("UPGRADE", r"/v1/private", Action.READ),
+        ("POST", r"(/v2(\.1)?)?/(account/.+|event/order-reward/(programs|history))", Action.READ),
+        ("POST", r"(/v2(\.1)?)?/transaction/(auth_number|history|(coin|krw)/history(/.*)?)", Action.READ),
+        ("POST", r"(/v2(\.1)?)?/transaction/coin/withdrawal/(limit|address(_book)?)", Action.READ),
+        ("POST", r"(/v2(\.1)?)?/order/(open|active|limit|completed?)_orders(/.*)?", Action.READ),
+        ("POST", r"(/v2(\.1)?)?/order/(order_info|query_order|info|detail|reward/(markets|history))", Action.READ),
+        ("POST", r"(/v2(\.1)?)?/order/cancel([_/]all)?", Action.CANCEL),
         ("POST", r"(/v2(\.1)?)?/order(/.*)?", Action.ORDER),
         ("POST", r"(/v2(\.1)?)?/transaction/(btc|coin|(coin|krw)/withdrawal)", Action.WITHDRAW),
     )
+    typed_orders = frozenset({"/v2.1/order"})
     refusals = frozenset({"10", "12", "27", "40"})
+    successes = frozenset({"", "0", "success"})
     refuses_with_success = True
 
-    def closes(self, headers: Any, query: str, body: bytes) -> bool:
-        """By the payload, which is what is signed."""
-        payloads = [decoded(value) for value in header_values(headers, PAYLOAD)]
-        return len(payloads) == 1 and sells_at_market(parameters(payloads[0], query))
+    def answers_errors_with_success(self, path: str) -> bool:
+        return True
 
     def _code(self, answer: dict[str, Any]) -> str:
-        return str(answer.get("error_code", ""))
+        code = answer.get("error_code", answer.get("errorCode"))  # v2.1, v2
+        return str(answer.get("result", "") if code is None else code)
 
     def _blocked(self, path: str, message: str) -> tuple[int, dict[str, Any]]:
         return 200, {"result": "error", "error_code": "40", "error_msg": message}
 
-    def _candidates(self, method: Any, path: Any, headers: Any, body: Any) -> Iterable[object]:
+    def _named(self, method: Any, path: Any, headers: list[Any], body: Any) -> Iterable[object]:
         payloads = [json_object(value) for value in header_values(headers, PAYLOAD)]
         return [payload.get("access_token") for payload in payloads if payload is not None]
+
+    def _parameters(self, headers: Any, query: str, body: bytes) -> Mapping[str, Any]:
+        """The payload's, which is what is signed."""
+        payloads = [decoded(value) for value in header_values(headers, PAYLOAD)]
+        return parameters(payloads[0], query, "application/json") if len(payloads) == 1 else {}

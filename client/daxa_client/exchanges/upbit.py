@@ -29,12 +29,21 @@ class Upbit(Exchange):
     own = re.compile(ALPHANUMERIC_40)
     headers = (AUTHORIZATION,)
     routes = Routes(
-        ("*", r"/v1/(market|candles|trades|ticker|orderbook)(/.*)?|/websocket/v1", Action.PUBLIC),
+        ("GET", r"/v1/(market|candles|trades|ticker|orderbook)(/.*)?", Action.PUBLIC),
+        ("GET UPGRADE", r"/websocket/v1", Action.PUBLIC),
+        ("GET", r"/v1/(accounts|api_keys|status/wallet|travel_rule/vasps)", Action.READ),
+        ("GET", r"/v1/(orders?|withdraws?|deposits?|pockets)(/.*)?", Action.READ),
+        ("UPGRADE", r"/websocket/v1/private", Action.READ),
+        (
+            "POST",
+            r"/v1/(orders/test|deposits/(krw|generate_coin_address)|travel_rule/deposit/(uuid|txid))",
+            Action.READ,
+        ),
         ("DELETE", r"/v1/(orders?|withdraws)(/.*)?", Action.CANCEL),
-        ("POST", r"/v1/orders/test", Action.READ),
         ("POST", r"/v1/orders(/.*)?", Action.ORDER),
         ("POST", r"/v1/(withdraws|pockets)(/.*)?", Action.WITHDRAW),
     )
+    typed_orders = frozenset({"/v1/orders"})
     refusals = frozenset(
         {
             "no_authorization_ip",
@@ -52,5 +61,5 @@ class Upbit(Exchange):
     def _blocked(self, path: str, message: str) -> tuple[int, dict[str, Any]]:
         return 401, {"error": {"name": "out_of_scope", "message": message}}
 
-    def _candidates(self, method: Any, path: Any, headers: Any, body: Any) -> Iterable[object]:
+    def _named(self, method: Any, path: Any, headers: list[Any], body: Any) -> Iterable[object]:
         return [bearer_claim(value, "access_key") for value in header_values(headers, AUTHORIZATION)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+from email.message import Message
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -49,6 +51,16 @@ def test_wsgi_names_are_understood(request_of: Request) -> None:
     environ |= {"HTTP_" + name.upper().replace("-", "_"): value for name, value in request_of.headers}
     assert extract(request_of, headers=environ) == request_of.key
     assert extract(request_of, headers=list(environ.items())) == request_of.key
+
+
+def test_headers_come_in_any_container(request_of: Request) -> None:
+    """A message of the standard library's, a mapping to lists, pairs with lists, an iterator that can be read once."""
+    message = Message()
+    for name, value in request_of.headers:
+        message[name] = value
+    pairs = [(name, [value]) for name, value in request_of.headers]
+    for headers in (message, dict(pairs), pairs, iter(request_of.headers), (pair for pair in pairs)):
+        assert extract(request_of, headers=headers) == request_of.key
 
 
 @pytest.mark.parametrize("host", ["https://api.example.com", "wss://ws-api.example.com:443", "http://[::1]:8080"])
@@ -184,6 +196,65 @@ def test_gopaxs_handshake_names_its_key_in_the_query(method: str, query: str, fo
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "found"),
+    [
+        ("GET", "/", None),
+        ("GET", "/ws", None),
+        ("CONNECT", "/%6frders", None),
+        ("GET", "/orders", UUID),
+        ("GET", "/balances/BTC", UUID),
+        ("POST", "/orders", UUID),
+        ("DELETE", "/orders/1", UUID),
+    ],
+)
+def test_a_key_in_gopaxs_query_is_not_hidden_by_a_header_nor_hides_one(
+    method: str, path: str, found: str | None
+) -> None:
+    """A handshake is authenticated by its query: who puts a stranger's key into a header blames nobody. REST is by its header."""
+    headers = [("api-key", UUID)]
+    assert get("gopax").extract(method=method, path=f"{path}?apiKey={OTHER_UUID}", headers=headers) == found
+    assert get("gopax").extract(method=method, path=f"{path}?apiKey={UUID}", headers=headers) == UUID
+
+
+def test_korbits_token_request_is_authenticated_by_its_form_alone() -> None:
+    """And v1's later calls by their token: the header of the second version counts at neither."""
+    arguments: dict[str, Any] = {"headers": [("X-KAPI-KEY", KORBIT[::-1])], "body": f"client_id={KORBIT}"}
+    for path in ("/v1/oauth2/access_token", "//v1//oauth2/access_token/", "/V1/oauth2/access_token\n"):
+        assert get("korbit").extract(method="POST", path=path, **arguments) == KORBIT
+    assert get("korbit").extract(method="POST", path="/v1/user/orders/buy", **arguments) is None
+    assert get("korbit").extract(method="POST", path="/v2/orders", **arguments) == KORBIT[::-1]
+
+
+def test_a_fragment_is_cut_off_a_url_alone() -> None:
+    """A server takes the number sign of a path or a query for what it is, and reads the key behind it."""
+    assert get("gopax").extract(path=f"/?x=#&apiKey={UUID}") == UUID
+    assert get("gopax").extract(path=f"wss://h/?x=#&apiKey={UUID}") is None
+
+
+@pytest.mark.parametrize("size", [12_000, 40_000])
+def test_padding_does_not_hide_a_key_where_servers_still_read_it(size: int) -> None:
+    """Servers take up to 64 KiB of headers."""
+    filler = "x" * size
+    token = bearer({"access_key": KEY_40, "x": filler})
+    assert get("upbit").extract(headers=[("Authorization", token)]) == KEY_40
+    assert get("coinone").extract(headers=[("X-COINONE-PAYLOAD", payload(access_token=UUID, x=filler))]) == UUID
+    assert get("gopax").extract(path=f"/?x={filler}&apiKey={UUID}") == UUID
+
+
+def test_all_keys_that_stand_in_a_request_are_candidates() -> None:
+    """Whichever the gateway reads, it is among them, each once; the contract of ``extract`` holds for them too."""
+    two = [("Authorization", bearer({"access_key": key})) for key in (KEY_40, OTHER_40, KEY_40)]
+    both = [("Api-Key", HEX_32), *two[:1]]
+    assert get("upbit").candidates(headers=two) == [KEY_40, OTHER_40]
+    for path in ("/info/balance", "/v1/accounts"):
+        assert sorted(get("bithumb").candidates(path=path, headers=both)) == sorted([HEX_32, KEY_40])
+    named = get("gopax").candidates(path=f"/balances?apiKey={OTHER_UUID}", headers=[("api-key", UUID)])
+    assert named == [UUID, OTHER_UUID]
+    for hostile in (None, 7, [(None, None)], object()):
+        assert get("bithumb").candidates(method=hostile, path=hostile, headers=hostile, body=hostile) == []
+
+
+@pytest.mark.parametrize(
     ("path", "found"),
     [
         ("/info/balance", HEX_32),
@@ -191,10 +262,15 @@ def test_gopaxs_handshake_names_its_key_in_the_query(method: str, query: str, fo
         ("/v1/orders", KEY_40),
         ("/v2/orders", KEY_40),
         ("", KEY_40),
+        ("//info//balance", HEX_32),
+        ("/INFO/balance/", HEX_32),
+        ("/v1/../info/balance", None),
+        ("/%69nfo/balance", None),
     ],
 )
-def test_bithumbs_path_decides_between_its_two_versions(path: str, found: str) -> None:
-    """A request that carries both is authenticated by that of its path; one that carries one key names it anywhere."""
+def test_bithumbs_path_decides_between_its_two_versions(path: str, found: str | None) -> None:
+    """A request that carries both is authenticated by that of its path; one that carries one key names it anywhere. A path that
+    a proxy may turn into another one decides nothing."""
     version_1, version_2 = ("Api-Key", HEX_32), ("Authorization", bearer({"access_key": KEY_40}))
     assert get("bithumb").extract(path=path, headers=[version_1, version_2]) == found
     assert get("bithumb").extract(path=path, headers=[version_1]) == HEX_32
@@ -205,7 +281,7 @@ def test_bithumbs_path_decides_between_its_two_versions(path: str, found: str) -
     "claims",
     [
         {"access_key": 1}, {"access_key": None}, {"access_key": [KEY_40]}, {"access_key": {"a": 1}}, {"access_key": True},
-        {"access_key": ""}, {"access_key": KEY_40 + "\n"}, {"access_key": " " + KEY_40}, {"access_key": KEY_40[:39]},
+        {"access_key": ""}, {"access_key": KEY_40 + "\n"}, {"access_key": " " + KEY_40}, {"access_key": "k" * 65},
         {"access_key": "가" * 40}, {"access_key": "٣" * 40}, {"Access_Key": KEY_40}, {}, [], [KEY_40], "text", 7, None,
         "not json", "{", "\ufeff{}", "[" * 6_000, '{"access_key":' * 500, '{"a":' + "9" * 5_000 + "}",
     ],
@@ -269,12 +345,13 @@ def test_a_huge_token_is_not_decoded(exchange: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "x", "two words", HEX_32[:31], HEX_48[:47], UUID[:-1], UUID + "0", "{" + UUID + "}"]
+    "value", ["", "x", "two words", "a" * 65, "{" + UUID + "}", "key:secret", "a.b.c-d_e", "QUJDRA=="]
 )
-def test_what_has_no_exchanges_shape_is_none(value: str) -> None:
-    """Where the format is published."""
+def test_what_can_be_no_exchanges_key_is_none(value: str) -> None:
+    """Too short, too long, or of characters that none of them uses at this place."""
     assert get("bithumb").extract(path="/info/balance", headers=[("Api-Key", value)]) is None
     assert get("gopax").extract(headers=[("api-key", value)]) is None
+    assert get("korbit").extract(headers=[("X-KAPI-KEY", value)]) is None
     assert get("coinone").extract(headers=[("X-COINONE-PAYLOAD", payload(access_token=value))]) is None
     assert get("upbit").extract(headers=[("Authorization", bearer({"access_key": value}))]) is None
 
@@ -288,12 +365,26 @@ def test_korbits_unpublished_format_is_taken_widely(value: str, found: str | Non
     assert get("korbit").extract(headers=[("X-KAPI-KEY", value[:-1] + ".")]) is None
 
 
-def test_another_exchanges_key_is_given_and_told_apart() -> None:
+@pytest.mark.parametrize("key", [KEY_40, HEX_48, HEX_32, UUID, KORBIT, KEY_40[:39]])
+def test_another_exchanges_key_is_given_and_told_apart(key: str) -> None:
     """A stolen key is tried at every door: where it is refused the registry wants to know, and its shape says whose it is not."""
-    found = get("upbit").extract(headers=[("Authorization", bearer({"access_key": UUID}))])
-    assert found == UUID
-    assert not get("upbit").looks_like_own(found)
-    assert get("gopax").extract(headers=[("api-key", HEX_32)]) == HEX_32
+    found = {
+        "upbit": get("upbit").extract(headers=[("Authorization", bearer({"access_key": key}))]),
+        "bithumb": get("bithumb").extract(path="/info/balance", headers=[("Api-Key", key)]),
+        "coinone": get("coinone").extract(headers=[("X-COINONE-PAYLOAD", payload(access_token=key))]),
+        "korbit": get("korbit").extract(headers=[("X-KAPI-KEY", key)]),
+        "gopax": get("gopax").extract(headers=[("api-key", key)]),
+    }
+    assert found == dict.fromkeys(NAMES, key)
+    assert {name for name in NAMES if get(name).looks_like_own(key)} == {n for n in NAMES if key in OWN[n]} | {"korbit"}
+
+
+@pytest.mark.parametrize("key", ["QUJD+RA==", "a.b~c", "k", KORBIT])
+def test_what_korbit_may_have_issued_is_not_said_to_be_anothers(key: str) -> None:
+    """Neither of its two formats is published."""
+    found = get("korbit").extract(method="POST", path="/v1/oauth2/access_token", body=urlencode({"client_id": key}))
+    assert found == key
+    assert get("korbit").looks_like_own(key)
 
 
 OWN = {

@@ -166,7 +166,7 @@ def test_untrusted_headers_are_ignored(sink: Sink) -> None:
 
 
 def test_without_an_account_callback_routes_and_status_tell(sink: Sink) -> None:
-    """A success on a route that needs a key is a use; public routes and other answers say nothing."""
+    """A success on a route that is known to need a key is a use; public routes, unknown ones and other answers say nothing."""
     with serving(upbit_like(sink, trusted_proxies=["127.0.0.0/8"])) as url:
         for path in ("/v1/accounts", "/v1/ticker", "/v1/order", "/nowhere"):
             get(url, path)
@@ -220,7 +220,10 @@ def scope_of(method: str, path: str, headers: list[tuple[bytes, bytes]], query: 
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FORMATS)
+HANDSHAKES = [name for name in FORMATS if name.endswith("websocket")]
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in HANDSHAKES])
 @pytest.mark.parametrize(
     ("status", "answer", "manner"),
     [
@@ -229,6 +232,8 @@ def scope_of(method: str, path: str, headers: list[tuple[bytes, bytes]], query: 
         (200, {"status": "5302", "message": "m"}, {"bithumb": Manner.REJECTED}),
         (200, {"result": "error", "error_code": "12"}, {"coinone": Manner.REJECTED}),
         (200, {"result": "error", "error_code": 40}, {"coinone": Manner.REJECTED}),
+        (200, {"result": "error", "errorCode": "12"}, {"coinone": Manner.REJECTED}),
+        (200, {"result": "success", "error_code": "0"}, Manner.USED), (200, {"status": "0000"}, Manner.USED),
         (400, {"success": False, "error": {"message": "KEY_EXPIRED"}}, {"korbit": Manner.REJECTED}),
         (400, {"errorMessage": "Invalid API key", "errorCode": 10155}, {"gopax": Manner.REJECTED}),
         (400, {"error": {"name": "expired_access_key"}}, {"upbit": Manner.REJECTED}),
@@ -258,6 +263,99 @@ def test_each_exchanges_refusals_are_known(name: str, status: int, answer: Any, 
     assert [(s.key, s.address, s.manner) for s in sink.seen] == (
         [(request.key, "198.51.100.9", manner)] if manner is not None else []
     )
+
+
+@pytest.mark.parametrize("name", HANDSHAKES)
+def test_each_exchanges_handshake_is_known(name: str) -> None:
+    """Accepted it is a use; the same request without an upgrade says nothing, whatever is answered."""
+    request, sink = FORMATS[name], Sink()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await JSONResponse({})(scope, receive, send)
+        else:
+            await send({"type": "websocket.accept"})
+
+    path, _, query = request.path.partition("?")
+    headers = [(n.lower().encode(), v.encode()) for n, v in request.headers]
+    plain = scope_of("GET", path, headers, query.encode())
+    upgrade = {**plain, "type": "websocket"}
+    del upgrade["method"]
+    for scope in (plain, upgrade):
+        asyncio.run(call(SightingMiddleware(app, sink, request.exchange), scope))
+    assert [(seen.key, seen.manner) for seen in sink.seen] == [(request.key, Manner.USED)]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "method", "path", "status", "answer"),
+    [
+        ("korbit", "OPTIONS", "/v2/balance", 204, b""),
+        ("korbit", "HEAD", "/v2/balance", 200, b""),
+        ("korbit", "GET", "/v2/balance/", 307, b""),
+        ("korbit", "GET", "/v2/balance", 304, b""),
+        ("korbit", "GET", "/health", 200, b"ok"),
+        ("korbit", "GET", "/", 200, b"ok"),
+        ("korbit", "GET", "/v2/%74ickers", 200, b"{}"),
+        ("korbit", "GET", "/v2/x/../tickers", 200, b"{}"),
+        ("korbit", "GET", "/v2/tickers", 200, b"{}"),
+        ("korbit", "POST", "/v2/login", 200, b"{}"),
+        ("korbit", "GET", "/v1/user/balances", 200, b"{}"),
+        ("coinone", "POST", "/v2.1/account/balance", 200, b""),
+        ("coinone", "POST", "/v2.1/account/balance", 200, b"\x1f\x8b\x08\x00compressed"),
+        (
+            "coinone",
+            "POST",
+            "/v2.1/account/balance",
+            200,
+            b'{"result":"error","error_code":"123","error_msg":"signature"}',
+        ),
+        ("coinone", "POST", "/v2/account/balance", 200, b'{"result":"error","errorCode":"50"}'),
+        ("coinone", "POST", "/v2/account/balance", 200, b'{"result":"error"}'),
+        ("bithumb v1.2", "POST", "/info/balance", 200, b""),
+        ("bithumb v1.2", "POST", "/info/balance", 200, b'{"status":"5100","message":"Bad Request"}'),
+    ],
+)
+def test_without_an_account_a_success_blames_no_stranger(
+    exchange: str, method: str, path: str, status: int, answer: bytes
+) -> None:
+    """Whoever sends a stranger's key to what needs none, or where a refusal may stand in what was not seen."""
+    request, sink = FORMATS[exchange], Sink()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status})
+        await send({"type": "http.response.body", "body": answer})
+
+    headers = [(n.lower().encode(), v.encode()) for n, v in request.headers]
+    asyncio.run(call(SightingMiddleware(app, sink, request.exchange), scope_of(method, path, headers)))
+    assert sink.seen == []
+
+
+def test_a_refusal_that_comes_in_parts_is_read_whole() -> None:
+    """A success of many parts counts once the first two KiB are there, and the end of it need not come."""
+    for parts, manner in (
+        ([b'{"result":"error",', b'"error_code":"40"}'], Manner.REJECTED),
+        ([b'{"result":"success",', b'"balances":"', b"x" * 3_000], Manner.USED),
+    ):
+        sink, request = Sink(), FORMATS["coinone"]
+
+        async def app(scope: Any, receive: Any, send: Any, parts: list[bytes] = parts) -> None:
+            await send({"type": "http.response.start", "status": 200})
+            for part in parts:
+                await send(
+                    {"type": "http.response.body", "body": part, "more_body": part != parts[-1] or len(part) > 999}
+                )
+
+        headers = [(n.lower().encode(), v.encode()) for n, v in request.headers]
+        asyncio.run(call(SightingMiddleware(app, sink, "coinone"), scope_of("POST", "/v2.1/order", headers)))
+        assert [seen.manner for seen in sink.seen] == [manner]
+
+
+def test_a_question_mark_in_a_path_begins_no_query() -> None:
+    """Percent-encoded it is the path's: what stands behind it is no key of Gopax's."""
+    sink = Sink()
+    scope = scope_of("GET", f"/?apiKey={UUID}&", [], f"apiKey={UUID[::-1]}".encode())
+    asyncio.run(call(SightingMiddleware(JSONResponse([]), sink, "gopax", account=lambda scope: "7"), scope))
+    assert [seen.key for seen in sink.seen] == [UUID[::-1]]
 
 
 def test_a_form_in_parts_reaches_the_app_as_it_came() -> None:

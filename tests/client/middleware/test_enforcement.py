@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from sink import Sink
 
 from daxa_client import ConfigurationError, Level, Verdict, asgi, texts, wsgi
 from daxa_core.model import Act, Scope
-from formats import FORMATS, KEY_40, KORBIT, UUID, Request, bearer, payload
+from formats import FORMATS, HEX_32, KEY_40, KORBIT, UUID, Request, bearer, payload
 
 SELL_UPBIT = {"market": "KRW-BTC", "side": "ask", "ord_type": "market", "volume": "1"}
 BASE = {name: FORMATS[name] for name in ("upbit", "bithumb v2", "bithumb v1.2", "korbit", "gopax")}
@@ -41,6 +42,21 @@ CASES: list[tuple[Request, str]] = [
     (at("upbit", "POST", "//v1//ORDERS", {"side": "bid"}), ORDERS),
     (at("upbit", "POST", "/v1/orders?side=ask", SELL_UPBIT), ORDERS),
     (at("upbit", "POST", "/v1/orders/cancel_and_new", {"new_ord_type": "limit"}), ORDERS),
+    (at("upbit", "POST", "/v1/orders/cancel_and_new", SELL_UPBIT | {"new_ord_type": "limit"}), ORDERS),
+    (at("upbit", "POST", "/v1/orders\n", {"side": "bid"}), ORDERS),
+    (at("upbit", "POST", "/v1/orders;a=b", {"side": "bid"}), ORDERS),
+    (at("upbit", "POST", "/v1/orders/test/../", {"side": "bid"}), ORDERS),
+    (at("upbit", "POST", "/v1/%6frders", {"side": "bid"}), ORDERS),
+    (at("upbit", "post", "/v1/orders", {"side": "bid"}), ORDERS),
+    (at("upbit", "PUT", "/v1/orders", {"side": "bid"}), ORDERS),
+    (at("upbit", "POST", "/v1/what_comes_next_year", SELL_UPBIT), ORDERS),
+    (at("upbit", "DELETE", "/v1/order?uuid=u&_method=POST"), ORDERS),
+    (at("upbit", "GET", "/v1/orders?_method=post"), ORDERS),
+    (at("upbit", "GET", "/v1/ticker/../accounts"), ALL),
+    (at("upbit", "GET", "/v1/ticker%2F..%2Faccounts"), ALL),
+    (at("upbit", "POST", "/v1/deposits/generate_coin_address"), ALL),
+    (at("upbit", "HEAD", "/v1/ticker"), OPEN),
+    (at("upbit", "HEAD", "/v1/accounts"), ALL),
     (at("upbit", "POST", "/v1/withdraws/coin", SELL_UPBIT), ORDERS),
     (at("upbit", "POST", "/v1/withdraws/krw"), ORDERS),
     (at("upbit", "DELETE", "/v1/order?uuid=u"), ALL),
@@ -54,7 +70,7 @@ CASES: list[tuple[Request, str]] = [
     (at("bithumb v2", "POST", "/v2/orders/batch", {"orders": [SELL_UPBIT]}), ORDERS),
     (at("bithumb v2", "POST", "/v2/orders/cancel"), ALL),
     (at("bithumb v2", "DELETE", "/v2/order"), ALL),
-    (at("bithumb v2", "POST", "/v1/twap"), ORDERS),
+    (at("bithumb v2", "POST", "/v1/twap", SELL_UPBIT), ORDERS),
     (at("bithumb v2", "POST", "/v1/withdraws/coin"), ORDERS),
     (at("bithumb v1.2", "POST", "/trade/place", b"type=ask"), ORDERS),
     (at("bithumb v1.2", "POST", "/trade/market_buy"), ORDERS),
@@ -69,6 +85,11 @@ CASES: list[tuple[Request, str]] = [
     (coinone("/v2.1/order/limit"), ORDERS),
     (coinone("/v2/order/limit_buy/"), ORDERS),
     (coinone("/order/limit_sell"), ORDERS),
+    (coinone("/v2.1/order/limit", side="SELL", type="MARKET"), ORDERS),
+    (coinone("/v2.1/order/cancel/../limit"), ORDERS),
+    (coinone("/v2.1/order/completed_orders"), ALL),
+    (coinone("/v2.1/order/completed_orders/all"), ALL),
+    (coinone("/v2.1/order/active_orders/all"), ALL),
     (coinone("/v2.1/order/cancel/all"), ALL),
     (coinone("/v2.1/order/open_orders"), ALL),
     (coinone("/v2/order/query_order"), ALL),
@@ -84,12 +105,15 @@ CASES: list[tuple[Request, str]] = [
     (at("korbit", "POST", "/v2/krw/sendKrwWithdrawalPush"), ORDERS),
     (at("korbit", "GET", "/v2/balance"), ALL),
     (at("korbit", "GET", "/v2/tickers"), OPEN),
+    (FORMATS["korbit v1"], ALL),
+    (replace(FORMATS["korbit v1"], path="/v1/oauth2//access_token\n"), ORDERS),
     (at("gopax", "POST", "/orders", {"side": "buy", "type": "limit"}), ORDERS),
     (at("gopax", "POST", "/orders", {"side": "sell", "type": "market"}), ALL),
     (at("gopax", "DELETE", "/orders/17"), ALL),
     (at("gopax", "POST", "/withdrawals"), ORDERS),
     (at("gopax", "GET", "/balances"), ALL),
     (at("gopax", "GET", "/trading-pairs/BTC-KRW/book"), OPEN),
+    (at("gopax", "GET", "/tickers"), OPEN),
 ]
 EXPECTED = {
     "upbit": (401, {"error": {"name": "out_of_scope", "message": ...}}),
@@ -145,6 +169,7 @@ def ask_wsgi(request: Request, sink: Any, **options: Any) -> tuple[int, Any, byt
         "REQUEST_METHOD": request.method, "PATH_INFO": path, "QUERY_STRING": query, "CONTENT_LENGTH": str(len(request.body)),
         "wsgi.input": io.BytesIO(request.body),
     } | {"HTTP_" + name.upper().replace("-", "_"): value for name, value in request.headers}  # fmt: skip
+    environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
     middleware = wsgi.EnforcementMiddleware(app, sink, request.exchange, **options)
     body = b"".join(middleware(environ, lambda status, headers: statuses.append(status)))
     return int(statuses[0][:3]), json.loads(body), reached[0] if reached else None
@@ -178,6 +203,7 @@ def test_each_scope_blocks_its_routes(ask: Any, request_of: Request, blocked_fro
         b'{"side":"bid","side":"ask","ord_type":"market"}', b'{"side":"ask","SIDE":"bid","ord_type":"market"}', b"{", b"[]",
         b"null", b"\xff", b'{"side":["ask"],"ord_type":"market"}', b'{"side":"ask","ord_type":"market","type":"limit"}',
         b'{"side":"ask"}', b"[" * 10_000, b"side=ask&ord_type=market&" + b"x" * 20_000, b"", b"side=ask&ord_type=market&side",
+        b'{"side":"ask","ord_type":"market","x":"&side=bid&ord_type=limit&y="}',
     ],
     ids=lambda body: repr(body[:30]),
 )  # fmt: skip
@@ -186,6 +212,109 @@ def test_an_order_that_can_be_read_in_two_ways_does_not_close(ask: Any, body: by
     """A name that stands twice, a part that was cut off, nothing that can be read: the app might read the other thing."""
     sink = Sink(verdicts={KEY_40: verdict(Scope.NEW_ORDERS_AND_WITHDRAWALS)})
     assert ask(at("upbit", "POST", "/v1/orders", body), sink)[2] is None
+
+
+JSON_THAT_SELLS = b'{"side":"ask","ord_type":"market","x":"&side=bid&ord_type=limit&y="}'
+MULTIPART_THAT_BUYS = (
+    b'side=ask&ord_type=market&x=\r\n--b\r\ncontent-disposition: form-data; name="side"\r\n\r\nbid\r\n--b--\r\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("types", "body", "passes"),
+    [
+        (["application/json"], JSON_THAT_SELLS, True),
+        (["Application/JSON; charset=utf-8"], json.dumps(SELL_UPBIT).encode(), True),
+        (["application/x-www-form-urlencoded"], b"side=ask&ord_type=market", True),
+        (["application/x-www-form-urlencoded"], JSON_THAT_SELLS, False),
+        (["application/json"], b"side=ask&ord_type=market", False),
+        (["multipart/form-data; boundary=b"], MULTIPART_THAT_BUYS, False),
+        (["text/plain"], json.dumps(SELL_UPBIT).encode(), False),
+    ],
+)
+@pytest.mark.parametrize("ask", [ask_asgi, ask_wsgi])
+def test_a_body_is_read_as_the_type_that_it_declares(ask: Any, types: list[str], body: bytes, passes: bool) -> None:
+    """One that sells as JSON and buys as a form is what the app takes it for."""
+    sink = Sink(verdicts={KEY_40: verdict(Scope.NEW_ORDERS_AND_WITHDRAWALS)})
+    order = at("upbit", "POST", "/v1/orders", body)
+    declared = replace(order, headers=(*order.headers, *(("Content-Type", one) for one in types)))
+    assert (ask(declared, sink)[2] is not None) == passes
+
+
+@pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
+@pytest.mark.parametrize("ask", [ask_asgi, ask_wsgi])
+def test_a_request_that_may_be_taken_for_another_method_is_that_too(ask: Any, name: str) -> None:
+    """Some frameworks do; a cancellation that asks to be an order is blocked, an order that asks to be one too."""
+    sink = Sink(verdicts={KEY_40: verdict(Scope.NEW_ORDERS_AND_WITHDRAWALS)})
+    for method, asked, passes in (("DELETE", "POST", False), ("POST", "DELETE", False), ("DELETE", "delete", True)):
+        plain = at("upbit", method, "/v1/orders")
+        request = replace(plain, headers=(*plain.headers, (name, asked)))
+        assert (ask(request, sink)[2] is not None) == passes
+
+
+OTHER = {
+    "upbit": KEY_40[::-1],
+    "bithumb": KEY_40[::-1],
+    "coinone": UUID[::-1],
+    "korbit": KORBIT[::-1],
+    "gopax": UUID[::-1],
+}
+
+
+def second(request: Request) -> tuple[str, str]:
+    """A header that names another key where the first one's stands."""
+    name, key = request.headers[0][0], OTHER[request.exchange]
+    if name == "Authorization":
+        return name, bearer({"access_key": key})
+    return name, payload(access_token=key) if request.exchange == "coinone" else key
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    "request_of",
+    [*(at(name, "POST", "/v2/orders") for name in BASE), coinone("/v2.1/order")],
+    ids=lambda request: f"{request.exchange} {request.headers[0][0]}",
+)
+def test_a_second_key_beside_a_restricted_one_helps_nobody(request_of: Request, first: bool) -> None:
+    """Which of them the app authenticates is not known here: the one that may do less counts, wherever it stands."""
+    for restricted in (request_of.key, OTHER[request_of.exchange]):
+        sink = Sink(verdicts={restricted: verdict(Scope.EVERYTHING)})
+        pair = (request_of.headers[0], second(request_of))
+        both = replace(request_of, headers=pair if first else pair[::-1])
+        assert ask_asgi(both, sink)[2] is None
+    sink = Sink(verdicts={request_of.key: verdict(Scope.NEW_ORDERS_AND_WITHDRAWALS)})
+    sink.verdicts[OTHER[request_of.exchange]] = verdict(Scope.EVERYTHING)
+    assert ask_asgi(replace(both, method="GET"), sink)[2] is None
+
+
+@pytest.mark.parametrize("ask", [ask_asgi, ask_wsgi])
+def test_a_second_key_in_another_place_helps_nobody(ask: Any) -> None:
+    """Bithumb's other version, Gopax's query."""
+    both = Request("bithumb", HEX_32, "POST", "/info/balance", (("Api-Key", HEX_32), second(at("upbit", "GET", "/"))))
+    assert ask(both, Sink(verdicts={KEY_40[::-1]: verdict(Scope.EVERYTHING)}))[2] is None
+    gopax = at("gopax", "GET", f"/balances?apiKey={UUID[::-1]}")
+    assert ask(gopax, Sink(verdicts={UUID[::-1]: verdict(Scope.EVERYTHING)}))[2] is None
+    hidden = Request("gopax", UUID, "GET", f"/?x=#&apiKey={UUID}", ())
+    assert ask(hidden, Sink(verdicts={UUID: verdict(Scope.EVERYTHING)}))[2] is None
+
+
+@pytest.mark.parametrize("ask", [ask_asgi, ask_wsgi])
+def test_the_key_that_the_app_authenticated_counts_alone(ask: Any) -> None:
+    """A stranger's restricted key beside one's own blocks nothing and tells nothing; what the app names is blocked, wherever it
+    stands in the request; where it names none, or its callback fails, the request is read."""
+
+    def raises(context: Any) -> str:
+        raise RuntimeError(KEY_40)
+
+    order = at("upbit", "POST", "/v1/orders", {"side": "bid"})
+    nothing = Request("upbit", KEY_40, "GET", "/v1/accounts", ())
+    sink = Sink(verdicts={KEY_40: verdict(Scope.EVERYTHING)})
+    callbacks: list[tuple[Any, Request, bool]] = [
+        (lambda context: "mine", order, True), (lambda context: KEY_40, nothing, False), (lambda context: None, order, False),
+        (lambda context: None, nothing, True), (raises, order, False),
+    ]  # fmt: skip
+    for callback, request_of, passes in callbacks:
+        assert (ask(request_of, sink, key=callback)[2] is not None) == passes
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
@@ -253,6 +382,31 @@ def test_a_fault_of_ours_stops_nobody(ask: Any, caplog: pytest.LogCaptureFixture
     assert ask(order, Silent())[2] == order.body
 
 
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    "scope",
+    [{}, {"path": 7}, {"path": None}, {"headers": None}, {"headers": [1]}, {"method": None}, {"query_string": None}],
+)
+def test_a_server_that_is_not_quite_asgi_still_serves(scope: dict[str, Any], named: bool) -> None:
+    """What is missing costs the check, not the trade."""
+    served: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        served.append(True)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"{}"}
+
+    async def send(message: Any) -> None:
+        served.append(False)
+
+    sink = Sink(verdicts={KEY_40: verdict(Scope.NEW_ORDERS_AND_WITHDRAWALS)})
+    key = (lambda context: KEY_40) if named else None
+    middleware = asgi.EnforcementMiddleware(app, sink, "upbit", key=key)
+    asyncio.run(middleware({"type": "http", "method": "GET", **scope}, receive, send))
+    assert served == [True]
+
+
 def test_a_websocket_is_closed_at_everything_only() -> None:
     """Private streams only read."""
     sent: list[Any] = []
@@ -282,7 +436,9 @@ def test_a_blocked_request_is_a_use_only_where_the_app_knew_the_account(account:
     assert [(seen.manner.name, seen.account) for seen in sink.seen] == ([("USED", account)] if account else [])
 
 
-@pytest.mark.parametrize(("options", "field"), [({"language": "jp"}, "language"), ({"prefix": 7}, "prefix")])
+@pytest.mark.parametrize(
+    ("options", "field"), [({"language": "jp"}, "language"), ({"prefix": 7}, "prefix"), ({"key": "access_key"}, "key")]
+)
 def test_a_wrong_setting_is_refused_when_the_app_starts(options: dict[str, Any], field: str) -> None:
     """Naming it."""
     for middleware in (asgi.EnforcementMiddleware, wsgi.EnforcementMiddleware):

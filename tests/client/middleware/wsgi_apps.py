@@ -62,8 +62,11 @@ def statement(request: HttpRequest) -> FileResponse:
 
 
 urlpatterns = [
-    path("v2/orders", orders), path("v2/orderbook", orders), path("v1/oauth2/access_token", token), path("v2/file", statement),
-]  # fmt: skip
+    path("v2/orders", orders),
+    path("v2/orderbook", orders),
+    path("v1/oauth2/access_token", token),
+    path("v2/myTrades", statement),
+]
 if not settings.configured:
     settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="x", USE_TZ=True)
     django.setup()
