@@ -20,18 +20,19 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, Unavailable
-from daxa_core.model import Act, Device, Manner, Verdict
+from daxa_core.model import FINGERPRINT_BYTES, Act, Device, Manner, Verdict
 
 from . import _forks
 from ._client import RegistryClient
 from ._complaints import Complaints
 from ._config import ClientConfig, read_config
+from ._health import GatewayHealth
 from ._observer import Observer
 from ._reports import Reports
 from ._shipper import Shipper
@@ -42,38 +43,10 @@ from ._verdict_table import VerdictTable
 
 LOG = logging.getLogger("daxa_client")
 SHIP_COUNTS_SECONDS = 600
+DONE = 10_000
+"""Reports that wait for the disk."""
 _LEAD_SECONDS = 1.0
 OnOfNoUse = Callable[[str], object]
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayHealth:
-    """How it goes: numbers of sightings since this process began, or since the spool did where they are the spool's.
-
-    ``problem`` is what keeps sightings from being shipped, ``verdicts_problem`` what keeps verdicts from coming; they are empty
-    where nothing does, or another process does that work. ``lowered`` were sent with a count of one, as the registry may have had
-    them longer ago than it knows a batch again. ``verdicts`` is how many keys have one; ``receipts`` how many reports
-    of what was done about them this process has had answered; ``of_no_use`` how often an answer to this process said that a key
-    that was refused is of no use here.
-    """
-
-    ships: bool
-    combinations: int
-    waiting: int
-    oldest: int
-    sent: int
-    dropped: int
-    refused: int
-    without_device: int
-    unreadable: int
-    lowered: int
-    refused_by_registry: Mapping[str, int]
-    evaluators: Mapping[str, str]
-    problem: str
-    verdicts: int
-    verdicts_problem: str
-    receipts: int
-    of_no_use: int
 
 
 class Gateway:
@@ -158,12 +131,21 @@ class Gateway:
         return self._table.verdict(key)
 
     def report(self, verdict: Verdict, act: Act) -> bool:
-        """Tells the registry what was done about a verdict, soon and from a thread of its own. Never waits, never raises.
+        """Tells the registry what was done about a verdict. Microseconds; never waits, never raises.
 
-        Answers whether it will be told: False where another process of the state folder ships, whose own it is to tell.
+        It is put on the disk with what was observed, and told by whichever process of the state folder ships. Answers whether it
+        will be: False where too many wait for the disk, or it is no report.
         """
-        reports = self._reports
-        return reports is not None and reports.put(verdict, act)
+        if (not self._started and not self._start()) or len(self._done) >= DONE:
+            return False
+        if not (isinstance(verdict, Verdict) and isinstance(act, Act)) or len(verdict.key) != FINGERPRINT_BYTES:
+            return False
+        self._done.append((verdict, act))
+        return True
+
+    def unplaced(self) -> None:
+        """Counts a request whose key was not observed because nobody can know from where it came: for a middleware to call."""
+        self._without_address += 1
 
     def on_verdict(self, callback: OnVerdict) -> OnVerdict:
         """Calls ``callback(key, verdict)`` for every change from now on, at least once, in a thread of its own.
@@ -190,6 +172,7 @@ class Gateway:
         ``mark``, a name and a value, is kept in the same transaction; :meth:`mark` has it again.
         """
         self._keep(counts=True, mark=mark)
+        self._tell()
 
     def mark(self, name: str) -> str | None:
         """The value that :meth:`flush` last kept under that name, None if none. Raises Unavailable."""
@@ -243,14 +226,19 @@ class Gateway:
             dropped=counts.dropped + state.dropped,
             refused=counts.refused,
             without_device=counts.without_device,
+            without_address=self._without_address,
             unreadable=state.unreadable,
             lowered=state.lowered,
+            set_aside=state.refused,
+            discarded=state.discarded,
             refused_by_registry=dict(shipper.refused) if shipper else {},
             evaluators=client.health() if client else {},
             problem=shipper.problem if shipper else "",
             verdicts=len(self._table),
             verdicts_problem=feed.problem if feed else "",
             receipts=reports.answered if reports else 0,
+            reports_waiting=state.reports + len(self._done),
+            reports_lost=state.reports_lost,
             of_no_use=shipper.of_no_use if shipper else 0,
         )
 
@@ -267,6 +255,8 @@ class Gateway:
         self._shipper: Shipper | None = None
         self._feed: VerdictFeed | None = None
         self._reports: Reports | None = None
+        self._done: deque[tuple[Verdict, Act]] = deque()
+        self._without_address = 0
         self._lead: int | None = None
 
     def before_fork(self) -> None:
@@ -286,6 +276,7 @@ class Gateway:
             self._client,
             self._shipper,
             self._feed,
+            self._reports,
         ]  # letting go of them would touch what is the parent's
         if self._started:
             self._may_lead = False  # gRPC may be in use, and does not survive a fork: who was started first leads
@@ -335,7 +326,11 @@ class Gateway:
             later = now - now % SHIP_COUNTS_SECONDS + SHIP_COUNTS_SECONDS
             fresh = self._observer.collect(counts=False)
             repeats = self._observer.collect(counts=True) if counts else []
+            done = [self._done.popleft() for _ in range(len(self._done))]
             try:
+                if done:
+                    self._spool.reports.add(done)
+                    done = []
                 if mark is not None:  # all of it in the transaction of the mark
                     fresh, repeats = fresh + repeats, []
                 if fresh or mark is not None:
@@ -346,9 +341,12 @@ class Gateway:
                     repeats = []
             except DaxaError:
                 self._observer.put_back(fresh + repeats)
+                self._done.extendleft(reversed(done))
                 raise
         if self._shipper is not None:
             self._shipper.wake()
+        if self._reports is not None:
+            self._reports.wake()
 
     def _tell(self) -> None:
         """One line an hour of what had to be let go."""
@@ -362,6 +360,9 @@ class Gateway:
         if counts.without_device:
             text = f"{counts.without_device} sightings so far had a device that cannot be used; they go without it"
             self._complaints.say("device", text)
+        if self._without_address:
+            text = f"{self._without_address} requests so far named a key and came from nobody knows where, and were not observed"
+            self._complaints.say("address", f"{text}: are trusted_proxies and forwarded_header right?")
 
     def _lead_loop(self) -> None:
         """Ships for all processes of the state folder, once none of the others does."""
@@ -406,7 +407,7 @@ class Gateway:
         with RegistryClient(dataclasses.replace(self._config, cursor=None), raw_keys=0) as client:
             shipper = Shipper(self._spool, client, self._complaints, self._answered)
             feed = VerdictFeed(client, self._table, self._complaints, self._callbacks)
-            reports = Reports(client, self._complaints)
+            reports = Reports(client, self._spool.reports, self._complaints)
             self._client, self._shipper, self._feed, self._reports = client, shipper, feed, reports
             reporting = threading.Thread(target=reports.run, name="daxa-reports", daemon=True)
             following = threading.Thread(target=feed.run, name="daxa-verdicts", daemon=True)
