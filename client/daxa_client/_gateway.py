@@ -41,7 +41,6 @@ from ._submission import SubmitResult
 from ._verdict_feed import OnVerdict, VerdictFeed, tell
 from ._verdict_table import VerdictTable
 
-LOG = logging.getLogger("daxa_client")
 SHIP_COUNTS_SECONDS = 600
 DONE = 10_000
 """Reports that wait for the disk."""
@@ -371,7 +370,7 @@ class Gateway:
                 if self._take_lead():
                     self._ship()
                 else:
-                    tell(self._callbacks, self._table.refresh())
+                    tell(self._callbacks, self._table.refresh(), self._complaints)
             except DaxaError as error:
                 self._complaints.say("lead", f"sightings wait in the spool: {error}")
             except Exception as error:  # noqa: BLE001 - this thread must not end
@@ -431,11 +430,15 @@ class Gateway:
                 try:
                     callback(key)
                 except Exception as error:  # noqa: BLE001 - it is the member's own code, and its message may name the key
-                    LOG.error("a callback of on_of_no_use raised %s", type(error).__name__)
+                    name = type(error).__name__
+                    self._complaints.say(
+                        f"of no use {name}", f"a callback of on_of_no_use raised {name}", logging.ERROR
+                    )
         try:
             tell(
                 self._callbacks,
                 self._table.learn((verdict.key, key) for key, verdict in result.verdicts.items()),
+                self._complaints,
             )
         except DaxaError as error:
             self._complaints.say("learn", f"verdicts may come without their keys for now: {error}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
@@ -27,13 +26,13 @@ from daxa_api.v1 import (
 from daxa_core.errors import DaxaError, ErrorCode
 
 from ._channel import Identity, open_channel
+from ._complaints import Complaints
 from ._config import Connection
 from ._errors import ROLE, closed, from_rpc
 from ._retry import pause
 
 LOG = logging.getLogger("daxa_client")
 STREAM_SECONDS = 900.0
-SECONDS_BETWEEN_WARNINGS = 3_600.0
 LEAK_SECONDS = 60.0
 WHOLE_LEAK_SECONDS = 1_800.0
 _ABOUT_WHOLE_LEAKS = frozenset({"CommitLeak", "JudgeLeak", "ListLeakSets", "GetLeakSetChunk"})
@@ -66,7 +65,7 @@ class Registry:
         self._current = secrets.randbelow(len(self._lines))
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._warned = -SECONDS_BETWEEN_WARNINGS
+        self.complaints = Complaints()
 
     def close(self) -> None:
         """Ends what is under way."""
@@ -178,9 +177,9 @@ class Registry:
     def _warn(self, call: grpc.Call) -> None:
         """Once an hour, while the registry says that this client's certificate ends soon."""
         days = dict(call.trailing_metadata() or ()).get("x-certificate-days-left")
-        if days is not None and time.monotonic() - self._warned >= SECONDS_BETWEEN_WARNINGS:
-            self._warned = time.monotonic()
-            LOG.warning("this client's certificate ends in %.6s days: renew tls.certificate", days)
+        if days is not None:
+            text = f"this client's certificate ends in {days:.6} days: renew tls.certificate"
+            self.complaints.say("certificate", text)
 
     def _call(self, method: Callable[[_Line], Any], request: Any, seconds: float = 0.0) -> Any:
         """``seconds``: what it takes at least."""

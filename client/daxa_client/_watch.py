@@ -104,7 +104,7 @@ def follow(registry: Registry, verifier: Verifier, cursor: int, file: CursorFile
                 return
             if error.code not in RETRYABLE:
                 raise
-            if attempt == 0:
-                LOG.warning("watching is interrupted and goes on by itself: %s", error)
+            text = f"watching is interrupted and goes on by itself: {error}"
+            registry.complaints.say(f"watch {error.code}", text)
             registry.wait(waiting(attempt, error))
             attempt += 1
