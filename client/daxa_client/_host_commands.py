@@ -69,7 +69,7 @@ def _mode(text: str) -> int:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     ill = 0
-    for finding in examine(read_config(arguments.config)):
+    for finding in examine(read_config(arguments.config), arguments.language):
         ill += not finding.well
         mark = "ok  " if finding.well else "MEND"
         print(

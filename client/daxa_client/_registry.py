@@ -178,7 +178,7 @@ class Registry:
         """Once an hour, while the registry says that this client's certificate ends soon."""
         days = dict(call.trailing_metadata() or ()).get("x-certificate-days-left")
         if days is not None:
-            text = f"this client's certificate ends in {days:.6} days: renew tls.certificate"
+            text = f"this client's certificate ends in {days!s:.6} days: renew tls.certificate"
             self.complaints.say("certificate", text)
 
     def _call(self, method: Callable[[_Line], Any], request: Any, seconds: float = 0.0) -> Any:

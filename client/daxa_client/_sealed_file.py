@@ -92,7 +92,7 @@ class SealedFile:
                         database.execute("ROLLBACK")
                     raise
             except (*FAILURES, OSError) as error:
-                if isinstance(error, FAILURES) and _is_broken(error):
+                if isinstance(error, FAILURES) and is_broken(error):
                     with suppress(*FAILURES, OSError):
                         self._set_aside("broken")
                         self._connected()
@@ -172,7 +172,7 @@ class SealedFile:
                 database.close()
                 why = "newer"
             except FAILURES as error:
-                if not _is_broken(error):
+                if not is_broken(error):
                     raise
                 why = "broken"
             self._set_aside(why)
@@ -275,6 +275,6 @@ def _rename(path: Path, other: Path) -> None:
             path.with_name(path.name + suffix).rename(other.with_name(other.name + suffix))
 
 
-def _is_broken(error: Exception) -> bool:
+def is_broken(error: Exception) -> bool:
     """Whether the file itself is wrong; a lock or a full disk passes."""
     return isinstance(error, UnicodeDecodeError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN
