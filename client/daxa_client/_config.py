@@ -119,9 +119,10 @@ class ClientConfig:
     ``verification`` are the keys that the registry's verdicts and log are verified with; ``checkpoint`` is where the last
     checkpoint of the log is kept, ``witness`` what this member cosigns checkpoints with.
     ``deadline_seconds`` is for each attempt of a call. ``state`` is the folder in which a :class:`Gateway` keeps what it has seen
-    and the verdicts; ``spool_megabytes`` bounds the former. A combination is on the disk ``flush_seconds`` after it was first
-    seen, and how often it was seen again ``count_seconds`` after. Where ``tls_files`` says in which files ``ca``,
-    ``certificate`` and ``key`` stand, renewed ones are taken up while the client runs; so are keys from ``verification_file``.
+    and the verdicts; ``spool_megabytes`` bounds the former. What was seen, and how often, is on the disk ``flush_seconds`` after
+    it was; how often a combination was seen again is added up there ``count_seconds`` after. Where ``tls_files`` says in which
+    files ``ca``, ``certificate`` and ``key`` stand, renewed ones are taken up while the client runs; so are keys from
+    ``verification_file``.
     """
 
     member: str

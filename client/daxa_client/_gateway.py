@@ -20,20 +20,19 @@ import os
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, Unavailable
-from daxa_core.model import FINGERPRINT_BYTES, Act, Device, Manner, Verdict
+from daxa_core.model import Act, Device, Manner, Verdict
 
 from . import _forks
 from ._client import RegistryClient
 from ._complaints import Complaints
 from ._config import ClientConfig, read_config
 from ._health import GatewayHealth
-from ._observer import Observer
+from ._keeper import Keeper
 from ._reports import Reports
 from ._shipper import Shipper
 from ._spool import Spool
@@ -41,9 +40,6 @@ from ._submission import SubmitResult
 from ._verdict_feed import OnVerdict, VerdictFeed, tell
 from ._verdict_table import VerdictTable
 
-SHIP_COUNTS_SECONDS = 600
-DONE = 10_000
-"""Reports that wait for the disk."""
 _LEAD_SECONDS = 1.0
 OnOfNoUse = Callable[[str], object]
 
@@ -62,10 +58,11 @@ class Gateway:
         self._flushes = flushes
         self._state: Path = config.state
         self._complaints = Complaints()
-        self._observer = Observer()
         self._spool = Spool(
             self._state / "spool.sqlite", config.account_secret, config.spool_megabytes, self._complaints
         )
+        self._keeper = Keeper(self._spool, self._state)
+        self._observer = self._keeper.observer
         self._table = VerdictTable(
             self._state / "verdicts.sqlite", config.account_secret, config.parameters.digest, self._complaints
         )
@@ -135,12 +132,7 @@ class Gateway:
         It is put on the disk with what was observed, and told by whichever process of the state folder ships. Answers whether it
         will be: False where too many wait for the disk, or it is no report.
         """
-        if (not self._started and not self._start()) or len(self._done) >= DONE:
-            return False
-        if not (isinstance(verdict, Verdict) and isinstance(act, Act)) or len(verdict.key) != FINGERPRINT_BYTES:
-            return False
-        self._done.append((verdict, act))
-        return True
+        return (self._started or self._start()) and self._keeper.report(verdict, act)
 
     def unplaced(self) -> None:
         """Counts a request whose key was not observed because nobody can know from where it came: for a middleware to call."""
@@ -209,6 +201,7 @@ class Gateway:
             self._keep(counts=True)
         except DaxaError as error:
             self._complaints.say("close", f"what was observed last is lost: {error}")
+        self._keeper.close()
         self._spool.close()
         self._table.close()
 
@@ -236,7 +229,7 @@ class Gateway:
             verdicts=len(self._table),
             verdicts_problem=feed.problem if feed else "",
             receipts=reports.answered if reports else 0,
-            reports_waiting=state.reports + len(self._done),
+            reports_waiting=state.reports + self._keeper.reports,
             reports_lost=state.reports_lost,
             of_no_use=shipper.of_no_use if shipper else 0,
         )
@@ -247,14 +240,12 @@ class Gateway:
         """As before anything ran."""
         self._started = False
         self._starting = threading.Lock()
-        self._keeping = threading.Lock()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._client: RegistryClient | None = None
         self._shipper: Shipper | None = None
         self._feed: VerdictFeed | None = None
         self._reports: Reports | None = None
-        self._done: deque[tuple[Verdict, Act]] = deque()
         self._without_address = 0
         self._lead: int | None = None
 
@@ -282,7 +273,7 @@ class Gateway:
         if self._lead is not None:
             os.close(self._lead)  # the lock stays the parent's
         self._reset()
-        self._observer.after_fork()
+        self._keeper.after_fork()
         self._table.after_fork()
 
     def _start(self) -> bool:
@@ -319,29 +310,8 @@ class Gateway:
             self._tell()
 
     def _keep(self, counts: bool, mark: tuple[str, str] | None = None) -> None:
-        """From memory to the disk. New combinations are sent at once, how often they were seen again once in ten minutes."""
-        with self._keeping:
-            now = int(time.time())
-            later = now - now % SHIP_COUNTS_SECONDS + SHIP_COUNTS_SECONDS
-            fresh = self._observer.collect(counts=False)
-            repeats = self._observer.collect(counts=True) if counts else []
-            done = [self._done.popleft() for _ in range(len(self._done))]
-            try:
-                if done:
-                    self._spool.reports.add(done)
-                    done = []
-                if mark is not None:  # all of it in the transaction of the mark
-                    fresh, repeats = fresh + repeats, []
-                if fresh or mark is not None:
-                    self._spool.add(fresh, now, mark)
-                    fresh = []
-                if repeats:
-                    self._spool.add(repeats, later)
-                    repeats = []
-            except DaxaError:
-                self._observer.put_back(fresh + repeats)
-                self._done.extendleft(reversed(done))
-                raise
+        """From memory to the disk, and who sends it is told. Raises Unavailable."""
+        self._keeper.keep(counts, mark)
         if self._shipper is not None:
             self._shipper.wake()
         if self._reports is not None:

@@ -40,6 +40,9 @@ def salvage(old: sqlite3.Connection, new: sqlite3.Connection, unseal: Unseal) ->
     for tag, body in _rows(old, "report", "tag, body"):
         if _opens(unseal, body, tag):
             new.execute("INSERT OR IGNORE INTO report (tag, body) VALUES (?,?)", (tag, body))
+    for _, process, body in _rows(old, "journal", "id, process, body"):
+        if _opens(unseal, body, process):
+            new.execute("INSERT INTO journal (process, body) VALUES (?,?)", (process, body))
     for name, value in _rows(old, "mark", "name, value"):
         if isinstance(name, str) and isinstance(value, str):
             new.execute("INSERT OR IGNORE INTO mark VALUES (?,?)", (name, value))

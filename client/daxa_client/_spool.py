@@ -43,12 +43,16 @@ from daxa_core.model import (
 )
 from daxa_core.pseudonym import derive_key
 
+from . import _journal as journal
 from . import _report_store as report_store
 from . import _totals as totals
 from ._complaints import Complaints
+from ._journal import Journal
+from ._observer import Change
 from ._report_store import ReportStore
 from ._salvage import ADD, salvage
 from ._sealed_file import SealedFile, Torn, Unreadable
+from ._workers import Worker
 from ._yielding import yielding
 
 VERSION = 1
@@ -72,6 +76,7 @@ CREATE TABLE IF NOT EXISTS aside (id INTEGER PRIMARY KEY, reason TEXT NOT NULL, 
 CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 {totals.SCHEMA}
 {report_store.SCHEMA}
+{journal.SCHEMA}
 """
 
 
@@ -117,6 +122,7 @@ class Spool:
         self._complaints = complaints or Complaints()
         self._devices: dict[Device, Device] = {}
         self._file = SealedFile(path, secret, "spool", _SCHEMA, VERSION, self._complaints, self._salvage)
+        self._journal = Journal(self._file)
         self.reports = ReportStore(self._file, secret, self._complaints)
         """What was done about verdicts, until the registry was told."""
 
@@ -124,22 +130,54 @@ class Spool:
         """Closes the file. What is in it stays."""
         self._file.close()
 
-    def add(self, sightings: Iterable[RawSighting], due: int, mark: tuple[str, str] | None = None) -> None:
+    def add(
+        self,
+        sightings: Iterable[RawSighting],
+        due: int,
+        mark: tuple[str, str] | None = None,
+        instead_of: bytes | None = None,
+    ) -> None:
         """Keeps them, to be sent when it is ``due`` (seconds since the epoch); all of them or, where it raises, none.
 
         ``mark`` is a name and a value kept in the same transaction: how far a log file was read, so that no line is read twice.
-        Raises Unavailable.
+        They are kept ``instead_of`` what :meth:`note` has of that process. Raises Unavailable.
         """
-        rows = []
-        for raw in yielding(list(sightings)):
-            body = _encode(raw)
-            tag = blake3(body, key=self._tag_key).digest(length=16)
-            rows.append((tag, due, raw.count, self._file.seal(body, tag)))
+        rows = [self._row(raw, due) for raw in yielding(list(sightings))]
         with self._file.transaction() as database:
             database.executemany(ADD, rows)
+            if instead_of is not None:
+                self._journal.forget(database, instead_of)
             if mark is not None:
                 database.execute("INSERT OR REPLACE INTO mark VALUES (?,?)", mark)
             self._bound(database)
+
+    def note(self, process: bytes, changes: Iterable[Change], anew: bool) -> None:
+        """Keeps what a process has in memory and will add later, in case it ends before; ``anew`` forgets what it noted before.
+
+        Raises Unavailable.
+        """
+        texts = [
+            b"[%d,%d]" % (one.number, one.times)
+            if one.seen is None
+            else b"[%d,%d,%b]" % (one.number, one.times, _encode(one.seen))
+            for one in yielding(list(changes))
+        ]
+        self._journal.write(process, texts, anew)
+
+    def take_over(self, due: int, worker: Worker) -> None:
+        """Adds what processes have noted that live no more. Raises Unavailable."""
+        for process in self._journal.processes():
+            if not worker.lives(process):
+                with self._file.transaction() as database:
+                    for found in self._journal.read(database, process):
+                        try:
+                            if isinstance(found, bytes):
+                                raise ValueError
+                            database.execute(ADD, self._row(_decode(*found), due))
+                        except _UNREADABLE:
+                            self._set_aside(database, "unreadable row", 1, found if isinstance(found, bytes) else b"")
+                    self._journal.forget(database, process)
+        worker.sweep()
 
     def mark(self, name: str) -> str | None:
         """The value last kept under that name. Raises Unavailable."""
@@ -202,6 +240,11 @@ class Spool:
         if unread:
             text = f"{unread} sightings of a spool that was set aside cannot be read and stay there; the rest is sent"
             self._complaints.say("unread", text)
+
+    def _row(self, raw: RawSighting, due: int) -> tuple[bytes, int, int, bytes]:
+        body = _encode(raw)
+        tag = blake3(body, key=self._tag_key).digest(length=16)
+        return tag, due, raw.count, self._file.seal(body, tag)
 
     def _make(self, database: sqlite3.Connection, now: float) -> SpooledBatch | None:
         """A batch of what is due, in place of its rows."""

@@ -119,7 +119,7 @@ for number in range(3):
     assert gateway.report(Verdict(bytes([number]) * 32, sequence=number + 1), Act.REVOKED)
 assert not gateway.health().ships, "the other process leads"
 print("reported", flush=True)
-while gateway.health().reports_waiting != 3 or gateway._done:
+while gateway.health().reports_waiting != 3 or gateway._keeper.reports:
     time.sleep(0.01)
 os.kill(os.getpid(), signal.SIGKILL)
 """
