@@ -150,21 +150,18 @@ def test_what_a_worker_did_is_told_by_the_process_that_ships_and_survives_both(
 
 
 def test_the_same_act_of_several_workers_is_told_once(tmp_path: Path) -> None:
-    """Each worker blocks the key for the first time; the registry hears of it once, from the one that ships."""
+    """Each worker blocks the key for the first time while the registry is away; it hears of that once."""
     with TestRegistry(tmp_path) as registry:
-        config = registry.config()
-        gateways = [Gateway(config) for _ in range(3)]
-        try:
-            gateways[0].observe("key", "8.8.8.8")
-            assert gateways[0].drain(WAIT)
-            verdict = registry.decide("key", Level.REVOKE)
-            assert all(gateway.report(verdict, Act.REVOKED) for gateway in gateways)
-            for gateway in gateways:
+        verdict = registry.decide("key", Level.REVOKE)
+        away = registry.config(targets=("localhost:9",), deadline_seconds=0.2)
+        for _ in range(3):
+            with Gateway(away) as gateway:
+                assert gateway.report(verdict, Act.REVOKED)
                 gateway.flush()
-            until(lambda: gateways[0].health().reports_waiting == 0 and registry.reports)
-        finally:
-            for gateway in gateways:
-                gateway.close()
+                assert gateway.health().reports_waiting == 1
+        with Gateway(registry.config()) as gateway:
+            gateway.verdict("key")
+            until(lambda: gateway.health().reports_waiting == 0)
     assert registry.reports == [(verdict.key, int(Act.REVOKED))]
 
 
