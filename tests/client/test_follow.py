@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -318,6 +319,7 @@ http {{
     '"headers":{{"x-kapi-key":"$http_x_kapi_key"}}}}';
   server {{
     listen 127.0.0.1:{port};
+    listen unix:{folder}/s;
     access_log {folder}/access.log daxa;
     location / {{ return 200 "ok"; }}
     location /v2/refused {{ return 401 "no"; }}
@@ -328,7 +330,8 @@ http {{
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 def test_a_real_nginx_is_followed_through_its_rotation(settings: ClientConfig, tmp_path: Path) -> None:
-    """Its own JSON log, its own reopening on USR1; a user agent full of quotes is no way out of the format."""
+    """Its own JSON log, its own reopening on USR1; a user agent full of quotes is no way out of the format, nor is one that is no
+    UTF-8, and what comes on a Unix socket comes from a proxy."""
     (port,) = deployment.free_ports(1)
     user = "user root;" if os.geteuid() == 0 else ""  # else its worker may not open a log in this folder
     (tmp_path / "nginx.conf").write_text(NGINX_CONF.format(folder=tmp_path, port=port, user=user))
@@ -337,6 +340,9 @@ def test_a_real_nginx_is_followed_through_its_rotation(settings: ClientConfig, t
 
     def get(path: str, key: str, agent: str = "curl/8") -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        if key.endswith("6"):
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.connect(str(tmp_path / "s"))
         headers = {"X-KAPI-KEY": key, "User-Agent": agent, "X-Forwarded-For": "9.9.9.9"}
         connection.request("GET", path, headers=headers)
         connection.getresponse().read()
@@ -345,7 +351,7 @@ def test_a_real_nginx_is_followed_through_its_rotation(settings: ClientConfig, t
     try:
         until((tmp_path / "nginx.pid").exists)
         until(lambda: _reached(port))
-        with following(settings, log, "127.0.0.0/8") as follower:
+        with following(settings, log, "127.0.0.0/8", "unix") as follower:
             get("/v2/balance", "k_live_0000000001")
             get("/v2/refused", "k_live_0000000002", 'x","key":"forged","address":"1.1.1.1')
             until(lambda: follower.read == 2)
@@ -354,12 +360,14 @@ def test_a_real_nginx_is_followed_through_its_rotation(settings: ClientConfig, t
             process.send_signal(10)  # SIGUSR1: nginx opens its log again
             until(log.exists)
             get("/v2/balance", "k_live_0000000004")
-            until(lambda: follower.read == 4)
+            get("/v2/balance", "k_live_0000000005", "bot\xff/1")
+            get("/v2/balance", "k_live_0000000006")
+            until(lambda: follower.read == 6)
             assert follower.refused == 0
     finally:
         process.terminate()
         process.wait(10)
-    assert spooled(settings) == {f"k_live_000000000{n}": 1 for n in (1, 2, 3, 4)}
+    assert spooled(settings) == {f"k_live_000000000{n}": 1 for n in range(1, 7)}
 
 
 def _reached(port: int) -> bool:
