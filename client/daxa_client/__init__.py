@@ -36,7 +36,8 @@ from daxa_core.model import (
 from ._client import RegistryClient, SubmitInterrupted
 from ._config import ClientConfig
 from ._enforcement import AppealReceipt, EnforcementReceipt
-from ._gateway import Gateway, GatewayHealth
+from ._gateway import Gateway
+from ._health import GatewayHealth
 from ._log import Auditor, LogEntry, LogHead
 from ._submission import SubmitResult
 

@@ -3,7 +3,8 @@
 The header that names the address is one, the one that the gateway's own proxies write: if two were read, whoever sends the
 one that the proxies leave alone could choose an address. It is read from its right end, where those proxies append. Every
 entry that a trusted proxy itself stands for is passed over; the first other one is the customer, and what stands to the left
-of it was sent by the customer and means nothing.
+of it was sent by the customer and means nothing. ``Forwarded`` (RFC 7239) is read from its right end too, quotes and all: a comma
+in a host that a proxy quoted parts nothing, and a quote that the customer opened swallows nothing of what a proxy appended.
 
 >>> proxies = TrustedProxies(["10.0.0.0/8", "unix"])
 >>> proxies.client("203.0.113.7", ["198.51.100.1"])
@@ -15,7 +16,9 @@ of it was sent by the customer and means nothing.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from daxa_core.errors import ConfigurationError, ErrorCode
 
@@ -23,6 +26,7 @@ UNIX = "unix"
 FORWARDED = "forwarded"
 MAX_CHARACTERS = 4_096
 MAX_HOPS = 32
+_UNIX_PEER = f"{UNIX}:"  # nginx's $remote_addr of a Unix socket
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -53,21 +57,58 @@ def _parsed(text: str) -> _Address | None:
         return None
 
 
+_MARK = re.compile(r'\\+|[",]')
+_PARAMETER = re.compile(
+    r'\s*+(?:([^\s"(),/:;<=>?@\[\\\]{}]++)\s*+=\s*+("(?:[^"\\]|\\.)*+"|[^\s",;=\\]*+)\s*+)?(?:;|\Z)', re.DOTALL
+)
+
+
+def _elements(text: str) -> Iterator[str]:
+    """The elements of ``Forwarded`` from the right, cut at commas that stand in no quotes.
+
+    Within quotes a quote stands behind a backslash, and one that opens stands behind ``=``: so what a proxy appended is cut in
+    the same way whatever was sent before it. The left-most element is empty where its quotes do not match.
+    """
+    marks = list(_MARK.finditer(text))
+    end, quoted = len(text), False
+    for place in range(len(marks) - 1, -1, -1):
+        mark = marks[place]
+        if mark[0] == '"':
+            before = marks[place - 1] if place else None
+            escaped = (
+                before is not None and before[0][0] == "\\" and before.end() == mark.start() and len(before[0]) % 2
+            )
+            quoted = quoted != (not escaped)
+        elif mark[0] == "," and not quoted:
+            yield text[mark.end() : end]
+            end = mark.start()
+    yield "" if quoted else text[:end]
+
+
 def _forwarded_for(element: str) -> str:
-    """The value of ``for`` in one element of ``Forwarded`` (RFC 7239 section 4); empty where there is none."""
-    for parameter in element.split(";"):
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "for":
-            return value
-    return ""
+    """The value of ``for`` in one element (RFC 7239 section 4); empty where it has none or several, or is no element."""
+    values: list[str] = []
+    place = 0
+    while place < len(element):
+        parameter = _PARAMETER.match(element, place)
+        if parameter is None:
+            return ""
+        name, value = parameter.groups()
+        if name is not None and name.lower() == "for":
+            values.append(re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value)
+        place = parameter.end()
+    return values[0] if len(values) == 1 else ""
 
 
 class TrustedProxies:
     """The networks of the proxies in front of the gateway, and the header that they write."""
 
     def __init__(self, networks: Iterable[str] = (), header: str = "x-forwarded-for") -> None:
-        """Raises ConfigurationError naming ``trusted_proxies[i]``."""
-        texts = list(networks) if not isinstance(networks, str) else [networks]
+        """Raises ConfigurationError naming ``trusted_proxies``, or ``trusted_proxies[i]``."""
+        try:
+            texts = list(networks) if not isinstance(networks, str) else [networks]
+        except TypeError:
+            raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "trusted_proxies", "a list of networks") from None
         self._unix = UNIX in texts
         self._networks = [_network(text, f"trusted_proxies[{i}]") for i, text in enumerate(texts) if text != UNIX]
         self.any = bool(texts)
@@ -75,8 +116,8 @@ class TrustedProxies:
         self._forwarded = self.header == FORWARDED
 
     def trusts(self, peer: str | None) -> bool:
-        """Whether this peer is one of the proxies; None and the empty text stand for a Unix socket."""
-        if not peer:
+        """Whether this peer is one of the proxies; None, the empty text and ``unix:`` stand for a Unix socket."""
+        if not peer or peer == _UNIX_PEER:
             return self._unix
         address = _parsed(peer)
         return address is not None and self._trusted(address)
@@ -89,11 +130,14 @@ class TrustedProxies:
         if not self.trusts(peer):
             address = _parsed(peer or "")
             return None if address is None else str(address)
-        # Cut at every comma, quoted or not: a quote that a customer opened must not swallow what the proxy appended.
-        entries = ",".join(values)[-MAX_CHARACTERS:].split(",")[-MAX_HOPS:]
+        text = ",".join(values)[-MAX_CHARACTERS:]
+        entries = map(_forwarded_for, _elements(text)) if self._forwarded else reversed(text.split(","))
         found: _Address | None = None
-        for entry in reversed(entries):
-            found = _parsed(_forwarded_for(entry) if self._forwarded else entry)
+        for entry in itertools.islice(entries, MAX_HOPS):
+            if self._unix and entry.strip() == _UNIX_PEER:
+                found = None
+                continue
+            found = _parsed(entry)
             if found is None or not self._trusted(found):
                 break
         return None if found is None else str(found)

@@ -12,16 +12,21 @@ its own. A call whose task is cancelled goes on to its end: what it was submitti
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from daxa_core.model import Verdict
+
 from ._client import RegistryClient
 from ._config import ClientConfig, read_config
 from ._errors import closed
+from ._log import LogEntry
+from ._registry import Ending
 
 CALLS_AT_ONCE = 16
 _P = ParamSpec("_P")
@@ -45,25 +50,19 @@ def _awaited(
     return call
 
 
-def _iterated(
-    method: Callable[Concatenate[RegistryClient, _P], Iterator[_T]],
-) -> Callable[Concatenate[AsyncRegistryClient, _P], AsyncIterator[_T]]:
-    """The iterator of the same name, a thread of its own waiting for the next."""
-
-    async def iterate(self: AsyncRegistryClient, /, *arguments: _P.args, **named: _P.kwargs) -> AsyncIterator[_T]:
-        items = method(self._client, *arguments, **named)
-        waiting = ThreadPoolExecutor(1, thread_name_prefix="daxa-async")
-        try:
-            while True:
-                item: Any = await asyncio.get_running_loop().run_in_executor(waiting, next, items, _END)
-                if item is _END:
-                    return
-                yield item
-        finally:
-            waiting.shutdown(wait=False)  # one that waits for news is woken by closing the client, not here
-
-    functools.update_wrapper(iterate, method)
-    return iterate
+async def _iterated(items: Generator[_T, None, None], end: Callable[[], None]) -> AsyncGenerator[_T, None]:
+    """The items, a thread of its own waiting for the next. ``end`` wakes it where nobody waits for that any more."""
+    waiting = ThreadPoolExecutor(1, thread_name_prefix="daxa-async")
+    try:
+        while True:
+            item: Any = await asyncio.get_running_loop().run_in_executor(waiting, next, items, _END)
+            if item is _END:
+                return
+            yield item
+    finally:  # also where a task was cancelled, or a loop was left
+        end()
+        waiting.submit(items.close)
+        waiting.shutdown(wait=False)
 
 
 class AsyncRegistryClient:
@@ -110,5 +109,16 @@ class AsyncRegistryClient:
     fingerprints = _awaited(RegistryClient.fingerprints)
     audit = _awaited(RegistryClient.audit)
     prove = _awaited(RegistryClient.prove)
-    watch = _iterated(RegistryClient.watch)
-    entries = _iterated(RegistryClient.entries)
+
+    async def watch(self, after_sequence: int | None = None) -> AsyncIterator[Verdict]:
+        """As :meth:`RegistryClient.watch`; left or cancelled, its stream ends."""
+        ending = Ending()
+        async with contextlib.aclosing(_iterated(self._client._watch(after_sequence, ending), ending.end)) as items:
+            async for item in items:
+                yield item
+
+    async def entries(self) -> AsyncIterator[LogEntry]:
+        """As :meth:`RegistryClient.entries`."""
+        async with contextlib.aclosing(_iterated(self._client.entries(), lambda: None)) as items:
+            async for item in items:
+                yield item

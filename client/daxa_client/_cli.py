@@ -20,6 +20,7 @@ from daxa_core.errors import ConfigurationError, CryptoError, DaxaError, ErrorCo
 from daxa_core.model import Verdict
 from daxa_core.note import Witness
 
+from . import texts
 from ._client import RegistryClient
 from ._config import is_auditors, read_config, read_verification_keys
 from ._host_commands import COMMANDS, add_to, run
@@ -61,6 +62,12 @@ def _sequence(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="daxa-client", description="The exchange's side of the shared-key registry.")
     parser.add_argument("--config", default="client.toml", help="client.toml (default: in this folder)")
+    parser.add_argument(
+        "--language",
+        choices=texts.LANGUAGES,
+        default=texts.spoken(os.environ),
+        help="of what is wrong (default: by LANG)",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     verdicts = commands.add_parser("verdicts", help="current verdicts of keys read from standard input, one a line")
     watch = commands.add_parser("watch", help="every change of a verdict, as it happens")
@@ -194,7 +201,7 @@ def _audit(arguments: argparse.Namespace) -> None:
             except Unavailable as error:
                 if arguments.every is None:
                     raise
-                print(f"daxa-client: {error}", file=sys.stderr, flush=True)
+                print(f"daxa-client: {texts.error(error, arguments.language)}", file=sys.stderr, flush=True)
             if arguments.every is None:
                 return
             time.sleep(max(arguments.every, 0.0))
@@ -236,5 +243,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except DaxaError as error:
-        print(f"daxa-client: {error}", file=sys.stderr)
+        print(f"daxa-client: {texts.error(error, arguments.language)}", file=sys.stderr)
         sys.exit(2)

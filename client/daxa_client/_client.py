@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -33,7 +33,7 @@ from ._enforcement import AppealReceipt, EnforcementReceipt
 from ._fingerprints import Fingerprinter
 from ._log import LogEntry, LogFollower, LogHead
 from ._raw_keys import RAW_KEYS, RawKeys
-from ._registry import Registry
+from ._registry import Ending, Registry
 from ._submission import LAST_HOUR, Canonicaliser, SubmitResult, Tally, checked_key, prepare
 from ._verification import Verifier
 from ._watch import CursorFile, checked_sequence, follow
@@ -188,12 +188,16 @@ class RegistryClient:
         CURSOR_OUT_OF_RANGE, a cursor that this registry never reached as InvalidInput with the same code, and a verdict that is
         not to be believed as CryptoError.
         """
+        return self._watch(after_sequence, Ending())
+
+    def _watch(self, after_sequence: int | None, ending: Ending) -> Generator[Verdict, None, None]:
+        """As :meth:`watch`, and another thread may end it."""
         file = CursorFile(self._config.cursor) if self._config.cursor else None
         if after_sequence is None:
             cursor = file.read() if file is not None else 0
         else:
             cursor = checked_sequence(after_sequence)
-        return follow(self._registry, self._verifier, cursor, file)
+        return follow(self._registry, self._verifier, cursor, file, ending)
 
     def report_enforcement(self, verdict: Verdict, act: Act) -> EnforcementReceipt:
         """Tells the registry what this member did about a verdict, which must be its key's current one.
@@ -249,7 +253,7 @@ class RegistryClient:
         """
         return self._follower.prove(envelope)
 
-    def entries(self) -> Iterator[LogEntry]:
+    def entries(self) -> Generator[LogEntry, None, None]:
         """Every leaf of the log up to the last checkpoint that was audited, in order; of others' the hash alone.
 
         Raises CryptoError INVALID_INCLUSION where a content does not give its hash, or at the end, where the hashes do not give

@@ -16,14 +16,14 @@ SECONDS_BETWEEN = 3_600.0
 
 
 class Complaints:
-    """Warnings by subject, each told at most once an hour. Any thread may call it; two at once may both log."""
+    """Lines by subject, each told at most once an hour. Any thread may call it; two at once may both log."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._told: dict[str, float] = {}
         self._since: dict[str, int] = {}
 
-    def say(self, subject: str, text: str) -> bool:
+    def say(self, subject: str, text: str, level: int = logging.WARNING) -> bool:
         """Whether it was logged. ``text`` holds no identifier; ``subject`` is one of a few, such as an error's code."""
         now = self._clock()
         if now - self._told.get(subject, -SECONDS_BETWEEN) < SECONDS_BETWEEN:
@@ -31,5 +31,5 @@ class Complaints:
             return False
         self._told[subject] = now
         before = self._since.pop(subject, 0)
-        LOG.warning("%s%s", text, f" ({before} more times since the last line)" if before else "")
+        LOG.log(level, "%s%s", text, f" ({before} more times since the last line)" if before else "")
         return True

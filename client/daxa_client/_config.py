@@ -26,11 +26,18 @@ from daxa_core.settings import Table
 from daxa_core.verification import VerificationKeys
 
 LOG = logging.getLogger("daxa_client")
-_TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
+_TARGET = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+_A_TARGET = "host:port, the port from 1 to 65535"
+_PORTS = range(1, 65_536)
 
 
 def _refuse(name: str, expected: str) -> ConfigurationError:
     return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, name, expected)
+
+
+def _is_target(text: str) -> bool:
+    found = _TARGET.fullmatch(text)
+    return found is not None and int(found[1]) in _PORTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +119,10 @@ class ClientConfig:
     ``verification`` are the keys that the registry's verdicts and log are verified with; ``checkpoint`` is where the last
     checkpoint of the log is kept, ``witness`` what this member cosigns checkpoints with.
     ``deadline_seconds`` is for each attempt of a call. ``state`` is the folder in which a :class:`Gateway` keeps what it has seen
-    and the verdicts; ``spool_megabytes`` bounds the former. A combination is on the disk ``flush_seconds`` after it was first
-    seen, and how often it was seen again ``count_seconds`` after. Where ``tls_files`` says in which files ``ca``,
-    ``certificate`` and ``key`` stand, renewed ones are taken up while the client runs; so are keys from ``verification_file``.
+    and the verdicts; ``spool_megabytes`` bounds the former. What was seen, and how often, is on the disk ``flush_seconds`` after
+    it was; how often a combination was seen again is added up there ``count_seconds`` after. Where ``tls_files`` says in which
+    files ``ca``, ``certificate`` and ``key`` stand, renewed ones are taken up while the client runs; so are keys from
+    ``verification_file``.
     """
 
     member: str
@@ -148,13 +156,13 @@ class ClientConfig:
         """Raises ConfigurationError naming the key as client.toml has it."""
         if not self.member:
             raise _refuse("member", "a text")
-        if not self.targets or not all(_TARGET.fullmatch(target) for target in self.targets):
-            raise _refuse("registry.targets", "one host:port or more")
+        if not self.targets or not all(map(_is_target, self.targets)):
+            raise _refuse("registry.targets", "one host:port or more, ports from 1 to 65535")
         for index, target in self.evaluators.items():
             if not 1 <= index <= self.parameters.evaluators:
                 raise _refuse("evaluator.index", f"1 to {self.parameters.evaluators}, as in the parameters")
-            if not _TARGET.fullmatch(target):
-                raise _refuse("evaluator.target", "host:port")
+            if not _is_target(target):
+                raise _refuse("evaluator.target", _A_TARGET)
         if len(self.evaluators) < self.parameters.threshold:
             raise _refuse("evaluator", f"{self.parameters.threshold} tables or more, as the parameters need")
         if len(self.account_secret) != SECRET_BYTES:
@@ -166,6 +174,14 @@ class ClientConfig:
         ):
             if b"-----BEGIN " not in pem or label + b"-----" not in pem:
                 raise _refuse(name, f"a {label.decode().lower()} in PEM")
+        for name, path in (
+            ("fingerprints.cache", self.cache),
+            ("cursor", self.cursor),
+            ("verification.checkpoint", self.checkpoint),
+            ("gateway.state", self.state),
+        ):
+            if "\0" in str(path):
+                raise _refuse(name, "a path")
         if not 0.1 <= self.deadline_seconds <= 600.0:
             raise _refuse("deadline_seconds", "a number from 0.1 to 600")
         if not 1 <= self.spool_megabytes <= 1 << 20:
@@ -184,7 +200,7 @@ def _read(refuse: Callable[[str], ConfigurationError], path: Path, secret: bool)
     try:
         data = path.read_bytes()
         others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a ValueError where there is a NUL in the path
         raise refuse(f"a readable file, got {type(error).__name__}") from None
     if secret and others:
         LOG.warning("%s can be read by others than its owner: make it 0600", path.name)
@@ -227,7 +243,7 @@ def read_verification_keys(path: Path) -> VerificationKeys:
     """Reads verification.json. Raises ConfigurationError naming file and field."""
     try:
         return VerificationKeys.from_json(path.read_text("utf-8", "replace"))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _refuse(path.name, f"a readable file, got {type(error).__name__}") from None
     except ConfigurationError as error:
         raise _refuse(f"{path.name}: {error.field}", error.expected) from None
@@ -252,7 +268,9 @@ def _evaluators(tables: list[Table]) -> dict[int, str]:
         index = entry.whole("index", 0, 1, 255)
         if index in evaluators:
             raise entry.refuse("index", "each index once")
-        evaluators[index] = entry.text("target")
+        evaluators[index] = target = entry.text("target")
+        if not _is_target(target):
+            raise entry.refuse("target", _A_TARGET)
         entry.done()
     return evaluators
 
@@ -285,7 +303,7 @@ class AuditorConfig:
 def _table(path: Path) -> Table:
     try:
         return Table.parse(path, path.read_bytes())
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _refuse(path.name, f"a readable file, got {type(error).__name__}") from None
 
 
@@ -296,8 +314,8 @@ def read_auditor_config(path: str | Path) -> AuditorConfig:
     files = _tls(tls, Path(path))
     ca, certificate, key = files.read()
     targets = registry.texts("targets")
-    if not all(_TARGET.fullmatch(target) for target in targets):
-        raise registry.refuse("targets", "one host:port or more")
+    if not all(map(_is_target, targets)):
+        raise registry.refuse("targets", "one host:port or more, ports from 1 to 65535")
     config = AuditorConfig(
         auditor=table.text("auditor"),
         targets=targets,

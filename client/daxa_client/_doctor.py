@@ -1,6 +1,7 @@
 """``daxa-client doctor``: looks at everything that would make a member silently match nobody, and says what to mend.
 
-Each check is a line: what was looked at, whether it is well, and what to do where it is not. It changes nothing at the registry.
+Each check is a line: what was looked at, whether it is well, and what to do where it is not. It changes nothing, neither at the
+registry nor on this host.
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ from daxa_core.errors import CryptoError, DaxaError, ErrorCode
 from daxa_core.handshake import certificate_problem
 from daxa_core.model import Kind
 
+from . import texts
 from ._cache import FingerprintCache
 from ._channel import open_channel
 from ._client import RegistryClient
 from ._config import ClientConfig
+from ._doctor_spool import look, losses
 from ._errors import from_rpc, make_error
 from ._fingerprints import Fingerprinter
-from ._spool import Spool
+from ._mending import mend
 from ._standing import name_of
+from .texts import Language
 
 DAYS_TO_RENEW = 30
 CLOCK_SECONDS = 60
@@ -38,7 +42,7 @@ CANARY = ("192.0.0.9", "::ffff:192.0.0.9")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: ``problem`` is empty where it is well, ``mend`` what to do where it is not."""
+    """One check: ``problem`` is empty where it is well, ``mend`` what to do where it is not, in the language asked for."""
 
     check: str
     told: str
@@ -51,57 +55,89 @@ class Finding:
         return not self.problem
 
 
-_MEND: dict[ErrorCode, str] = {
-    ErrorCode.CERTIFICATE_EXPIRED: "have a new certificate issued (`daxa-client enroll`), or set this host's clock right",
-    ErrorCode.CERTIFICATE_FOREIGN: "take the certificate and tls.ca from the same registry",
-    ErrorCode.CERTIFICATE_MISSING: "name the certificate that the registry issued in tls.certificate",
-    ErrorCode.CERTIFICATE_IDENTITY: "ask the registry for a certificate of this member",
-    ErrorCode.CERTIFICATE_AMBIGUOUS: "ask the registry for a certificate that names this member and nobody else",
-    ErrorCode.NOT_A_MEMBER: "ask the registry's operator to put this member into its list of members",
-    ErrorCode.PERMISSION_DENIED: "ask the registry's operator: this certificate's role may not do that",
-    ErrorCode.STALE_KEY_VERSION: "take the parameters file that is in force",
-    ErrorCode.STALE_CANONICAL_VERSION: "install the daxa-client whose canonical form is in force",
-    ErrorCode.QUOTA_EXHAUSTED: "wait for the next UTC day, or ask the evaluator's operator for a larger quota",
-    ErrorCode.UNAVAILABLE: "see that the host and port are right and that a firewall lets this host through",
-    ErrorCode.DEADLINE_EXCEEDED: "see that the host and port are right and that a firewall lets this host through",
-}
+class _Doctor:
+    """Looks at one member's client; what it says to mend is in ``language``."""
 
+    def __init__(self, config: ClientConfig, language: Language = "en") -> None:
+        self._config, self._language = config, language
 
-def _found(check: str, look: Callable[[], str]) -> Finding:
-    try:
-        return Finding(check, look())
-    except DaxaError as error:
-        return Finding(check, "", str(error), _MEND.get(error.code, "see the code in the documentation of errors"))
-
-
-def examine(config: ClientConfig) -> Iterator[Finding]:
-    """Every check, as it is made."""
-    yield _found(
-        "canonical form", lambda: f"version {CANONICAL_VERSION}, {canonical.self_test()} known answers and refusals"
-    )
-    yield _certificate(config)
-    for index in sorted(config.evaluators):
-        yield _found(name_of(index), partial(_evaluator, config, index))
-    yield _found("canary collision", partial(_canary, config))
-    yield from _registry(config)
-    if config.state is not None:
-        yield _found("spool", partial(_spool, config.state, config))
-
-
-def _certificate(config: ClientConfig) -> Finding:
-    problem = certificate_problem(config.ca, config.certificate)
-    if problem is not None:
-        return Finding("certificate", "", str(problem), _MEND[problem.code])
-    from cryptography import x509
-
-    until = x509.load_pem_x509_certificate(config.certificate).not_valid_after_utc
-    days = (until - datetime.datetime.now(datetime.UTC)).days
-    told = f"{days} days left, until {until.date().isoformat()}"
-    if days < DAYS_TO_RENEW:
-        return Finding(
-            "certificate", told, f"fewer than {DAYS_TO_RENEW} days left", _MEND[ErrorCode.CERTIFICATE_EXPIRED]
+    def examine(self) -> Iterator[Finding]:
+        """Every check, as it is made."""
+        config = self._config
+        yield self._found(
+            "canonical form", lambda: f"version {CANONICAL_VERSION}, {canonical.self_test()} known answers and refusals"
         )
-    return Finding("certificate", told)
+        yield self._certificate()
+        for index in sorted(config.evaluators):
+            yield self._found(name_of(index), partial(_evaluator, config, index))
+        yield self._found("canary collision", partial(_canary, config))
+        yield from self._registry()
+        if config.state is not None:
+            yield self._spool(config.state / "spool.sqlite")
+
+    def _found(self, check: str, look: Callable[[], str]) -> Finding:
+        try:
+            return Finding(check, look())
+        except DaxaError as error:
+            return self._ill(check, error)
+
+    def _ill(self, check: str, error: DaxaError, what: str = "") -> Finding:
+        return Finding(check, "", texts.error(error, self._language), mend(what or error.code, self._language))
+
+    def _certificate(self) -> Finding:
+        config = self._config
+        problem = certificate_problem(config.ca, config.certificate)
+        if problem is not None:
+            return self._ill("certificate", problem)
+        from cryptography import x509
+
+        until = x509.load_pem_x509_certificate(config.certificate).not_valid_after_utc
+        days = (until - datetime.datetime.now(datetime.UTC)).days
+        told = f"{days} days left, until {until.date().isoformat()}"
+        if days < DAYS_TO_RENEW:
+            return Finding(
+                "certificate", told, f"fewer than {DAYS_TO_RENEW} days left", mend("EXPIRED", self._language)
+            )
+        return Finding("certificate", told)
+
+    def _registry(self) -> Iterator[Finding]:
+        """Each of its addresses: a client that finds one goes on with that, and nobody hears of the others."""
+        targets = self._config.targets
+        apart: list[float] = []
+        for target in targets:
+            name = "registry" if len(targets) == 1 else f"registry {target}"
+            yield self._found(name, partial(self._reach, target, apart))
+        if apart:
+            worst = max(apart, key=abs)
+            told = f"{worst:+.0f} s from the registry's"
+            wrong = abs(worst) > CLOCK_SECONDS
+            problem = f"more than {CLOCK_SECONDS} s apart" if wrong else ""
+            yield Finding("clock", told, problem, mend("CLOCK", self._language) if wrong else "")
+
+    def _reach(self, target: str, apart: list[float]) -> str:
+        with RegistryClient(dataclasses.replace(self._config, targets=(target,), cache=None, cursor=None)) as client:
+            asked = time.time()
+            answer = client.registry_clock()
+            apart.append(answer - (asked + time.time()) / 2)
+        return "reached"
+
+    def _spool(self, path: Path) -> Finding:
+        try:
+            found = look(path)
+        except DaxaError as error:
+            return self._ill("spool", error, "SPOOL_FILE")
+        told = "none yet: nothing was observed here"
+        if found is not None:
+            age = f", the oldest {max(int(time.time()) - found.oldest, 0)} s old" if found.oldest else ""
+            told = f"{found.waiting} sightings wait{age}; {found.reports} reports wait"
+            told += f"; {found.lowered} with a count of one so far" if found.lowered else ""
+        problem = "; ".join(losses(path, found))
+        return Finding("spool", told, problem, mend("SPOOL_LOSSES", self._language) if problem else "")
+
+
+def examine(config: ClientConfig, language: Language = "en") -> Iterator[Finding]:
+    """Every check, as it is made."""
+    return _Doctor(config, language).examine()
 
 
 def _evaluator(config: ClientConfig, index: int) -> str:
@@ -155,31 +191,3 @@ def _canary(config: ClientConfig) -> str:
     if len(seen) != 1:
         raise CryptoError(ErrorCode.INVALID_SHARE, "canary", "the same fingerprint from every group of evaluators")
     return f"the same fingerprint from {len(groups) - skipped} of {len(groups)} groups of {needed} evaluators"
-
-
-def _registry(config: ClientConfig) -> Iterator[Finding]:
-    clock: list[float] = []
-
-    def reach() -> str:
-        with RegistryClient(dataclasses.replace(config, cache=None, cursor=None)) as client:
-            asked = time.time()
-            answer = client.registry_clock()
-            clock.append(answer - (asked + time.time()) / 2)
-        return "reached"
-
-    yield _found("registry", reach)
-    if clock:
-        told = f"{clock[0]:+.0f} s from the registry's"
-        problem = f"more than {CLOCK_SECONDS} s apart" if abs(clock[0]) > CLOCK_SECONDS else ""
-        yield Finding("clock", told, problem, "set this host's clock (NTP)" if problem else "")
-
-
-def _spool(state: Path, config: ClientConfig) -> str:
-    spool = Spool(state / "spool.sqlite", config.account_secret, config.spool_megabytes)
-    try:
-        found = spool.state()
-    finally:
-        spool.close()
-    age = f", the oldest {max(int(time.time()) - found.oldest, 0)} s old" if found.oldest else ""
-    lost = f"{found.dropped} dropped, {found.unreadable} unreadable, {found.lowered} with a count of one so far"
-    return f"{found.waiting} sightings wait{age}; {lost}"

@@ -20,8 +20,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -32,7 +31,8 @@ from . import _forks
 from ._client import RegistryClient
 from ._complaints import Complaints
 from ._config import ClientConfig, read_config
-from ._observer import Observer
+from ._health import GatewayHealth
+from ._keeper import Keeper
 from ._reports import Reports
 from ._shipper import Shipper
 from ._spool import Spool
@@ -40,40 +40,8 @@ from ._submission import SubmitResult
 from ._verdict_feed import OnVerdict, VerdictFeed, tell
 from ._verdict_table import VerdictTable
 
-LOG = logging.getLogger("daxa_client")
-SHIP_COUNTS_SECONDS = 600
 _LEAD_SECONDS = 1.0
 OnOfNoUse = Callable[[str], object]
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayHealth:
-    """How it goes: numbers of sightings since this process began, or since the spool did where they are the spool's.
-
-    ``problem`` is what keeps sightings from being shipped, ``verdicts_problem`` what keeps verdicts from coming; they are empty
-    where nothing does, or another process does that work. ``lowered`` were sent with a count of one, as the registry may have had
-    them longer ago than it knows a batch again. ``verdicts`` is how many keys have one; ``receipts`` how many reports
-    of what was done about them this process has had answered; ``of_no_use`` how often an answer to this process said that a key
-    that was refused is of no use here.
-    """
-
-    ships: bool
-    combinations: int
-    waiting: int
-    oldest: int
-    sent: int
-    dropped: int
-    refused: int
-    without_device: int
-    unreadable: int
-    lowered: int
-    refused_by_registry: Mapping[str, int]
-    evaluators: Mapping[str, str]
-    problem: str
-    verdicts: int
-    verdicts_problem: str
-    receipts: int
-    of_no_use: int
 
 
 class Gateway:
@@ -90,10 +58,11 @@ class Gateway:
         self._flushes = flushes
         self._state: Path = config.state
         self._complaints = Complaints()
-        self._observer = Observer()
         self._spool = Spool(
             self._state / "spool.sqlite", config.account_secret, config.spool_megabytes, self._complaints
         )
+        self._keeper = Keeper(self._spool, self._state)
+        self._observer = self._keeper.observer
         self._table = VerdictTable(
             self._state / "verdicts.sqlite", config.account_secret, config.parameters.digest, self._complaints
         )
@@ -158,12 +127,16 @@ class Gateway:
         return self._table.verdict(key)
 
     def report(self, verdict: Verdict, act: Act) -> bool:
-        """Tells the registry what was done about a verdict, soon and from a thread of its own. Never waits, never raises.
+        """Tells the registry what was done about a verdict. Microseconds; never waits, never raises.
 
-        Answers whether it will be told: False where another process of the state folder ships, whose own it is to tell.
+        It is put on the disk with what was observed, and told by whichever process of the state folder ships. Answers whether it
+        will be: False where too many wait for the disk, or it is no report.
         """
-        reports = self._reports
-        return reports is not None and reports.put(verdict, act)
+        return (self._started or self._start()) and self._keeper.report(verdict, act)
+
+    def unplaced(self) -> None:
+        """Counts a request whose key was not observed because nobody can know from where it came: for a middleware to call."""
+        self._without_address += 1
 
     def on_verdict(self, callback: OnVerdict) -> OnVerdict:
         """Calls ``callback(key, verdict)`` for every change from now on, at least once, in a thread of its own.
@@ -190,6 +163,7 @@ class Gateway:
         ``mark``, a name and a value, is kept in the same transaction; :meth:`mark` has it again.
         """
         self._keep(counts=True, mark=mark)
+        self._tell()
 
     def mark(self, name: str) -> str | None:
         """The value that :meth:`flush` last kept under that name, None if none. Raises Unavailable."""
@@ -227,6 +201,7 @@ class Gateway:
             self._keep(counts=True)
         except DaxaError as error:
             self._complaints.say("close", f"what was observed last is lost: {error}")
+        self._keeper.close()
         self._spool.close()
         self._table.close()
 
@@ -243,14 +218,19 @@ class Gateway:
             dropped=counts.dropped + state.dropped,
             refused=counts.refused,
             without_device=counts.without_device,
+            without_address=self._without_address,
             unreadable=state.unreadable,
             lowered=state.lowered,
+            set_aside=state.refused,
+            discarded=state.discarded,
             refused_by_registry=dict(shipper.refused) if shipper else {},
             evaluators=client.health() if client else {},
             problem=shipper.problem if shipper else "",
             verdicts=len(self._table),
             verdicts_problem=feed.problem if feed else "",
             receipts=reports.answered if reports else 0,
+            reports_waiting=state.reports + self._keeper.reports,
+            reports_lost=state.reports_lost,
             of_no_use=shipper.of_no_use if shipper else 0,
         )
 
@@ -260,13 +240,13 @@ class Gateway:
         """As before anything ran."""
         self._started = False
         self._starting = threading.Lock()
-        self._keeping = threading.Lock()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._client: RegistryClient | None = None
         self._shipper: Shipper | None = None
         self._feed: VerdictFeed | None = None
         self._reports: Reports | None = None
+        self._without_address = 0
         self._lead: int | None = None
 
     def before_fork(self) -> None:
@@ -286,13 +266,14 @@ class Gateway:
             self._client,
             self._shipper,
             self._feed,
+            self._reports,
         ]  # letting go of them would touch what is the parent's
         if self._started:
             self._may_lead = False  # gRPC may be in use, and does not survive a fork: who was started first leads
         if self._lead is not None:
             os.close(self._lead)  # the lock stays the parent's
         self._reset()
-        self._observer.after_fork()
+        self._keeper.after_fork()
         self._table.after_fork()
 
     def _start(self) -> bool:
@@ -329,26 +310,12 @@ class Gateway:
             self._tell()
 
     def _keep(self, counts: bool, mark: tuple[str, str] | None = None) -> None:
-        """From memory to the disk. New combinations are sent at once, how often they were seen again once in ten minutes."""
-        with self._keeping:
-            now = int(time.time())
-            later = now - now % SHIP_COUNTS_SECONDS + SHIP_COUNTS_SECONDS
-            fresh = self._observer.collect(counts=False)
-            repeats = self._observer.collect(counts=True) if counts else []
-            try:
-                if mark is not None:  # all of it in the transaction of the mark
-                    fresh, repeats = fresh + repeats, []
-                if fresh or mark is not None:
-                    self._spool.add(fresh, now, mark)
-                    fresh = []
-                if repeats:
-                    self._spool.add(repeats, later)
-                    repeats = []
-            except DaxaError:
-                self._observer.put_back(fresh + repeats)
-                raise
+        """From memory to the disk, and who sends it is told. Raises Unavailable."""
+        self._keeper.keep(counts, mark)
         if self._shipper is not None:
             self._shipper.wake()
+        if self._reports is not None:
+            self._reports.wake()
 
     def _tell(self) -> None:
         """One line an hour of what had to be let go."""
@@ -362,6 +329,9 @@ class Gateway:
         if counts.without_device:
             text = f"{counts.without_device} sightings so far had a device that cannot be used; they go without it"
             self._complaints.say("device", text)
+        if self._without_address:
+            text = f"{self._without_address} requests so far named a key and came from nobody knows where, and were not observed"
+            self._complaints.say("address", f"{text}: are trusted_proxies and forwarded_header right?")
 
     def _lead_loop(self) -> None:
         """Ships for all processes of the state folder, once none of the others does."""
@@ -370,7 +340,7 @@ class Gateway:
                 if self._take_lead():
                     self._ship()
                 else:
-                    tell(self._callbacks, self._table.refresh())
+                    tell(self._callbacks, self._table.refresh(), self._complaints)
             except DaxaError as error:
                 self._complaints.say("lead", f"sightings wait in the spool: {error}")
             except Exception as error:  # noqa: BLE001 - this thread must not end
@@ -406,7 +376,7 @@ class Gateway:
         with RegistryClient(dataclasses.replace(self._config, cursor=None), raw_keys=0) as client:
             shipper = Shipper(self._spool, client, self._complaints, self._answered)
             feed = VerdictFeed(client, self._table, self._complaints, self._callbacks)
-            reports = Reports(client, self._complaints)
+            reports = Reports(client, self._spool.reports, self._complaints)
             self._client, self._shipper, self._feed, self._reports = client, shipper, feed, reports
             reporting = threading.Thread(target=reports.run, name="daxa-reports", daemon=True)
             following = threading.Thread(target=feed.run, name="daxa-verdicts", daemon=True)
@@ -430,11 +400,15 @@ class Gateway:
                 try:
                     callback(key)
                 except Exception as error:  # noqa: BLE001 - it is the member's own code, and its message may name the key
-                    LOG.error("a callback of on_of_no_use raised %s", type(error).__name__)
+                    name = type(error).__name__
+                    self._complaints.say(
+                        f"of no use {name}", f"a callback of on_of_no_use raised {name}", logging.ERROR
+                    )
         try:
             tell(
                 self._callbacks,
                 self._table.learn((verdict.key, key) for key, verdict in result.verdicts.items()),
+                self._complaints,
             )
         except DaxaError as error:
             self._complaints.say("learn", f"verdicts may come without their keys for now: {error}")

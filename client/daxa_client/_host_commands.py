@@ -69,7 +69,7 @@ def _mode(text: str) -> int:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     ill = 0
-    for finding in examine(read_config(arguments.config)):
+    for finding in examine(read_config(arguments.config), arguments.language):
         ill += not finding.well
         mark = "ok  " if finding.well else "MEND"
         print(
@@ -81,11 +81,12 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _ship(arguments: argparse.Namespace) -> int:
-    with Gateway(read_config(arguments.config), flushes=False) as gateway:
+    config = read_config(arguments.config)
+    with Gateway(config, flushes=False) as gateway:
         log = RequestLog(
             gateway, arguments.exchange, arguments.trusted_proxy, arguments.forwarded_header, arguments.prefix
         )
-        follower = LogFollower(arguments.file, gateway, log)
+        follower = LogFollower(arguments.file, gateway, log, config.account_secret)
         _until_told(follower.stop)
         follower.run(arguments.follow)
         if not arguments.follow:

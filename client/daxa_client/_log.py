@@ -16,7 +16,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -179,7 +179,7 @@ class LogFollower:
         merkle.verify_inclusion(leaf, verdict.log_index, head.size, list(proof.hashes), head.root)
         return verdict
 
-    def entries(self) -> Iterator[LogEntry]:
+    def entries(self) -> Generator[LogEntry, None, None]:
         """Every leaf up to the last checkpoint that was audited, in order, with its content where the registry tells it.
 
         A content that does not give its leaf's hash is refused as it comes, hashes that do not give the checkpoint's root at the

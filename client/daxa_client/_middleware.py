@@ -46,7 +46,7 @@ class Observes(Protocol):
         holder: bytes | None = ...,
         when: float | None = ...,
     ) -> bool:
-        """A key was seen from an address."""
+        """A key was seen from an address. Where it has ``unplaced()`` too, that is called for a key from nobody knows where."""
 
 
 class Settings(TypedDict, total=False):
@@ -131,9 +131,9 @@ class RequestObserver:
             if settings.get(name) is not None and not callable(settings.get(name)):
                 raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, name, "something to call")
         self.complaints = Complaints()
-        self.without_address = 0
         self.troubles = 0
         self._gateway = gateway
+        self._unplaced: Callable[[], object] = getattr(gateway, "unplaced", lambda: None)
         self.clients: dict[tuple[Any, ...], tuple[str | None, Device | None]] = {}
         """What :meth:`client` said of the same parts before: for who has them at hand, and asks again for what is not here."""
 
@@ -178,7 +178,7 @@ class RequestObserver:
                     return
             address, device = self._client_of(context)
             if address is None:
-                self.without_address += 1
+                self._unplaced()
                 return
             holder = self._holder(context) if used and self._holder is not None else None
             self._gateway.observe(key, address, manner=manner, device=device, account=account, holder=holder)

@@ -19,11 +19,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from daxa_core.canonical import MAX_ADDRESS_CHARACTERS, MAX_HOLDER_BYTES, MAX_KEY_CHARACTERS, canonical_device
 from daxa_core.errors import DaxaError
 from daxa_core.model import MAX_COUNT, SECONDS_PER_HOUR, Device, Manner, RawSighting
 from daxa_core.pseudonym import MAX_ACCOUNT_BYTES
+
+from ._yielding import yielding
 
 COMBINATIONS = 250_000
 QUEUE = 20_000
@@ -46,13 +49,22 @@ class ObserverCounts:
     without_device: int
 
 
-class _Cell:
-    """How often a combination was seen since the last collection. A list of one number takes twice the memory."""
+class Change(NamedTuple):
+    """That a combination was seen again so often; ``seen`` says which one where its number has not been told yet."""
 
-    __slots__ = ("count",)
+    number: int
+    times: int
+    seen: RawSighting | None
+
+
+class _Cell:
+    """How often a combination was seen since the last collection, and how much of that :meth:`Observer.changed` has told, under
+    which number."""
+
+    __slots__ = ("count", "number", "told")  # a list of numbers takes twice the memory
 
     def __init__(self, count: int) -> None:
-        self.count = count
+        self.count, self.told, self.number = count, 0, 0
 
 
 class Observer:
@@ -73,9 +85,12 @@ class Observer:
         self._waiting: deque[_Seen] = deque()
         self._cells: dict[_Seen, _Cell] = {}
         self._fresh: list[_Seen] = []
+        self._again: list[_Seen] = []
+        """Those that were seen again since what was seen was last told."""
         self._devices: dict[Device, Device] = {}
         self._device_bytes = 0
         self._dropped = self._refused = self._without_device = 0
+        self._numbers = itertools.count(1)
         self._losses, self._lost = itertools.count(1), 0
         self._wrongs, self._wrong = itertools.count(1), 0
 
@@ -105,6 +120,8 @@ class Observer:
                 cell = self._cells.get(seen)
                 if cell is None:
                     return self._first(seen, 1)
+                if cell.count == cell.told:
+                    self._again.append(seen)
                 cell.count += 1
                 return True
             finally:
@@ -123,6 +140,11 @@ class Observer:
         """Whether a collection should not be put off."""
         return len(self._fresh) > self._most // 4 or len(self._waiting) > self._most_waiting // 2
 
+    @property
+    def crowded(self) -> bool:
+        """Whether a collection should be one of counts too, which makes room."""
+        return len(self._cells) > self._most // 2
+
     # collecting: by one thread at a time, not on the trading path
 
     def collect(self, counts: bool = True) -> list[RawSighting]:
@@ -132,11 +154,41 @@ class Observer:
             for _ in range(waiting):
                 self._count(self._waiting.popleft(), 1)
             fresh, self._fresh = self._fresh, []
+            if counts:
+                self._again = []
         taken = self._take(fresh)
-        if counts or len(self._cells) > self._most // 2:
+        if counts:
             taken += self._take(list(self._cells))
             self._forget(int(self._time()) // SECONDS_PER_HOUR)
         return [_sighting(seen, count) for seen, count in taken]
+
+    def changed(self, everything: bool = False) -> list[Change]:
+        """What was seen again, and how often, since this was last called or it was collected; it stays to be collected.
+
+        With ``everything`` since it was collected, whatever was told before.
+        """
+        with self._lock:
+            listed, self._again = self._again, []
+        if everything:
+            listed = list(self._cells)
+        out: list[tuple[int, int, _Seen | None]] = []
+        for start in range(0, len(listed), _SLICE):
+            with self._lock:
+                for seen in listed[start : start + _SLICE]:
+                    cell = self._cells.get(seen)
+                    if cell is None:
+                        continue
+                    if everything:
+                        cell.told = cell.number = 0
+                    if cell.count > cell.told:
+                        known = cell.number
+                        cell.number = known or next(self._numbers)
+                        out.append((cell.number, cell.count - cell.told, None if known else seen))
+                        cell.told = cell.count
+        return [
+            Change(number, count, None if seen is None else _sighting(seen, count))
+            for number, count, seen in yielding(out)
+        ]
 
     def put_back(self, sightings: Iterable[RawSighting]) -> None:
         """Counts again what was collected and could not be kept elsewhere; what no longer fits is dropped and counted."""
@@ -157,8 +209,10 @@ class Observer:
         cell = self._cells.get(seen)
         if cell is None:
             self._first(seen, number)
-        else:
-            cell.count += number
+            return
+        if cell.count == cell.told:
+            self._again.append(seen)
+        cell.count += number
 
     def _first(self, seen: _Seen, number: int) -> bool:
         """A combination that is not in the table; the lock is held."""
@@ -202,7 +256,7 @@ class Observer:
                     cell = self._cells.get(seen)
                     if cell is not None and cell.count:
                         taken.append((seen, cell.count))
-                        cell.count = 0
+                        cell.count = cell.told = cell.number = 0
         return taken
 
     def _forget(self, hour: int) -> None:

@@ -26,6 +26,7 @@ from daxa_api.v1 import (
 from daxa_core.errors import DaxaError, ErrorCode
 
 from ._channel import Identity, open_channel
+from ._complaints import Complaints
 from ._config import Connection
 from ._errors import ROLE, closed, from_rpc
 from ._retry import pause
@@ -47,6 +48,32 @@ class _Line:
     leaks: leak_pb2_grpc.LeakServiceStub
 
 
+class Ending:
+    """Ends one stream from another thread than the one that waits for its next message."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._call: Any = None
+
+    @property
+    def over(self) -> bool:
+        """Whether it was ended."""
+        return self._over.is_set()
+
+    def end(self) -> None:
+        """Ends it, and what comes after it."""
+        self._over.set()
+        call = self._call
+        if call is not None:
+            call.cancel()
+
+    def of(self, call: Any) -> None:
+        """The call that is under way; cancelled at once where it was ended meanwhile."""
+        self._call = call
+        if self.over:
+            call.cancel()
+
+
 class Registry:
     """The registry, at any of its targets. Thread-safe."""
 
@@ -64,6 +91,7 @@ class Registry:
         self._current = secrets.randbelow(len(self._lines))
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self.complaints = Complaints()
 
     def close(self) -> None:
         """Ends what is under way."""
@@ -126,9 +154,9 @@ class Registry:
         return self._call(lambda line: getattr(line.leaks, call), request, seconds)
 
     def stream(
-        self, request: verdict_pb2.WatchVerdictsRequest
+        self, request: verdict_pb2.WatchVerdictsRequest, ending: Ending
     ) -> Generator[verdict_pb2.WatchVerdictsResponse, None, None]:
-        """One stream of verdicts, until it breaks or its time is over; who wants more asks again from its cursor.
+        """One stream of verdicts, until it breaks, is ended or its time is over; who wants more asks again from its cursor.
 
         Its time is bounded, so that a stream that something between the peers holds open without news ends too.
         """
@@ -139,12 +167,13 @@ class Registry:
             call = line.verdicts.WatchVerdicts(
                 request, timeout=STREAM_SECONDS, metadata=(("x-request-id", request_id),)
             )
+            ending.of(call)
             self._identity.warn(call.initial_metadata())  # not what trails it: this side ends most streams
             yield from call
         except grpc.RpcError as error:
             if self.closed:
                 raise closed() from None
-            if _is_over(error):
+            if ending.over or _is_over(error):
                 return
             typed = self._typed(turn, error)
             LOG.info("a stream broke: %s, request id %s", typed.code, request_id)

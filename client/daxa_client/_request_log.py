@@ -4,7 +4,7 @@ A line is one object. Either it names the key itself (``key``), or it describes 
 format has it: ``method``, ``path`` with its query, ``headers``, ``status``. Beside that: ``address`` (the peer), ``forwarded``
 (the forwarded header, believed from trusted proxies alone), ``time`` in seconds since the epoch, ``user_agent``, ``ja4``,
 ``ja3``, ``account``, ``holder`` (hexadecimal), ``manner``. Numbers may be texts; what is empty or ``-`` is absent, as proxies
-write it.
+write it. A value that is no UTF-8 is read as Latin-1.
 
     >>> class Printer:
     ...     def observe(self, key, address, **more): print(key, address, more["manner"].name)
@@ -20,14 +20,14 @@ write it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from daxa_api.v1 import envoy_access_log_pb2 as envoy
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import Device, Manner
 
-from ._middleware import Observes, RequestObserver, device_of
+from ._middleware import Observes, RequestObserver, device_of, readable
 
 MAX_LINE_BYTES = 64 << 10
 ACCOUNT_HEADER = "x-daxa-account"
@@ -46,6 +46,7 @@ class _At:
         self.account: str | None = None
         self.holder: bytes | None = None
         self.taken = True
+        self.unplaced: Callable[[], object] = getattr(gateway, "unplaced", lambda: None)
 
     def observe(self, key: str, address: str, **more: Any) -> bool:
         used = more.get("manner") is Manner.USED
@@ -73,7 +74,7 @@ class RequestLog:
         if len(line) > MAX_LINE_BYTES:
             raise InvalidInput(ErrorCode.INVALID_LENGTH, "line", f"at most {MAX_LINE_BYTES} bytes")
         try:
-            record = json.loads(line)
+            record = _decoded(line)
         except (ValueError, RecursionError):
             raise InvalidInput(ErrorCode.INVALID_VALUE, "line", "a JSON object in UTF-8") from None
         if not isinstance(record, dict):
@@ -185,6 +186,25 @@ class RequestLog:
         # JA4 and JA3 are the log writer's own: no header of the customer's stands behind them.
         agent, ja4, ja3 = (None if part is None else part.encode("utf-8", "surrogatepass") for part in parts)
         return device_of(agent, ja4, ja3)
+
+
+def _decoded(line: bytes) -> Any:
+    """The JSON of a line, in UTF-8 but for values of which somebody else chose the bytes. Raises ValueError, RecursionError."""
+    try:
+        return json.loads(line)
+    except UnicodeDecodeError:
+        text = line.decode("utf-8", "surrogateescape")
+        return json.loads(
+            text, object_pairs_hook=lambda pairs: {_mended(name): _mended(value) for name, value in pairs}
+        )
+
+
+def _mended(value: Any) -> Any:
+    """A text with bytes in it that are no UTF-8 is Latin-1, as in a middleware: proxies write what a customer sent."""
+    try:
+        return readable(value.encode("utf-8", "surrogateescape")) if isinstance(value, str) else value
+    except UnicodeEncodeError:  # half a character that was written as an escape
+        return value
 
 
 def _asked(context: dict[str, Any]) -> tuple[str, str]:

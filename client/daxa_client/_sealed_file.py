@@ -1,17 +1,22 @@
 """A file of the member's own: SQLite, 0600, what is in it sealed; safe against crashes, forks, full disks and newer versions.
 
-A torn file is set aside as ``….broken-N`` and one of a newer version as ``….newer-N``, with one log line, and a new one is made;
-what can still be read of a torn one is handed to ``salvage``. Whatever else the disk does is raised as Unavailable with nothing
-changed. The connection is closed before a fork and opened again when it is next needed, because SQLite's does not survive one.
+A torn file is set aside as ``….broken-N`` and one of a newer version as ``….newer-N``, with one log line, and a new one is made.
+What can still be read of it is handed to ``salvage``, once: where that cannot be done now, as on a full disk, the file is called
+``….unread`` until it was, and is tried again. Of several processes that meet the damage one sets the file aside. Whatever else
+the disk does is raised as Unavailable with nothing changed. The connection is closed before a fork and opened again when it is
+next needed, because SQLite's does not survive one.
 """
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,14 @@ _NONCE_BYTES = 12
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 FAILURES = (sqlite3.Error, UnicodeDecodeError)
 """What SQLite raises: where a name in a torn schema is no text, its error's own message cannot be decoded."""
+
+
+_TRIES = 3
+_PARTS = ("", "-wal", "-shm")
+_UNREAD = ".unread"
+_SECONDS_BETWEEN_SALVAGES = 60.0
+_SALVAGED = "CREATE TABLE IF NOT EXISTS salvaged (name TEXT PRIMARY KEY);"
+"""Which files that were set aside are in this one: renaming them and writing to this one are not one step."""
 
 
 class Unreadable(Exception):
@@ -50,15 +63,17 @@ class SealedFile:
         complaints: Complaints,
         salvage: Callable[[sqlite3.Connection, sqlite3.Connection], None] | None = None,
     ) -> None:
-        """Opens nothing yet. ``name`` is how a person knows it; ``salvage`` copies what it can from a torn file to the new."""
+        """Opens nothing yet. ``name`` is how a person knows it; ``salvage`` copies what it can from a file set aside to the new
+        one, within a transaction of the new one, and raises what that one raises."""
         self.path, self.name = path, name
-        self._schema, self._version, self._salvage = schema, version, salvage
+        self._schema, self._version, self._salvage = schema + (_SALVAGED if salvage else ""), version, salvage
         self._complaints = complaints
         self._key = derive_key(f"daxa 2026-11 {name} sealing key v1", secret)
         self._cipher: Any = None
         self._invalid: type[Exception] = Unreadable  # what the cipher raises, once it is loaded
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
+        self._next_salvage = 0.0
         self._inode = self.openings = 0
         """``openings``: how often the file was opened; where it was made anew, it was opened again."""
         _forks.register(self)
@@ -68,8 +83,7 @@ class SealedFile:
         """Everything inside is on the disk together when the block ends, or nothing. Raises Unavailable naming the file."""
         with self._lock:
             try:
-                database = self._connected()
-                database.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+                database = self._begun("BEGIN IMMEDIATE" if writes else "BEGIN")
                 try:
                     yield database
                     database.execute("COMMIT")
@@ -78,8 +92,10 @@ class SealedFile:
                         database.execute("ROLLBACK")
                     raise
             except (*FAILURES, OSError) as error:
-                if isinstance(error, FAILURES) and _is_broken(error):
-                    self._replace("broken")
+                if isinstance(error, FAILURES) and is_broken(error):
+                    with suppress(*FAILURES, OSError):
+                        self._set_aside("broken")
+                        self._connected()
                 raise self._unavailable(error) from None
 
     def close(self) -> None:
@@ -123,27 +139,44 @@ class SealedFile:
 
     # the file; the lock is held
 
-    def _connected(self) -> sqlite3.Connection:
-        if self._db is not None:
-            # Somebody else may have set it aside or deleted it: what is written to it then would be lost.
-            try:
-                if os.stat(self.path).st_ino == self._inode:
-                    return self._db
-            except FileNotFoundError:
-                pass
+    def _begun(self, begin: str) -> sqlite3.Connection:
+        while True:
+            database = self._connected()
+            database.execute(begin)
+            # Somebody else may have set the file aside or deleted it: what is written to it then would be lost.
+            if self._is_there():
+                return database
+            database.execute("ROLLBACK")
             self._disconnect()
+
+    def _is_there(self) -> bool:
         try:
-            self._db = self._open()
-        except FAILURES as error:
-            if not _is_broken(error):
-                raise
-            self._replace("broken")
-            self._db = self._db or self._open()
-        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-        if version > self._version:
-            self._replace("newer")
-            self._db = self._db or self._open()
+            return os.stat(self.path).st_ino == self._inode
+        except FileNotFoundError:
+            return False
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._db is None:
+            self._db = self._opened()
+            self._next_salvage = 0.0
+        if self._salvage is not None and time.monotonic() >= self._next_salvage:
+            self._salvage_all(self._db, self._salvage)
         return self._db
+
+    def _opened(self) -> sqlite3.Connection:
+        for _ in range(_TRIES):
+            try:
+                database = self._open()
+                if int(database.execute("PRAGMA user_version").fetchone()[0]) <= self._version:
+                    return database
+                database.close()
+                why = "newer"
+            except FAILURES as error:
+                if not is_broken(error):
+                    raise
+                why = "broken"
+            self._set_aside(why)
+        raise FileExistsError  # somebody makes such files again and again
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -171,30 +204,61 @@ class SealedFile:
             self._db.close()
             self._db = None
 
-    def _replace(self, why: str) -> None:
-        """Sets the file aside and makes a new one, with what could be read of it."""
-        self._disconnect()
-        number = 1
-        while (aside := self.path.with_name(f"{self.path.name}.{why}-{number}")).exists():
-            number += 1
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While no other process sets the file aside or reads one that was."""
+        lock = os.open(self.path.with_name(f"{self.path.name}.lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            for suffix in ("", "-wal", "-shm"):
-                part = self.path.with_name(self.path.name + suffix)
-                if part.exists():
-                    part.rename(aside.with_name(aside.name + suffix))
-            self._db = self._open()
-            self._complaints.say(
-                f"{self.name} {why}", f"the {self.name} file is {_WHY[why]}; it is kept as {aside.name}"
-            )
-            if why == "broken" and self._salvage is not None:
-                with closing(sqlite3.connect(aside, isolation_level=None, timeout=5)) as old:
-                    self._db.execute("BEGIN IMMEDIATE")
-                    self._salvage(old, self._db)
-                    self._db.execute("COMMIT")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def _set_aside(self, why: str) -> None:
+        """Renames the file, unless another process has: the one that is there now would be its new one. Raises OSError."""
+        self._disconnect()
+        with self._alone():
+            if not self._is_there():
+                return
+            number = 1
+            while True:
+                kept = self.path.with_name(f"{self.path.name}.{why}-{number}")
+                unread = kept.with_name(kept.name + _UNREAD)
+                if not kept.exists() and not unread.exists():
+                    break
+                number += 1
+            _rename(self.path, kept if self._salvage is None else unread)
+        self._complaints.say(f"{self.name} {why}", f"the {self.name} file is {_WHY[why]}; it is kept as {kept.name}")
+
+    def _salvage_all(
+        self, database: sqlite3.Connection, salvage: Callable[[sqlite3.Connection, sqlite3.Connection], None]
+    ) -> None:
+        """Of each file that was set aside and not read yet, what can be read."""
+        self._next_salvage = float("inf")
+        names = f"{glob.escape(self.path.name)}.*{_UNREAD}"
+        if not any(self.path.parent.glob(names)):
+            return
+        try:
+            with self._alone():
+                for unread in sorted(self.path.parent.glob(names)):
+                    name = f"{unread.name} {unread.stat().st_ino}"
+                    with closing(sqlite3.connect(unread, isolation_level=None, timeout=5)) as old:
+                        database.execute("BEGIN IMMEDIATE")
+                        if not database.execute("SELECT 1 FROM salvaged WHERE name=?", (name,)).fetchone():
+                            with suppress(
+                                *FAILURES
+                            ):  # whoever still writes to it has done so, or sees that it is not there
+                                old.execute("BEGIN IMMEDIATE")
+                            salvage(old, database)
+                            database.execute("INSERT INTO salvaged VALUES (?)", (name,))
+                        database.execute("COMMIT")
+                    _rename(unread, unread.with_name(unread.name.removesuffix(_UNREAD)))
         except (OSError, *FAILURES) as error:
-            self._complaints.say(
-                f"{self.name} replaced", f"the {self.name} file: {type(error).__name__} while set aside"
-            )
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            self._next_salvage = time.monotonic() + _SECONDS_BETWEEN_SALVAGES
+            told = f"{type(error).__name__} while reading the one that was set aside; it is tried again"
+            self._complaints.say(f"{self.name} salvage", f"the {self.name} file: {told}")
 
     def _unavailable(self, error: Exception) -> Unavailable:
         told = getattr(error, "sqlite_errorname", type(error).__name__)
@@ -204,6 +268,13 @@ class SealedFile:
 _WHY = {"broken": "torn", "newer": "of a newer version than this program"}
 
 
-def _is_broken(error: Exception) -> bool:
+def _rename(path: Path, other: Path) -> None:
+    """A database with what SQLite keeps beside it."""
+    for suffix in _PARTS:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(other.with_name(other.name + suffix))
+
+
+def is_broken(error: Exception) -> bool:
     """Whether the file itself is wrong; a lock or a full disk passes."""
     return isinstance(error, UnicodeDecodeError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN

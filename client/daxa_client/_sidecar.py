@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import socket
 import socketserver
 import stat
@@ -38,6 +39,7 @@ from ._request_log import RequestLog
 STREAMS = 128
 CONNECTIONS = 256
 _WAITING = 10_000
+_ASKS = re.compile(rb'\s*\{\s*"verdict"\s*:')
 _NO_MANNER: Any = None  # refused where it is observed
 _ALS = "envoy.service.accesslog.v3.AccessLogService"
 _OPTIONS = (
@@ -237,6 +239,7 @@ class _LineServer(socketserver.ThreadingUnixStreamServer):
 
     daemon_threads = True
     block_on_close = False
+    request_queue_size = CONNECTIONS  # they all come at once when the sidecar was started anew
 
     def __init__(self, path: Path, gateway: Gateway, config: SidecarConfig, complaints: Complaints) -> None:
         self.gateway, self.config, self.complaints = gateway, config, complaints
@@ -265,7 +268,7 @@ class _LineConnection(socketserver.StreamRequestHandler):
 
     def _line(self, log: RequestLog, line: bytes) -> None:
         try:
-            if line.lstrip().startswith(b'{"verdict"'):
+            if _ASKS.match(line):
                 self._answer(self._verdict(line))
             elif not log.line(line):
                 self._answer({"error": f"{ErrorCode.INVALID_VALUE}: line: a sighting, and fewer at once"})

@@ -7,8 +7,9 @@ counted twice, so each of its sightings counts one from then on. How many were l
 
 The file is 0600; each row and batch is sealed with ChaCha20-Poly1305 under a key derived from the member's secret. It is bounded:
 past its bound the oldest goes first, for what is new is worth more, and what goes is counted. Several processes may share it.
-A file that is torn or of a newer version is set aside and reported, what can be read of a torn one is kept, and a full disk is an
-error of the call, with nothing changed; so the caller still has what it wanted to keep.
+A file that is torn or of a newer version is set aside and reported, what can be read of it is sent, and a full disk is an
+error of the call, with nothing changed; so the caller still has what it wanted to keep. What the registry can never take, and
+what cannot be read, is set aside in it, and counted, also when it has to make room.
 
     >>> import tempfile
     >>> spool = Spool(Path(tempfile.mkdtemp()) / "spool.sqlite", bytes(32))
@@ -24,7 +25,6 @@ import secrets
 import sqlite3
 import zlib
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,16 @@ from daxa_core.model import (
 )
 from daxa_core.pseudonym import derive_key
 
+from . import _journal as journal
+from . import _report_store as report_store
+from . import _totals as totals
 from ._complaints import Complaints
-from ._sealed_file import FAILURES, SealedFile, Torn, Unreadable
+from ._journal import Journal
+from ._observer import Change
+from ._report_store import ReportStore
+from ._salvage import ADD, salvage
+from ._sealed_file import SealedFile, Torn, Unreadable
+from ._workers import Worker
 from ._yielding import yielding
 
 VERSION = 1
@@ -58,7 +66,7 @@ DEVICES = 5_000
 _JSON = json.JSONDecoder()
 _MANNERS = {int(manner): manner for manner in Manner}
 _TAG_CONTEXT = "daxa 2026-11 spool tag v1"
-_SCHEMA = """
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS sighting (
   id INTEGER PRIMARY KEY, tag BLOB NOT NULL UNIQUE, due INTEGER NOT NULL, count INTEGER NOT NULL, body BLOB NOT NULL
 );
@@ -66,11 +74,9 @@ CREATE INDEX IF NOT EXISTS sighting_due ON sighting (due, id);
 CREATE TABLE IF NOT EXISTS batch (batch_id BLOB PRIMARY KEY, place INTEGER NOT NULL, rows INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS aside (id INTEGER PRIMARY KEY, reason TEXT NOT NULL, rows INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, number INTEGER NOT NULL);
-"""
-_ADD = """
-INSERT INTO sighting (tag, due, count, body) VALUES (?,?,?,?)
-ON CONFLICT (tag) DO UPDATE SET count=count+excluded.count, due=min(due, excluded.due)
+{totals.SCHEMA}
+{report_store.SCHEMA}
+{journal.SCHEMA}
 """
 
 
@@ -86,7 +92,10 @@ class SpooledBatch:
 class SpoolState:
     """How much waits and since when (seconds since the epoch, 0 if nothing), and what was lost or could not be read so far.
 
-    ``lowered`` are those that were sent with a count of one, as the registry may have had them and have forgotten that.
+    ``lowered`` are those that were sent with a count of one, as the registry may have had them and have forgotten that;
+    ``refused`` those of batches that the registry can never take. Both those and the ``unreadable`` are set aside in the file;
+    ``discarded`` are those of them that had to make room since. ``reports`` wait; ``reports_lost`` had to make room or could not
+    be read.
     """
 
     waiting: int
@@ -95,6 +104,10 @@ class SpoolState:
     dropped: int
     unreadable: int
     lowered: int
+    refused: int
+    discarded: int
+    reports: int
+    reports_lost: int
 
 
 class Spool:
@@ -108,28 +121,63 @@ class Spool:
         self._tag_key = derive_key(_TAG_CONTEXT, secret)
         self._complaints = complaints or Complaints()
         self._devices: dict[Device, Device] = {}
-        self._file = SealedFile(path, secret, "spool", _SCHEMA, VERSION, self._complaints, _salvage)
+        self._file = SealedFile(path, secret, "spool", _SCHEMA, VERSION, self._complaints, self._salvage)
+        self._journal = Journal(self._file)
+        self.reports = ReportStore(self._file, secret, self._complaints)
+        """What was done about verdicts, until the registry was told."""
 
     def close(self) -> None:
         """Closes the file. What is in it stays."""
         self._file.close()
 
-    def add(self, sightings: Iterable[RawSighting], due: int, mark: tuple[str, str] | None = None) -> None:
+    def add(
+        self,
+        sightings: Iterable[RawSighting],
+        due: int,
+        mark: tuple[str, str] | None = None,
+        instead_of: bytes | None = None,
+    ) -> None:
         """Keeps them, to be sent when it is ``due`` (seconds since the epoch); all of them or, where it raises, none.
 
         ``mark`` is a name and a value kept in the same transaction: how far a log file was read, so that no line is read twice.
-        Raises Unavailable.
+        They are kept ``instead_of`` what :meth:`note` has of that process. Raises Unavailable.
         """
-        rows = []
-        for raw in yielding(list(sightings)):
-            body = _encode(raw)
-            tag = blake3(body, key=self._tag_key).digest(length=16)
-            rows.append((tag, due, raw.count, self._file.seal(body, tag)))
+        rows = [self._row(raw, due) for raw in yielding(list(sightings))]
         with self._file.transaction() as database:
-            database.executemany(_ADD, rows)
+            database.executemany(ADD, rows)
+            if instead_of is not None:
+                self._journal.forget(database, instead_of)
             if mark is not None:
                 database.execute("INSERT OR REPLACE INTO mark VALUES (?,?)", mark)
             self._bound(database)
+
+    def note(self, process: bytes, changes: Iterable[Change], anew: bool) -> None:
+        """Keeps what a process has in memory and will add later, in case it ends before; ``anew`` forgets what it noted before.
+
+        Raises Unavailable.
+        """
+        texts = [
+            b"[%d,%d]" % (one.number, one.times)
+            if one.seen is None
+            else b"[%d,%d,%b]" % (one.number, one.times, _encode(one.seen))
+            for one in yielding(list(changes))
+        ]
+        self._journal.write(process, texts, anew)
+
+    def take_over(self, due: int, worker: Worker) -> None:
+        """Adds what processes have noted that live no more. Raises Unavailable."""
+        for process in self._journal.processes():
+            if not worker.lives(process):
+                with self._file.transaction() as database:
+                    for found in self._journal.read(database, process):
+                        try:
+                            if isinstance(found, bytes):
+                                raise ValueError
+                            database.execute(ADD, self._row(_decode(*found), due))
+                        except _UNREADABLE:
+                            self._set_aside(database, "unreadable row", 1, found if isinstance(found, bytes) else b"")
+                    self._journal.forget(database, process)
+        worker.sweep()
 
     def mark(self, name: str) -> str | None:
         """The value last kept under that name. Raises Unavailable."""
@@ -166,6 +214,8 @@ class Spool:
         """Lets go of a batch that the registry has answered; ``refused`` keeps it aside, with that reason. Raises Unavailable."""
         with self._file.transaction() as database:
             if refused:
+                for (rows,) in database.execute("SELECT rows FROM batch WHERE batch_id=?", (batch_id,)).fetchall():
+                    totals.add_up(database, "refused", rows)
                 database.execute(
                     "INSERT INTO aside (reason, rows, body) SELECT ?, rows, batch_id || body FROM batch WHERE batch_id=?",
                     (refused, batch_id),
@@ -181,15 +231,20 @@ class Spool:
     def state(self) -> SpoolState:
         """What is in it. Raises Unavailable."""
         with self._file.transaction(writes=False) as database:
-            one = database.execute("SELECT count(*), coalesce(min(due), 0) FROM sighting").fetchone()
-            two = database.execute("SELECT coalesce(sum(rows), 0), coalesce(min(place), 0) FROM batch").fetchone()
-            totals = dict(database.execute("SELECT name, number FROM total").fetchall())
-            used = _used(database)
-        oldest = min((time_ for time_ in (one[1], two[1]) if time_), default=0)
-        dropped, unreadable, lowered = (totals.get(name, 0) for name in ("dropped", "unreadable", "lowered"))
-        return SpoolState(one[0] + two[0], oldest, used, dropped, unreadable, lowered)
+            return state_of(database)
 
     # within a transaction
+
+    def _salvage(self, old: sqlite3.Connection, new: sqlite3.Connection) -> None:
+        unread = salvage(old, new, self._file.unseal)
+        if unread:
+            text = f"{unread} sightings of a spool that was set aside cannot be read and stay there; the rest is sent"
+            self._complaints.say("unread", text)
+
+    def _row(self, raw: RawSighting, due: int) -> tuple[bytes, int, int, bytes]:
+        body = _encode(raw)
+        tag = blake3(body, key=self._tag_key).digest(length=16)
+        return tag, due, raw.count, self._file.seal(body, tag)
 
     def _make(self, database: sqlite3.Connection, now: float) -> SpooledBatch | None:
         """A batch of what is due, in place of its rows."""
@@ -251,21 +306,28 @@ class Spool:
         listed = [[values, 1] for values, _ in listed]
         body = self._body(batch_id, now, [json.dumps(one, separators=(",", ":")).encode() for one in listed])
         database.execute("UPDATE batch SET body=? WHERE batch_id=?", (body, batch_id))
-        _add_up(database, "lowered", lowered)
+        totals.add_up(database, "lowered", lowered)
         text = "a batch waited longer than the registry knows one again: its sightings are sent with a count of one"
         self._complaints.say("old batch", text)
         return listed
 
     def _set_aside(self, database: sqlite3.Connection, reason: str, rows: int, body: bytes) -> None:
         database.execute("INSERT INTO aside (reason, rows, body) VALUES (?,?,?)", (reason, rows, body))
-        _add_up(database, "unreadable", rows)
+        totals.add_up(database, "unreadable", rows)
         self._complaints.say(reason, f"the spool has an {reason}: it is set aside, and the rest is sent")
 
     def _bound(self, database: sqlite3.Connection) -> None:
         """Past the bound the oldest goes: what was set aside, then batches, then rows."""
         while _used(database) > self._most_bytes:
             lost = 0
-            if database.execute("DELETE FROM aside").rowcount <= 0:
+            aside = database.execute("SELECT count(*), coalesce(sum(rows), 0) FROM aside").fetchone()
+            if aside[0]:
+                database.execute("DELETE FROM aside")
+                totals.add_up(database, "discarded", aside[1])
+                self._complaints.say(
+                    "aside", f"the spool is full: {aside[1]} sightings that were set aside in it are gone"
+                )
+            else:
                 number = int(database.execute("SELECT count(*) FROM batch").fetchone()[0])
                 oldest = "SELECT batch_id FROM batch ORDER BY place LIMIT ?"
                 share = (max(number // _SHARE_DROPPED, 1),)
@@ -284,7 +346,7 @@ class Spool:
                         (max(number // _SHARE_DROPPED, 1),),
                     ).rowcount
             if lost:
-                _add_up(database, "dropped", lost)
+                totals.add_up(database, "dropped", lost)
                 self._complaints.say("spool full", f"the spool is full: its oldest {lost} sightings were dropped")
 
 
@@ -296,27 +358,25 @@ def _used(database: sqlite3.Connection) -> int:
     return (pages - free) * size
 
 
-def _add_up(database: sqlite3.Connection, name: str, number: int) -> None:
-    database.execute(
-        "INSERT INTO total VALUES (?,?) ON CONFLICT (name) DO UPDATE SET number=number+excluded.number", (name, number)
+def state_of(database: sqlite3.Connection) -> SpoolState:
+    """What is in a spool's open file. Raises sqlite3.Error."""
+    one = database.execute("SELECT count(*), coalesce(min(due), 0) FROM sighting").fetchone()
+    two = database.execute("SELECT coalesce(sum(rows), 0), coalesce(min(place), 0) FROM batch").fetchone()
+    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master").fetchall()}
+    reports = database.execute("SELECT count(*) FROM report").fetchone()[0] if "report" in tables else 0
+    numbers = totals.read(database)
+    return SpoolState(
+        waiting=one[0] + two[0],
+        oldest=min((time_ for time_ in (one[1], two[1]) if time_), default=0),
+        bytes=_used(database),
+        dropped=numbers["dropped"],
+        unreadable=numbers["unreadable"],
+        lowered=numbers["lowered"],
+        refused=numbers["refused"],
+        discarded=numbers["discarded"],
+        reports=reports,
+        reports_lost=numbers["reports_lost"],
     )
-
-
-def _salvage(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
-    """Copies each row that can still be read. A page that cannot be ends that direction, so a table is read from both ends."""
-    tables = (
-        ("sighting", "id, tag, due, count, body"),
-        ("batch", "batch_id, place, rows, body"),
-        ("mark", "name, value"),
-        ("total", "name, number"),
-    )
-    for table, columns in tables:
-        marks = ",".join("?" * (columns.count(",") + 1))
-        for order in ("", " ORDER BY rowid DESC"):
-            with suppress(*FAILURES):
-                for row in old.execute(f"SELECT {columns} FROM {table} NOT INDEXED{order}"):  # noqa: S608 - names above
-                    with suppress(*FAILURES):
-                        new.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608
 
 
 def _encode(raw: RawSighting) -> bytes:

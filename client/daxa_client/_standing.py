@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from daxa_core.errors import DaxaError, ErrorCode
 from daxa_core.model import Kind
 
-LOG = logging.getLogger("daxa_client")
+from ._complaints import Complaints
+
 FIRST_REST_SECONDS = 5.0
 LONGEST_REST_SECONDS = 300.0
 
@@ -42,13 +43,14 @@ class _Record:
 
 
 class Standing:
-    """What is known of each evaluator. Thread-safe; a change of standing is one log line without identifiers."""
+    """What is known of each evaluator. Thread-safe; what is wrong with one is one log line an hour, without identifiers."""
 
     def __init__(self, indexes: Sequence[int], first: int, clock: Callable[[], float] = time.monotonic) -> None:
         """``first``: the place in ``indexes`` to begin at, so that not all members lean on the same evaluators."""
         turn = first % len(indexes)
         self._records = {index: _Record() for index in (*indexes[turn:], *indexes[:turn])}
         self._clock = clock
+        self._complaints = Complaints(clock)
         self._lock = threading.Lock()
 
     def order(self, kind: Kind) -> list[int]:
@@ -72,7 +74,7 @@ class Standing:
             was, record.problem = record.problem, ""
             record.failures, record.rests_until = 0, 0.0
         if was:
-            LOG.info("%s serves again", name_of(index))
+            self._complaints.say(f"served {index}", f"{name_of(index)} serves again", logging.INFO)
 
     def failed(self, index: int, kind: Kind, error: DaxaError) -> None:
         """It did not answer, or refused, or was slow."""
@@ -82,7 +84,6 @@ class Standing:
             if record.lied:
                 return
             if error.code is ErrorCode.QUOTA_EXHAUSTED:
-                told = kind in record.spent_until
                 record.spent_until[kind] = now + min(error.retry_after or LONGEST_REST_SECONDS, LONGEST_REST_SECONDS)
             else:
                 # Calls that were under way together and failed together are one failure.
@@ -90,9 +91,8 @@ class Standing:
                     record.failures += 1
                 rest = min(FIRST_REST_SECONDS * 2.0 ** (record.failures - 1), LONGEST_REST_SECONDS)
                 record.rests_until = now + max(rest, min(error.retry_after or 0.0, LONGEST_REST_SECONDS))
-                told, record.problem = record.problem == str(error), str(error)
-        if not told:
-            LOG.warning("%s is passed over for a while: %s", name_of(index), error)
+                record.problem = str(error)
+        self._complaints.say(f"failed {index} {error.code}", f"{name_of(index)} is passed over for a while: {error}")
 
     def lied(self, index: int, error: DaxaError) -> None:
         """Its answer was wrong."""
@@ -100,7 +100,8 @@ class Standing:
             record = self._records[index]
             told, record.lied, record.problem = record.lied, True, str(error)
         if not told:
-            LOG.warning("%s answered wrongly and is not asked again by this process: %s", name_of(index), error)
+            text = f"{name_of(index)} answered wrongly and is not asked again by this process: {error}"
+            self._complaints.say(f"lied {index}", text)
 
     def health(self) -> dict[str, str]:
         """Each by name: ``"ok"``, or what is wrong with it."""

@@ -22,7 +22,6 @@ from ._complaints import Complaints
 from ._shipper import pause_after
 from ._verdict_table import Change, VerdictTable
 
-LOG = logging.getLogger("daxa_client")
 CHECK_SECONDS = 3_600.0
 _IDLE_SECONDS = 0.5
 _AT_ONCE = 500
@@ -30,15 +29,16 @@ _LONGEST_PAUSE_SECONDS = 60.0
 OnVerdict = Callable[[str | None, Verdict], object]
 
 
-def tell(callbacks: Iterable[OnVerdict], changes: Iterable[Change]) -> None:
-    """Calls each; one that raises is logged and harms nobody else."""
+def tell(callbacks: Iterable[OnVerdict], changes: Iterable[Change], complaints: Complaints) -> None:
+    """Calls each; one that raises is said once an hour and harms nobody else."""
     for key, verdict in changes:
         for callback in callbacks:
             try:
                 callback(key, verdict)
             except Exception as error:  # noqa: BLE001 - it is the member's own code
                 # No traceback: the locals of the member's own code may be anything, and a message may name the key.
-                LOG.error("a callback of on_verdict raised %s", type(error).__name__)
+                name = type(error).__name__
+                complaints.say(f"on_verdict {name}", f"a callback of on_verdict raised {name}", logging.ERROR)
 
 
 class VerdictFeed:
@@ -63,7 +63,7 @@ class VerdictFeed:
             try:
                 for changes in self._changes():
                     failures, self.problem = 0, ""
-                    tell(self._callbacks, changes)
+                    tell(self._callbacks, changes, self._complaints)
             except DaxaError as error:
                 if self._stopped.is_set():
                     return

@@ -26,10 +26,10 @@ from daxa_core.model import Verdict
 from daxa_core.pseudonym import digest
 from daxa_core.verification import VerificationKeys
 
+from ._complaints import Complaints
 from ._config import read_verification_keys
 from ._errors import ROLE, malformed
 
-LOG = logging.getLogger("daxa_client")
 REMEMBERED = 200_000
 READ_LATELY = 2_000
 """A few megabytes; most keys have no verdict at all."""
@@ -59,6 +59,7 @@ class Verifier:
         self._newest: OrderedDict[bytes, int] = OrderedDict()
         self._read: dict[bytes, Verdict] = {}
         self._lock = threading.Lock()
+        self._complaints = Complaints()
 
     def read(self, message: types_pb2.Envelope) -> Verdict:
         """The verdict, and remembers it. Raises CryptoError as :meth:`daxa_core.verification.VerificationKeys.verdict`."""
@@ -93,7 +94,7 @@ class Verifier:
         try:
             self._keys = read_verification_keys(self._file)
         except ConfigurationError as error:
-            LOG.error("changed verification keys are not taken up: %s", error)
+            self._complaints.say("keys", f"changed verification keys are not taken up: {error}", logging.ERROR)
             return False
         finally:
             self._stamp = stamp  # not before: another thread's envelope would be refused while the file is being read
@@ -109,8 +110,8 @@ class Verifier:
     ) -> Answer:
         """What the registry says of those keys.
 
-        One that does not verify, is older than ``known`` or missing though known is told in ``distrusted``, and logged without
-        identifiers. Raises Unavailable INTERNAL where it speaks of a key twice, or of one that was not asked about.
+        One that does not verify, is older than ``known`` or missing though known is told in ``distrusted``, and in a log line an
+        hour without identifiers. Raises Unavailable INTERNAL where it speaks of a key twice, or of one that was not asked about.
         """
         wanted = set(asked)
         out = Answer()
@@ -130,7 +131,9 @@ class Verifier:
                     CryptoError(ErrorCode.REPLAYED_ENVELOPE, "verdicts", f"one at sequence {sequence} or later")
                 )
         if out.distrusted:
-            LOG.error("%d of the registry's verdicts are not believed: %s", len(out.distrusted), out.distrusted[0])
+            first = out.distrusted[0]
+            text = f"{len(out.distrusted)} of the registry's verdicts are not believed: {first}"
+            self._complaints.say(f"distrusted {first.code}", text, logging.ERROR)
         return out
 
 

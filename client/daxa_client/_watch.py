@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from daxa_api.v1 import verdict_pb2
@@ -17,12 +18,13 @@ from daxa_core.errors import CryptoError, DaxaError, ErrorCode, InvalidInput, Un
 from daxa_core.model import Verdict
 
 from ._errors import ROLE
-from ._registry import Registry
+from ._registry import Ending, Registry
 from ._retry import RETRYABLE, waiting
 from ._verification import Verifier
 
 LOG = logging.getLogger("daxa_client")
 LAST_SEQUENCE = 2**64 - 1
+_LOOK_SECONDS = 0.5
 
 
 class CursorFile:
@@ -83,15 +85,17 @@ def in_order(cursor: int, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
         yield verdict
 
 
-def follow(registry: Registry, verifier: Verifier, cursor: int, file: CursorFile | None) -> Iterator[Verdict]:
-    """Every verdict after the cursor, as it happens; ends when the client is closed, raises what waiting cannot mend.
+def follow(
+    registry: Registry, verifier: Verifier, cursor: int, file: CursorFile | None, ending: Ending
+) -> Generator[Verdict, None, None]:
+    """Every verdict after the cursor, as it happens; ends when it or the client is, raises what waiting cannot mend.
 
     One that does not verify is such a thing: whatever comes after it, somebody has to look.
     """
     attempt = 0
-    while not registry.closed:
+    while not (registry.closed or ending.over):
         try:
-            stream = registry.stream(verdict_pb2.WatchVerdictsRequest(after_sequence=cursor))
+            stream = registry.stream(verdict_pb2.WatchVerdictsRequest(after_sequence=cursor), ending)
             with contextlib.closing(stream):
                 for message in stream:
                     attempt = 0
@@ -105,7 +109,9 @@ def follow(registry: Registry, verifier: Verifier, cursor: int, file: CursorFile
                 return
             if error.code not in RETRYABLE:
                 raise
-            if attempt == 0:
-                LOG.warning("watching is interrupted and goes on by itself: %s", error)
-            registry.wait(waiting(attempt, error))
+            text = f"watching is interrupted and goes on by itself: {error}"
+            registry.complaints.say(f"watch {error.code}", text)
+            end = time.monotonic() + waiting(attempt, error)
+            while not (registry.closed or ending.over) and time.monotonic() < end:
+                registry.wait(min(max(end - time.monotonic(), 0.0), _LOOK_SECONDS))
             attempt += 1

@@ -1,4 +1,4 @@
-"""For an exchange's own test suite: a registry with an evaluator in this process, over real gRPC and mutual TLS.
+"""For an exchange's own test suite: a registry with its evaluators in this process, over real gRPC and mutual TLS.
 
     with TestRegistry(tmp_path) as registry, Gateway(registry.config()) as gateway:
         gateway.observe("key", "8.8.8.8")
@@ -38,7 +38,7 @@ from daxa_api.v1 import (
 from daxa_core import codec, oprf, suite, threshold
 from daxa_core.canonical import CANONICAL_VERSION, canonical_key
 from daxa_core.envelope import VERDICT_TYPE, SigningKey
-from daxa_core.model import Kind, Level, Manner, Reason, Scope, Sighting, Verdict
+from daxa_core.model import AppealStatus, Kind, Level, Manner, Reason, Scope, Sighting, Verdict
 from daxa_core.note import ED25519, NoteVerifier
 from daxa_core.parameters import Parameters
 from daxa_core.pseudonym import verdict_digest
@@ -51,37 +51,47 @@ _HOST = "localhost"
 
 
 class TestRegistry:
-    """One evaluator and one registry for one member, on a loopback port. Thread-safe."""
+    """One registry for one member, and one evaluator unless told otherwise, on loopback ports. Thread-safe."""
 
     __test__ = False  # pytest looks for test classes by name
 
-    def __init__(self, folder: Path) -> None:
-        """``folder`` is where :meth:`config` keeps the member's state."""
+    def __init__(self, folder: Path, evaluators: int = 1, needed: int = 1) -> None:
+        """``folder`` is where :meth:`config` keeps the member's state; of so many evaluators so many are needed."""
         self._folder = folder
         self._lock = threading.Condition()
         self._batches: dict[bytes, list[Sighting]] = {}
         self._events: list[tuple[Verdict, types_pb2.Envelope]] = []
         self.reports: list[tuple[bytes, int]] = []
         """The key's fingerprint and the act of each ReportEnforcement; nothing follows from it here."""
+        self.appeals: dict[int, tuple[bytes, int, str]] = {}
+        """The key's fingerprint, the ground and the reference of each appeal, by its number; all stay open."""
+        self._appeals: dict[bytes, int] = {}
         self._keys: dict[Kind, bytes] = {}
+        self._shares: dict[tuple[Kind, int], bytes] = {}
         commitments: dict[Kind, tuple[bytes, ...]] = {}
         for kind in Kind:
-            secret, _ = suite.generate_key_pair()
-            dealt, shares = threshold.deal(secret, 1, 1)
-            commitments[kind], self._keys[kind] = tuple(dealt), shares[0].scalar
-        self.parameters = Parameters(1, CANONICAL_VERSION, 1, 1, commitments)
+            self._keys[kind], _ = suite.generate_key_pair()
+            dealt, shares = threshold.deal(self._keys[kind], needed, evaluators)
+            commitments[kind] = tuple(dealt)
+            self._shares |= {(kind, share.index): share.scalar for share in shares}
+        self.parameters = Parameters(1, CANONICAL_VERSION, needed, evaluators, commitments)
         self._signing, log = SigningKey.generate(), SigningKey.generate()
         self._verification = VerificationKeys(
             NoteVerifier("daxa.test/log", ED25519, log.public), (VerdictKey(self._signing.public, 0),)
         )
         self._ca, (server_cert, server_key), (self._cert, self._key) = _certificates()
-        self._server = grpc.server(ThreadPoolExecutor(16, thread_name_prefix="daxa-test-registry"))
-        evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server(_Evaluator(self), self._server)
-        sighting_pb2_grpc.add_SightingServiceServicer_to_server(_Sightings(self), self._server)
-        verdict_pb2_grpc.add_VerdictServiceServicer_to_server(_Verdicts(self), self._server)
         credentials = grpc.ssl_server_credentials([(server_key, server_cert)], self._ca, True)
-        self._port = self._server.add_secure_port("127.0.0.1:0", credentials)
-        self._server.start()
+        self._servers = [
+            grpc.server(ThreadPoolExecutor(16, thread_name_prefix="daxa-test-registry")) for _ in range(evaluators)
+        ]
+        """Of each evaluator; the first is the registry's too."""
+        sighting_pb2_grpc.add_SightingServiceServicer_to_server(_Sightings(self), self._servers[0])
+        verdict_pb2_grpc.add_VerdictServiceServicer_to_server(_Verdicts(self), self._servers[0])
+        self._targets: list[str] = []
+        for index, server in enumerate(self._servers, 1):
+            evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server(_Evaluator(self, index), server)
+            self._targets.append(f"{_HOST}:{server.add_secure_port('127.0.0.1:0', credentials)}")
+            server.start()
         self._over = False
 
     def __enter__(self) -> TestRegistry:
@@ -97,14 +107,15 @@ class TestRegistry:
         with self._lock:
             self._over = True
             self._lock.notify_all()
-        self._server.stop(0).wait()
+        for stopped in [server.stop(0) for server in self._servers]:
+            stopped.wait()
 
     def config(self, **changes: Any) -> ClientConfig:
         """The member's configuration, with changes by field; written to the disk nowhere."""
         made = ClientConfig(
             member=MEMBER,
-            targets=(f"{_HOST}:{self._port}",),
-            evaluators={1: f"{_HOST}:{self._port}"},
+            targets=(self._targets[0],),
+            evaluators=dict(enumerate(self._targets, 1)),
             parameters=self.parameters,
             verification=self._verification,
             account_secret=bytes(range(32)),
@@ -147,9 +158,9 @@ class TestRegistry:
             self._lock.notify_all()
         return verdict
 
-    def _evaluate(self, kind: Kind, elements: list[bytes]) -> tuple[list[bytes], bytes]:
-        public = self.parameters.public_share(kind, 1)
-        return oprf.blind_evaluate(self._keys[kind], public, elements)
+    def _evaluate(self, kind: Kind, index: int, elements: list[bytes]) -> tuple[list[bytes], bytes]:
+        public = self.parameters.public_share(kind, index)
+        return oprf.blind_evaluate(self._shares[kind, index], public, elements)
 
     def _current(self, keys: list[bytes]) -> list[types_pb2.Envelope]:
         with self._lock:
@@ -158,23 +169,23 @@ class TestRegistry:
 
 
 class _Evaluator(evaluation_pb2_grpc.EvaluationServiceServicer):
-    def __init__(self, registry: TestRegistry) -> None:
-        self._registry = registry
+    def __init__(self, registry: TestRegistry, index: int) -> None:
+        self._registry, self._index = registry, index
 
     def GetParameters(
         self, request: evaluation_pb2.GetParametersRequest, context: grpc.ServicerContext
     ) -> evaluation_pb2.GetParametersResponse:
         parameters = self._registry.parameters
         return evaluation_pb2.GetParametersResponse(
-            suite=suite.IDENTIFIER, key_version=1, canonical_version=CANONICAL_VERSION, threshold=1, evaluators=1, index=1,
-            parameters_digest=parameters.digest,
+            suite=suite.IDENTIFIER, key_version=1, canonical_version=CANONICAL_VERSION, threshold=parameters.threshold,
+            evaluators=parameters.evaluators, index=self._index, parameters_digest=parameters.digest,
         )  # fmt: skip
 
     def Evaluate(
         self, request: evaluation_pb2.EvaluateRequest, context: grpc.ServicerContext
     ) -> evaluation_pb2.EvaluateResponse:
-        elements, proof = self._registry._evaluate(Kind(request.kind), list(request.blinded_elements))
-        return evaluation_pb2.EvaluateResponse(evaluated_elements=elements, proof=proof, index=1)
+        elements, proof = self._registry._evaluate(Kind(request.kind), self._index, list(request.blinded_elements))
+        return evaluation_pb2.EvaluateResponse(evaluated_elements=elements, proof=proof, index=self._index)
 
 
 class _Sightings(sighting_pb2_grpc.SightingServiceServicer):
@@ -231,7 +242,12 @@ class _Verdicts(verdict_pb2_grpc.VerdictServiceServicer):
         return verdict_pb2.ReportEnforcementResponse(reported_at=int(time.time()), verdict=current[0])
 
     def Appeal(self, request: verdict_pb2.AppealRequest, context: grpc.ServicerContext) -> verdict_pb2.AppealResponse:
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, "appeals are for people; there is nobody here")
+        if not self._registry._current([request.key]):
+            context.abort(grpc.StatusCode.NOT_FOUND, "NOT_FOUND: key: one with a verdict")
+        with self._registry._lock:
+            number = self._registry._appeals.setdefault(request.appeal_id, len(self._registry._appeals) + 1)
+            self._registry.appeals[number] = (request.key, int(request.ground), request.reference)
+        return verdict_pb2.AppealResponse(number=number, filed_at=int(time.time()), status=int(AppealStatus.OPEN))  # type: ignore[arg-type]
 
     def GetVerdictDigest(
         self, request: verdict_pb2.GetVerdictDigestRequest, context: grpc.ServicerContext

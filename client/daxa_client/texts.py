@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import Literal, get_args
@@ -24,6 +25,12 @@ SECTIONS: dict[type[Worded], str] = {
     Level: "level", Scope: "scope", Cause: "cause", Act: "act", Ground: "ground", AppealStatus: "appeal",
     CountBucket: "count", Manner: "manner", ErrorCode: "error",
 }  # fmt: skip
+
+
+def spoken(environment: Mapping[str, str]) -> Language:
+    """The language that a process's environment asks for, as locale(7) has it: Korean, or else English."""
+    asked = next((environment[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(name)), "")
+    return "ko" if asked.lower().startswith("ko") else "en"
 
 
 @cache
@@ -66,5 +73,5 @@ def explain(verdict: Verdict, language: Language = "en") -> list[str]:
 
 
 def error(refused: DaxaError, language: Language = "en") -> str:
-    """A refusal in words: what, and after it the field and what was expected there."""
-    return f"{text(refused.code, language)} ({refused.field}: {refused.expected})"
+    """A refusal for a person: code, field and what was expected there, as everywhere, and what the code says in words."""
+    return f"{refused} ({text(refused.code, language)})"

@@ -46,7 +46,10 @@ class Table:
 
     def path(self, key: str, default: str | None = None) -> Path:
         """A path, relative to the file."""
-        return self._folder / self.text(key, default)
+        text = self.text(key, default)
+        if "\0" in text:  # what would open it raises something else
+            raise self.refuse(key, "a path")
+        return self._folder / text
 
     def whole(self, key: str, default: int, low: int, high: int) -> int:
         """A whole number within bounds."""

@@ -147,6 +147,8 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
         """Messages for the stream that stays open."""
         self.told: list[types_pb2.Envelope] = []
         """What was streamed, in order; the digest is over it, and a stream that nobody wrote begins with it."""
+        self.reports: list[tuple[bytes, int, int]] = []
+        """The key, sequence and act of each."""
 
     def _stumble(self, context: grpc.ServicerContext, errors: list[Exception | str | None] | None = None) -> None:
         errors = errors or self.errors
@@ -172,6 +174,12 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
     ) -> verdict_pb2.BatchGetVerdictsResponse:
         self._stumble(context)
         return self.look_up(request)
+
+    def ReportEnforcement(
+        self, request: verdict_pb2.ReportEnforcementRequest, context: grpc.ServicerContext
+    ) -> verdict_pb2.ReportEnforcementResponse:
+        self.reports.append((request.key, request.sequence, int(request.act)))
+        return verdict_pb2.ReportEnforcementResponse(reported_at=1, verdict=verdict(request.key, request.sequence))
 
     def GetVerdictDigest(
         self, request: verdict_pb2.GetVerdictDigestRequest, context: grpc.ServicerContext

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,3 +68,42 @@ def test_it_submits_and_watches_without_holding_the_loop(
         registry.ended.set()
     assert (accepted, seen) == (3, [1, 2])
     assert ticks >= 10
+
+
+@pytest.mark.parametrize("how", ["left", "cancelled", "closed"])
+def test_a_watch_that_nobody_waits_for_any_more_ends(
+    deployed: Path, configured: Callable[..., ClientConfig], evaluators: Evaluators, registry: peers.Registry, how: str
+) -> None:
+    """Its stream at the registry and its thread here, while the client goes on: a loop that was left, a task that was cancelled
+    while it waited, an iterator that was closed. What was not taken comes again."""
+    registry.streams = [[[peers.verdict(b"k" * 32, 1)]]]
+
+    def watching() -> list[str]:
+        return [thread.name for thread in threading.enumerate() if thread.name.startswith("daxa-async")]
+
+    async def work(config: ClientConfig) -> None:
+        async with AsyncRegistryClient(config) as client:
+            if how == "left":
+                async for _ in client.watch(0):
+                    break
+            else:
+                verdicts = client.watch(0)
+                assert (await anext(verdicts)).sequence == 1
+                if how == "closed":
+                    await verdicts.aclose()  # type: ignore[attr-defined]
+                else:
+                    waiting = asyncio.ensure_future(anext(verdicts))
+                    await asyncio.sleep(0.2)
+                    waiting.cancel()
+                    with pytest.raises(asyncio.CancelledError):
+                        await waiting
+            assert await asyncio.to_thread(registry.over.wait, 20)
+            end = time.monotonic() + 20
+            while watching():
+                assert time.monotonic() < end
+                await asyncio.sleep(0.02)
+            assert (await client.verdicts(["key-1"]))["key-1"].sequence == 0
+
+    with peers.registry(deployed, registry) as target:
+        asyncio.run(work(configured(targets=(target,), evaluators=evaluators[0])))
+        registry.ended.set()

@@ -46,7 +46,8 @@ def test_verdicts_are_a_line_each(
             main(["--config", path, "verdicts"])
     captured = capsys.readouterr()
     assert (ended.value.code, captured.out) == (2, "")
-    assert captured.err == "daxa-client: INVALID_KEY: keys[1].key: 1 to 128 visible ASCII characters\n"
+    told = "INVALID_KEY: keys[1].key: 1 to 128 visible ASCII characters (The API key has no valid form)"
+    assert captured.err == f"daxa-client: {told}\n"
 
 
 def test_watch_prints_as_it_happens(deployed: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

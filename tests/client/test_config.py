@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from daxa_client import ClientConfig, ConfigurationError, Device, ErrorCode, RegistryClient
-from daxa_client._config import read_config
+from daxa_client._config import is_auditors, read_auditor_config, read_config, read_verification_keys
 
 
 @pytest.fixture
@@ -41,6 +41,9 @@ EDITS: list[tuple[str, str, str]] = [
     ('member = "upbit"', 'member = "upbit"\nallow_non_global_addresses = 1', "allow_non_global_addresses"),
     ('targets = ["127.0.0.1', 'targets = []\nold = ["127.0.0.1', "registry.targets"),
     ('targets = ["127.0.0.1', 'targets = ["no port", "127.0.0.1', "registry.targets"),
+    ('targets = ["127.0.0.1', 'targets = ["127.0.0.1:99999", "127.0.0.1', "registry.targets"),
+    ('targets = ["127.0.0.1', 'targets = ["127.0.0.1:0", "127.0.0.1', "registry.targets"),
+    ("index = 2\n", 'index = 2\ntarget = "127.0.0.1:65536"\nold = 1\n#', "evaluator[1].target"),
     ("index = 2", "index = 1", "evaluator[1].index"),
     ("index = 2", "index = 300", "evaluator[1].index"),
     ("index = 2", "index = 9", "evaluator.index"),
@@ -54,6 +57,19 @@ EDITS: list[tuple[str, str, str]] = [
     ('account_secret = "account.secret"', 'account_secret = "ca.pem"', "fingerprints.account_secret"),
     ('account_secret = "account.secret"', "", "fingerprints.account_secret"),
     ('account_secret = "account.secret"', 'account_secret = "."', "fingerprints.account_secret"),
+    *[
+        (f'{name} = "{file}"', f'{name} = "a\\u0000b"', key)
+        for name, file, key in (
+            ("ca", "ca.pem", "tls.ca"),
+            ("certificate", "cert.pem", "tls.certificate"),
+            ("key", "key.pem", "tls.key"),
+            ("parameters", "parameters.json", "fingerprints.parameters"),
+            ("account_secret", "account.secret", "fingerprints.account_secret"),
+            ("keys", "verification.json", "verification.keys"),
+            ("cache", "data/fingerprints.sqlite", "fingerprints.cache"),
+        )
+    ],
+    ('member = "upbit"', 'member = "upbit"\ncursor = "a\\u0000b"', "cursor"),
 ]
 
 
@@ -80,6 +96,13 @@ def test_what_is_no_toml_is_refused(member: Path, data: bytes) -> None:
         read_config(member / "client.toml")
 
 
+@pytest.mark.parametrize("read", [read_config, read_auditor_config, is_auditors, read_verification_keys])
+def test_a_path_that_cannot_be_one_is_refused(read: Callable[[Path], object]) -> None:
+    """As a file that cannot be read, not as a bare ValueError."""
+    with pytest.raises(ConfigurationError, match="a readable file, got ValueError"):
+        read(Path("client\0.toml"))
+
+
 def test_arguments_are_checked_like_the_file(configured: Callable[..., ClientConfig]) -> None:
     """Whoever makes a ClientConfig by hand gets the same refusals, without a file's name."""
     wrong: list[tuple[dict[str, Any], str]] = [
@@ -87,6 +110,12 @@ def test_arguments_are_checked_like_the_file(configured: Callable[..., ClientCon
         ({"evaluators": {1: "127.0.0.1:1"}}, "evaluator"),
         ({"evaluators": {1: "127.0.0.1:1", 4: "127.0.0.1:2"}}, "evaluator.index"),
         ({"evaluators": {1: "127.0.0.1:1", 2: "/run/x.sock"}}, "evaluator.target"),
+        ({"evaluators": {1: "127.0.0.1:1", 2: "127.0.0.1:99999"}}, "evaluator.target"),
+        ({"targets": ("127.0.0.1:70000",)}, "registry.targets"),
+        ({"state": Path("a\0b")}, "gateway.state"),
+        ({"cache": Path("a\0b")}, "fingerprints.cache"),
+        ({"cursor": Path("a\0b")}, "cursor"),
+        ({"checkpoint": Path("a\0b")}, "verification.checkpoint"),
         ({"account_secret": b"short"}, "fingerprints.account_secret"),
         ({"key": b"no key"}, "tls.key"),
         ({"deadline_seconds": float("nan")}, "deadline_seconds"),

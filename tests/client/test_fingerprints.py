@@ -235,6 +235,33 @@ def test_a_down_one_is_passed_over_and_comes_back(
     assert set(prints.standing.health().values()) == {"ok"}
 
 
+def test_one_that_comes_and_goes_is_a_line_an_hour(caplog: pytest.LogCaptureFixture) -> None:
+    """A hundred times in an hour, for the same reason; another reason, and another evaluator, are told too."""
+    now = [1_000.0]
+    standing = Standing([1, 2], first=0, clock=lambda: now[0])
+    away, full = (
+        Unavailable(ErrorCode.UNAVAILABLE, "evaluator", "x"),
+        Refused(ErrorCode.QUOTA_EXHAUSTED, "quota", "y"),
+    )
+    with caplog.at_level(logging.INFO, "daxa_client"):
+        for _ in range(100):
+            now[0] += 30
+            standing.failed(1, Kind.KEY, away)
+            standing.served(1, Kind.KEY)
+        standing.failed(1, Kind.KEY, full)
+        standing.failed(2, Kind.KEY, away)
+        now[0] += 3_600
+        standing.failed(1, Kind.KEY, away)
+    line = "evaluator 1 is passed over for a while: UNAVAILABLE: evaluator: x"
+    assert caplog.messages == [
+        line,
+        "evaluator 1 serves again",
+        "evaluator 1 is passed over for a while: QUOTA_EXHAUSTED: quota: y",
+        "evaluator 2 is passed over for a while: UNAVAILABLE: evaluator: x",
+        f"{line} (99 more times since the last line)",
+    ]
+
+
 def test_a_slow_one_is_not_waited_for(configured: Callable[..., ClientConfig], evaluators: Running) -> None:
     """After a quarter of the deadline another is asked beside it; the slow one rests and is named."""
     made = fingerprinter(configured(evaluators=evaluators[0], cache=None, deadline_seconds=2.0))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import http.client
 import json
 import os
 import shutil
+import socket
 import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,10 @@ import pytest
 
 import deployment
 from daxa_client import ClientConfig, ConfigurationError, Gateway
+from daxa_client._complaints import Complaints
 from daxa_client._follow import LogFollower
 from daxa_client._request_log import MAX_LINE_BYTES, RequestLog
+from daxa_client._rotation import Rotation
 from daxa_client._spool import Spool
 
 WAIT = 30.0
@@ -37,10 +41,10 @@ def record(number: int) -> bytes:
     return json.dumps({"key": f"key-{number}", "address": "8.8.8.8", "time": 1_790_000_000}).encode() + b"\n"
 
 
-@contextmanager
+@contextlib.contextmanager
 def following(settings: ClientConfig, path: Path, *trusted: str) -> Iterator[LogFollower]:
     with Gateway(settings, flushes=False) as gateway:
-        follower = LogFollower(path, gateway, RequestLog(gateway, "korbit", trusted))
+        follower = LogFollower(path, gateway, RequestLog(gateway, "korbit", trusted), settings.account_secret)
         thread = threading.Thread(target=follower.run)
         thread.start()
         try:
@@ -69,9 +73,34 @@ def until(true: Callable[[], Any]) -> None:
         time.sleep(0.02)
 
 
-def append(path: Path, *numbers: int) -> None:
+def append(path: Path, *numbers: int, minute: int = 0) -> None:
+    """``minute``: when it was written to, counted from some hour."""
     with path.open("ab") as file:
         file.writelines(record(number) for number in numbers)
+    if minute:
+        os.utime(path, (1_790_000_000 + 60 * minute,) * 2)
+
+
+def ship(settings: ClientConfig, path: Path) -> LogFollower:
+    """Reads what is there, without following."""
+    with Gateway(settings, flushes=False) as gateway:
+        follower = LogFollower(path, gateway, RequestLog(gateway, "korbit"), settings.account_secret)
+        follower.run(follow=False)
+    return follower
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was said of the log itself, not of peers that are away."""
+    return [line for line in caplog.messages if " log was " in line]
+
+
+def rotate(log: Path, kept: int = 9) -> None:
+    """As logrotate does: each file's number one up, the last one deleted."""
+    (log.parent / f"{log.name}.{kept}").unlink(missing_ok=True)
+    for number in range(kept - 1, 0, -1):
+        with contextlib.suppress(FileNotFoundError):
+            (log.parent / f"{log.name}.{number}").rename(log.parent / f"{log.name}.{number + 1}")
+    log.rename(log.parent / f"{log.name}.1")
 
 
 def test_lines_are_read_once_across_restarts(settings: ClientConfig, tmp_path: Path) -> None:
@@ -124,6 +153,137 @@ def test_a_log_that_is_cut_in_place_is_read_from_its_beginning(settings: ClientC
     assert spooled(settings) == {f"key-{n}": 1 for n in (1, 2, 3, 4)}
 
 
+@pytest.mark.parametrize("follow", [True, False])
+def test_several_rotations_while_nobody_reads_lose_nothing(
+    settings: ClientConfig, tmp_path: Path, follow: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The rest of the file that was being read, each that came after it, the log itself; nothing that was read before."""
+    log = tmp_path / "access.log"
+    append(log, 1, minute=1)
+    rotate(log)
+    append(log, 2, minute=2)
+    assert ship(settings, log).read == 1, "a log is read from now on: what was rotated before is not asked for"
+    append(log, 3, minute=3)
+    for minute in range(4, 14):
+        rotate(log, kept=20)
+        append(log, minute, minute=minute)
+    if follow:
+        with following(settings, log) as follower:
+            until(lambda: follower.read == 11)
+            append(log, 14)
+            until(lambda: follower.read == 12)
+    else:
+        assert ship(settings, log).read == 11
+        append(log, 14)
+        assert ship(settings, log).read == 1
+    assert spooled(settings) == {f"key-{n}": 1 for n in range(2, 15)}
+    assert told(caplog) == []
+
+
+def test_a_log_that_was_copied_and_cut_is_read_on_in_the_copy(
+    settings: ClientConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """copytruncate, twice while nobody reads: the log has the same number as ever and is longer than it was."""
+    log = tmp_path / "access.log"
+    append(log, 1, 2, minute=1)
+    assert ship(settings, log).read == 2
+    append(log, 3, minute=2)
+    for number in (2, 1):
+        shutil.copy(log, tmp_path / f"access.log.{number}")
+        os.utime(tmp_path / f"access.log.{number}", (1_790_000_300 - number,) * 2)
+        os.truncate(log, 0)
+        append(log, *range(10 * number, 10 * number + 5), minute=9)
+    assert ship(settings, log).read == 11
+    assert spooled(settings) == {f"key-{n}": 1 for n in (1, 2, 3, *range(10, 15), *range(20, 25))}
+    assert told(caplog) == []
+
+
+def test_a_log_that_was_cut_and_has_grown_past_the_place_is_read_from_its_beginning(
+    settings: ClientConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While it is followed and while it is not, with no copy of it; as it is where a new file is given an old one's number."""
+    log = tmp_path / "access.log"
+    append(log, 1, 2)
+    with following(settings, log) as follower:
+        until(lambda: follower.read == 2)
+        log.write_bytes(b"".join(map(record, (3, 4, 5))))
+        until(lambda: follower.read == 5)
+    log.write_bytes(b"".join(map(record, (6, 7, 8, 9))))
+    assert ship(settings, log).read == 4
+    assert spooled(settings) == {f"key-{n}": 1 for n in range(1, 10)}
+    assert [line.partition(" and ")[0] for line in told(caplog)] == ["the log was cut in place"] * 2
+
+
+def test_what_was_compressed_before_it_was_read_is_passed_over_and_told(
+    settings: ClientConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not read as if it were lines, and what came after it is."""
+    log = tmp_path / "access.log"
+    append(log, 1, minute=1)
+    assert ship(settings, log).read == 1
+    append(log, 2, minute=2)
+    for minute in (3, 4, 5):
+        rotate(log)
+        append(log, minute, minute=minute)
+    (tmp_path / "access.log.2").unlink()
+    (tmp_path / "access.log.2.gz").write_bytes(gzip.compress(record(3)))
+    os.utime(tmp_path / "access.log.2.gz", (1_790_000_180,) * 2)
+    follower = ship(settings, log)
+    assert (follower.read, follower.refused) == (3, 0)
+    assert spooled(settings) == {f"key-{n}": 1 for n in (1, 2, 4, 5)}
+    assert [line.partition(";")[0] for line in told(caplog)] == ["a rotated log was compressed before it was read"]
+
+
+def test_where_the_file_that_was_read_is_gone_those_written_to_later_are_read(
+    settings: ClientConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And not those before it, nor what is only named like the log; that something is lost is told."""
+    log = tmp_path / "access.log"
+    append(log, 1, minute=1)
+    rotate(log)
+    append(log, 2, minute=2)
+    assert ship(settings, log).read == 1
+    for minute in (3, 4, 5):
+        rotate(log)
+        append(log, minute, minute=minute)
+    (tmp_path / "access.log.3").unlink()
+    append(tmp_path / "access.log.errors", 66, minute=4)
+    assert ship(settings, log).read == 3
+    assert spooled(settings) == {f"key-{n}": 1 for n in (2, 3, 4, 5)}
+    assert [line.rpartition("; ")[2] for line in told(caplog)] == ["what was left of it is lost"]
+
+
+def test_a_mark_says_nothing_of_what_stands_in_the_log(settings: ClientConfig, tmp_path: Path) -> None:
+    """It is kept as it is in the spool: who has no secret of the member's cannot try what the line was."""
+    log = tmp_path / "access.log"
+    append(log, 1)
+    marks = [Rotation(log, secret, Complaints()) for secret in (settings.account_secret, bytes(32))]
+    made = []
+    for rotation in marks:
+        file = rotation.open_next(None)
+        assert file is not None
+        with file.file:
+            file.take(file.file.read())
+            made.append(rotation.mark(file))
+    assert made[0] != made[1]
+    again = marks[0].open_next(made[0])
+    assert again is not None
+    with again.file:
+        assert again.place == log.stat().st_size
+
+
+def test_a_place_that_was_marked_by_its_number_alone_is_gone_on_from(settings: ClientConfig, tmp_path: Path) -> None:
+    """As a client before this one kept it."""
+    log = tmp_path / "access.log"
+    append(log, 1, 2)
+    with Gateway(settings, flushes=False) as gateway:
+        gateway.flush((f"log {log}", json.dumps([log.stat().st_ino, len(record(1))])))
+    rotate(log)
+    append(log, 3)
+    assert ship(settings, log).read == 2
+    assert spooled(settings) == {"key-2": 1, "key-3": 1}
+
+
 def test_what_is_no_record_is_counted_and_the_rest_read(
     settings: ClientConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -143,7 +303,7 @@ def test_what_is_no_record_is_counted_and_the_rest_read(
 def test_a_file_that_is_not_there_is_told(settings: ClientConfig, tmp_path: Path) -> None:
     """Without following; with it, the file is waited for."""
     with Gateway(settings, flushes=False) as gateway:
-        follower = LogFollower(tmp_path / "access.log", gateway, RequestLog(gateway, "korbit"))
+        follower = LogFollower(tmp_path / "access.log", gateway, RequestLog(gateway, "korbit"), settings.account_secret)
         with pytest.raises(ConfigurationError, match=r"INVALID_FILE: access\.log: a file that can be read"):
             follower.run(follow=False)
 
@@ -159,6 +319,7 @@ http {{
     '"headers":{{"x-kapi-key":"$http_x_kapi_key"}}}}';
   server {{
     listen 127.0.0.1:{port};
+    listen unix:{folder}/s;
     access_log {folder}/access.log daxa;
     location / {{ return 200 "ok"; }}
     location /v2/refused {{ return 401 "no"; }}
@@ -169,7 +330,8 @@ http {{
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 def test_a_real_nginx_is_followed_through_its_rotation(settings: ClientConfig, tmp_path: Path) -> None:
-    """Its own JSON log, its own reopening on USR1; a user agent full of quotes is no way out of the format."""
+    """Its own JSON log, its own reopening on USR1; a user agent full of quotes is no way out of the format, nor is one that is no
+    UTF-8, and what comes on a Unix socket comes from a proxy."""
     (port,) = deployment.free_ports(1)
     user = "user root;" if os.geteuid() == 0 else ""  # else its worker may not open a log in this folder
     (tmp_path / "nginx.conf").write_text(NGINX_CONF.format(folder=tmp_path, port=port, user=user))
@@ -178,6 +340,9 @@ def test_a_real_nginx_is_followed_through_its_rotation(settings: ClientConfig, t
 
     def get(path: str, key: str, agent: str = "curl/8") -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        if key.endswith("6"):
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.connect(str(tmp_path / "s"))
         headers = {"X-KAPI-KEY": key, "User-Agent": agent, "X-Forwarded-For": "9.9.9.9"}
         connection.request("GET", path, headers=headers)
         connection.getresponse().read()
@@ -186,7 +351,7 @@ def test_a_real_nginx_is_followed_through_its_rotation(settings: ClientConfig, t
     try:
         until((tmp_path / "nginx.pid").exists)
         until(lambda: _reached(port))
-        with following(settings, log, "127.0.0.0/8") as follower:
+        with following(settings, log, "127.0.0.0/8", "unix") as follower:
             get("/v2/balance", "k_live_0000000001")
             get("/v2/refused", "k_live_0000000002", 'x","key":"forged","address":"1.1.1.1')
             until(lambda: follower.read == 2)
@@ -195,12 +360,14 @@ def test_a_real_nginx_is_followed_through_its_rotation(settings: ClientConfig, t
             process.send_signal(10)  # SIGUSR1: nginx opens its log again
             until(log.exists)
             get("/v2/balance", "k_live_0000000004")
-            until(lambda: follower.read == 4)
+            get("/v2/balance", "k_live_0000000005", "bot\xff/1")
+            get("/v2/balance", "k_live_0000000006")
+            until(lambda: follower.read == 6)
             assert follower.refused == 0
     finally:
         process.terminate()
         process.wait(10)
-    assert spooled(settings) == {f"k_live_000000000{n}": 1 for n in (1, 2, 3, 4)}
+    assert spooled(settings) == {f"k_live_000000000{n}": 1 for n in range(1, 7)}
 
 
 def _reached(port: int) -> bool:

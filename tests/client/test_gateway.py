@@ -137,6 +137,12 @@ for turn in range(20):
     gateway.observe(f"key-{turn}", "8.8.8.8")
 while gateway.health().waiting < 20:
     time.sleep(0.01)
+for turn in range(100):
+    gateway.observe(f"key-{turn % 20}", "8.8.8.8")
+time.sleep(1.5)
+for turn in range(20):
+    gateway.observe(f"key-{turn}", "8.8.8.8")
+time.sleep(1.5)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -147,15 +153,18 @@ def test_a_killed_process_loses_no_more_than_the_last_flush(
     evaluators: tuple[dict[int, str], dict[int, peers.Evaluator]],
     registry: peers.Registry,
 ) -> None:
-    """SIGKILL after the flush interval: the next process sends what the dead one saw."""
+    """SIGKILL after the flush interval: the next process sends what the dead one saw, and how often, long before it would have
+    been added up."""
     folder = shutil.copytree(deployed / "members/upbit", tmp_path / "upbit")
     (port,) = deployment.free_ports(1)
     path = peers.point(folder, f"127.0.0.1:{port}", evaluators[0])
+    with open(path, "a") as file:
+        file.write("\n[gateway]\nflush_seconds = 0.5\ncount_seconds = 3600\n")
     ended = subprocess.run([sys.executable, "-c", KILLED, path], timeout=60, check=False)
     assert ended.returncode == -signal.SIGKILL
     with peers.registry(deployed, registry, port), Gateway.from_file(path) as gateway:
         assert gateway.drain(WAIT)
-    assert sorted(counted(registry).values()) == [1] * 20
+    assert sorted(counted(registry).values()) == [7] * 20
 
 
 PREFORK = """

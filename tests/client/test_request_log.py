@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from daxa_api.v1 import envoy_access_log_pb2 as envoy
-from daxa_client import InvalidInput, Manner
+from daxa_client import Gateway, InvalidInput, Manner
+from daxa_client._middleware import device_of
 from daxa_client._request_log import MAX_LINE_BYTES, RequestLog
+from daxa_client.testing import TestRegistry
 from daxa_core.model import Device
 from formats import HEX_32, UUID, payload
 
@@ -44,6 +47,25 @@ def test_a_request_that_succeeded_is_a_use() -> None:
     [(key, address, more)] = read(REQUEST)
     assert (key, address) == (KEY, "8.8.8.8")
     assert more == {"manner": Manner.USED, "device": Device("curl/8"), "when": 1_790_000_000.25}
+
+
+@pytest.mark.parametrize("agent", ["bot\xff/1", "봇/1"])
+def test_bytes_that_are_no_utf_8_hide_nobody(agent: str) -> None:
+    """nginx writes them as they came: such a value is Latin-1, as in the middleware, and its neighbours stay what they are."""
+    raw = agent.encode("latin-1" if agent.startswith("bot") else "utf-8")
+    seen = Seen()
+    line = json.dumps({**REQUEST, "user_agent": "AGENT", "path": "/v2/balance?x=PATH"}).encode()
+    assert RequestLog(seen, "korbit").line(line.replace(b"AGENT", raw).replace(b"PATH", b"\xff\xfe"))
+    assert device_of(raw) == Device(agent)
+    assert [(key, more["device"]) for key, _, more in seen.calls] == [(KEY, Device(agent))]
+
+
+@pytest.mark.parametrize("name", [b"X-KAPI-KEY", b"X-\xff-KEY"])
+def test_bytes_that_are_no_utf_8_in_a_header_are_a_header(name: bytes) -> None:
+    """In its name or its value: read as it is, whatever key it gives, and no error."""
+    line = json.dumps({**REQUEST, "headers": {"NAME": "a\udcffb", "x-kapi-key": KEY}}).encode()
+    seen = Seen()
+    assert RequestLog(seen, "korbit").line(line.replace(b"NAME", name).replace(b"\\udcff", b"\xff"))
 
 
 @pytest.mark.parametrize("status", [401, "403"])
@@ -103,6 +125,23 @@ def test_the_forwarded_header_is_believed_from_a_trusted_proxy_alone() -> None:
     record = {**REQUEST, "address": "10.0.0.2", "forwarded": "1.1.1.1, 9.9.9.9"}
     assert read(record, trusted_proxies=["10.0.0.0/8"])[0][1] == "9.9.9.9"
     assert read(record)[0][1] == "10.0.0.2"
+
+
+def test_a_key_from_nobody_knows_where_is_counted_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Trusted proxies that say nothing, as where their header is another: in health(), and in one line an hour."""
+    with TestRegistry(tmp_path) as registry, Gateway(registry.config()) as gateway:
+        log = RequestLog(gateway, "korbit", ["10.0.0.0/8"])
+        for account in ("", "7", "7"):
+            assert log.record({**REQUEST, "address": "10.0.0.2", "account": account})
+        gateway.flush()
+        gateway.flush()
+        health = gateway.health()
+    assert (health.without_address, health.combinations, health.refused) == (3, 0, 0)
+    said = [line for line in caplog.messages if "nobody knows where" in line]
+    assert said == [
+        "3 requests so far named a key and came from nobody knows where, and were not observed: "
+        "are trusted_proxies and forwarded_header right?"
+    ]
 
 
 def test_a_record_that_names_the_key_needs_no_request() -> None:

@@ -26,7 +26,8 @@ import deployment
 from daxa_api.v1 import envoy_access_log_pb2 as envoy
 from daxa_api.v1 import sidecar_pb2, sidecar_pb2_grpc, types_pb2
 from daxa_client import ClientConfig, ConfigurationError, Gateway, InvalidInput, Level, Verdict, _host_commands
-from daxa_client._sidecar import Sidecar, SidecarConfig
+from daxa_client._complaints import Complaints
+from daxa_client._sidecar import CONNECTIONS, Sidecar, SidecarConfig, _LineServer
 from daxa_client._spool import Spool
 
 WAIT = 30.0
@@ -78,20 +79,34 @@ def test_lines_of_json(settings: ClientConfig, folder: Path) -> None:
     with sidecar(settings, folder) as gateway:
         gateway._table.learn([(b"f" * 32, "key-1")])
         gateway._table.take([Verdict(b"f" * 32, Level.REVOKE, sequence=1)])
-        wrong, right, too_long, verdict, clear = ask(
+        wrong, right, too_long, verdict, clear, spaced = ask(
             folder,
             b"nonsense\n",
             b'{"key": "key-1", "address": "8.8.8.8", "account": "7"}\n{"verdict": "key-1"}\n',
             b"x" * 200_000 + b'{"key": "tail", "address": "8.8.8.8"}\n',
             b'{"verdict": "key-2"}\n{"verdict": 7}\n',
-            answers=5,
+            b' { "verdict" :\t"key-1" }\n',
+            answers=6,
         )
     assert wrong == {"error": "INVALID_VALUE: line: a JSON object in UTF-8"}
     assert (right["key"], right["level"]) == ("key-1", "REVOKE")
     assert too_long == {"error": "INVALID_LENGTH: line: at most 65536 bytes"}
     assert (verdict["key"], verdict["level"]) == ("key-2", "CLEAR")
     assert clear == {"error": "INVALID_VALUE: verdict: a key, and no other field"}
+    assert spaced == right, "spaces are JSON too"
     assert spooled(settings) == {("key-1", "8.8.8.8", "USED", "7")}
+
+
+def test_as_many_connections_as_are_served_may_come_at_once(settings: ClientConfig, folder: Path) -> None:
+    """As when the sidecar was started anew: nobody is refused, or waits, before it has looked."""
+    config = SidecarConfig("korbit", None, folder / "lines")
+    with contextlib.ExitStack() as stack:
+        gateway = stack.enter_context(Gateway(settings))
+        stack.enter_context(_LineServer(folder / "lines", gateway, config, Complaints()))  # and nobody accepts yet
+        for _ in range(CONNECTIONS // 2):  # the kernel's own bound may be low
+            one = stack.enter_context(socket.socket(socket.AF_UNIX))
+            one.setblocking(False)
+            one.connect(str(folder / "lines"))
 
 
 def test_grpc(settings: ClientConfig, folder: Path) -> None:

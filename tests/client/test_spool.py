@@ -6,14 +6,19 @@ import logging
 import os
 import sqlite3
 import stat
+import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from daxa_client import Verdict
+from daxa_client._sealed_file import Torn
 from daxa_client._shipper import AT_ONCE, LONGEST_ASKED_SECONDS, LONGEST_PAUSE_SECONDS, SEALED_AT_ONCE
 from daxa_client._spool import KNOWN_SECONDS, Spool
 from daxa_core.errors import ErrorCode, Unavailable
-from daxa_core.model import BATCH_HOURS, SECONDS_PER_HOUR, Device, Manner, RawSighting
+from daxa_core.model import BATCH_HOURS, SECONDS_PER_HOUR, Act, Device, Manner, RawSighting
 
 SECRET = bytes(range(32))
 HOUR = 495_000
@@ -175,19 +180,184 @@ def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     assert refused.value.field == "spool"
 
 
-def test_a_newer_file_is_set_aside_untouched(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is kept under another name for the program that can read it; this one goes on with a new file."""
-    Spool(path, SECRET).add([seen("a")], due=1)
+def made_newer(path: Path, *statements: str) -> None:
+    """As a newer client would have left it."""
     with sqlite3.connect(path) as database:
-        database.execute("PRAGMA user_version=99")
+        for statement in (*statements, "PRAGMA user_version=99"):
+            database.execute(statement)
     database.close()
+
+
+def sent(spool: Spool) -> dict[str, int]:
+    """What it has to send, by key."""
+    batches = spool.seal(now=2**32, batches=99)
+    return dict(sum((Counter({raw.key: raw.count}) for batch in batches for raw in batch.sightings), Counter()))
+
+
+def test_a_newer_file_is_kept_and_what_can_be_read_of_it_is_sent(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It stays under another name for the program that wrote it; its rows, batches, marks, reports and totals go on here."""
+    newer = Spool(path, SECRET)
+    newer.add([seen("batched", count=3)], due=1)
+    (batch,) = newer.seal(now=1)
+    newer.add([seen("a", count=2)], due=1, mark=("log", "9"))
+    newer.reports.add([(Verdict(b"k" * 32, sequence=1), Act.REVOKED)])
+    newer.close()
+    made_newer(path, "ALTER TABLE sighting ADD COLUMN colour TEXT", "INSERT INTO total VALUES ('dropped', 7)")
     spool = Spool(path, SECRET)
-    spool.add([seen("b")], due=1)
-    assert [raw.key for batch in spool.seal(now=1) for raw in batch.sightings] == ["b"]
+    assert spool.mark("log") == "9"
+    spool.add([seen("a"), seen("b")], due=1)
+    assert spool.seal(now=1)[0] == batch
+    spool.done(batch.batch_id)
+    state = spool.state()
+    assert (state.reports, state.dropped, state.unreadable) == (1, 7, 0)
+    assert sent(spool) == {"a": 3, "b": 1}
     with sqlite3.connect(path.with_name("spool.sqlite.newer-1")) as aside:
         assert aside.execute("SELECT count(*) FROM sighting").fetchone() == (1,)
+        assert aside.execute("PRAGMA user_version").fetchone() == (99,)
     aside.close()
     assert "of a newer version than this program; it is kept as spool.sqlite.newer-1" in caplog.text
+    spool.close()
+    assert sent(Spool(path, SECRET)) == {"a": 3, "b": 1}, "it is read once"
+
+
+def test_of_a_newer_file_what_is_sealed_or_named_otherwise_stays_there_and_is_counted(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rows that do not open, a table that is not there any more: neither stops the rest, nor is it sent as something else."""
+    newer = Spool(path, SECRET)
+    newer.add([seen("batched")], due=1)
+    newer.seal(now=1)
+    newer.add([seen("a"), seen("b")], due=1)
+    newer.close()
+    made_newer(path, "UPDATE sighting SET body=zeroblob(99) WHERE id=1", "ALTER TABLE batch RENAME TO parcel")
+    spool = Spool(path, SECRET)
+    assert sent(spool) == {"b": 1}
+    assert spool.state().unreadable == 1
+    assert "1 sightings of a spool that was set aside cannot be read and stay there" in caplog.text
+
+
+def test_what_was_set_aside_on_a_full_disk_is_read_when_there_is_room(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The new file cannot be made, then cannot take it all: nothing of the old one is forgotten, whichever process comes next."""
+    old = Spool(path, SECRET)
+    old.add([seen(f"key-{n}") for n in range(500)], due=1)
+    old.close()
+    made_newer(path)
+    full, spool = sqlite3.OperationalError("disk"), Spool(path, SECRET)
+    opened = spool._file._open
+
+    def no_room() -> sqlite3.Connection:
+        if path.exists():
+            return opened()
+        raise full
+
+    monkeypatch.setattr(spool._file, "_open", no_room)
+    with pytest.raises(Unavailable):
+        spool.state()
+    assert [file.name for file in path.parent.glob("*.unread")] == ["spool.sqlite.newer-1.unread"]
+    other = Spool(path, SECRET)
+    opened = other._file._open
+
+    def little_room() -> sqlite3.Connection:
+        database = opened()
+        database.execute("PRAGMA max_page_count=20")
+        return database
+
+    monkeypatch.setattr(other._file, "_open", little_room)
+    assert other.state().waiting == 0
+    other.close()
+    assert "while reading the one that was set aside; it is tried again" in caplog.text
+    monkeypatch.undo()
+    last = Spool(path, SECRET)
+    assert last.state().waiting == 500
+    assert [file.name for file in path.parent.glob("*.newer*")] == ["spool.sqlite.newer-1"]
+
+
+def test_a_process_that_runs_on_reads_what_was_set_aside_a_minute_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without being started anew."""
+    Spool(path, SECRET).add([seen("a")], due=1)
+    made_newer(path)
+    spool, broken = Spool(path, SECRET), True
+
+    def salvage(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
+        if broken:
+            raise sqlite3.OperationalError("disk")
+        salvaging(old, new)
+
+    assert spool._file._salvage is not None
+    salvaging = spool._file._salvage
+    monkeypatch.setattr(spool._file, "_salvage", salvage)
+    assert spool.state().waiting == 0
+    broken = False
+    assert spool.state().waiting == 0
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 61)
+    assert spool.state().waiting == 1
+
+
+def meets_damage(spool: Spool, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """A transaction in which SQLite finds a torn page."""
+    try:
+        with spool._file.transaction(writes=False):
+            meanwhile()
+            raise Torn("as SQLite says it")
+    except Unavailable:
+        return
+
+
+def test_of_two_processes_that_meet_the_damage_one_sets_the_file_aside(path: Path) -> None:
+    """The other finds the new one in its place, and what was put into it meanwhile stays."""
+    first, second = Spool(path, SECRET), Spool(path, SECRET)
+    first.add([seen("a")], due=1)
+
+    def meanwhile() -> None:
+        meets_damage(first)
+        first.add([seen("b")], due=1)
+
+    meets_damage(second, meanwhile)
+    second.add([seen("c")], due=1)
+    kept = [file.name for file in path.parent.iterdir() if "broken" in file.name and file.name[-1].isdigit()]
+    assert kept == ["spool.sqlite.broken-1"]
+    assert sent(first) == {"a": 1, "b": 1, "c": 1}
+
+
+def test_a_transaction_that_began_on_a_file_set_aside_goes_to_the_new_one(path: Path) -> None:
+    """Between looking at the name and beginning, another process renames it: what is written then would never be read."""
+    first, second = Spool(path, SECRET), Spool(path, SECRET)
+    first.add([seen("a")], due=1)
+    is_there, looked = first._file._is_there, []
+
+    def meanwhile() -> bool:
+        if not looked:
+            looked.append(1)
+            first._file._db.execute("ROLLBACK")  # type: ignore[union-attr]
+            meets_damage(second)
+            first._file._db.execute("BEGIN IMMEDIATE")  # type: ignore[union-attr]
+        return is_there()
+
+    first._file._is_there = meanwhile  # type: ignore[method-assign]
+    first.add([seen("b")], due=1)
+    assert sent(second) == {"a": 1, "b": 1}
+
+
+def test_what_the_registry_can_never_take_is_counted_and_so_is_its_end(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is set aside in the file; where the file is full it goes first, and that is a number and a line too."""
+    spool = Spool(path, SECRET, megabytes=1)
+    spool.add([seen(f"wrong-{n}") for n in range(700)], due=1)
+    (batch,) = spool.seal(now=1)
+    spool.done(batch.batch_id, "INVALID_VALUE")
+    state = spool.state()
+    assert (state.waiting, state.refused, state.discarded) == (0, 700, 0)
+    for turn in range(8):
+        spool.add([seen(f"key-{turn}-{n}") for n in range(1_000)], due=turn)
+    state = spool.state()
+    assert (state.refused, state.discarded) == (700, 700)
+    assert "the spool is full: 700 sightings that were set aside in it are gone" in caplog.text
 
 
 @pytest.mark.parametrize("where", [0.0, 0.3, 0.6, 0.95])

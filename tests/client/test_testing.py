@@ -13,6 +13,8 @@ import pytest
 from daxa_client import Device, Gateway, Level, Manner, RegistryClient
 from daxa_client._doctor import examine
 from daxa_client.testing import TestRegistry
+from daxa_core.errors import DaxaError
+from daxa_core.model import AppealStatus, Ground
 
 
 def test_observed_decided_and_found(tmp_path: Path) -> None:
@@ -58,12 +60,41 @@ def test_a_gateway_learns_which_refused_keys_are_of_no_use_there(
     assert "foreign-0001" not in caplog.text
 
 
+def test_appeals_are_filed_and_stay_open(tmp_path: Path) -> None:
+    """Once for each, by number; about a key that has no verdict there is none."""
+    with TestRegistry(tmp_path) as registry, RegistryClient(registry.config()) as client:
+        verdict = registry.decide("key", Level.WARN)
+        for _ in range(2):
+            receipt = client.appeal(verdict, Ground.SHARED_PREMISES, "case-7")
+            assert (receipt.number, receipt.status) == (1, AppealStatus.OPEN)
+        assert client.appeal(verdict, Ground.OTHER).number == 2
+        assert registry.appeals == {
+            1: (verdict.key, int(Ground.SHARED_PREMISES), "case-7"),
+            2: (verdict.key, int(Ground.OTHER), ""),
+        }
+        with pytest.raises(DaxaError, match="NOT_FOUND"):
+            client.appeal(dataclasses.replace(verdict, key=registry.fingerprint("another")), Ground.OTHER)
+
+
 def test_it_is_healthy_in_the_eyes_of_doctor(tmp_path: Path) -> None:
     """Its certificates, parameters, proofs and clock are such as a real registry's are."""
     with TestRegistry(tmp_path) as registry:
         assert [finding for finding in examine(registry.config()) if not finding.well] == []
         with RegistryClient(dataclasses.replace(registry.config(), cache=None)) as client:
             assert client.fingerprints(["key"])["key"] == registry.fingerprint("key")
+
+
+def test_several_evaluators_of_which_some_are_needed(tmp_path: Path) -> None:
+    """Healthy in the eyes of doctor, and any of them make the same fingerprint: an exchange may try what it does without one."""
+    with TestRegistry(tmp_path, evaluators=3, needed=2) as registry:
+        config = registry.config(cache=None)
+        found = {finding.check: finding for finding in examine(config)}
+        assert all(finding.well for finding in found.values())
+        assert "3 of 3 groups of 2 evaluators" in found["canary collision"].told
+        for left_out in (1, 2, 3):
+            some = {index: target for index, target in config.evaluators.items() if index != left_out}
+            with RegistryClient(dataclasses.replace(config, evaluators=some)) as client:
+                assert client.fingerprints(["key"])["key"] == registry.fingerprint("key")
 
 
 def test_it_needs_nothing_of_the_server() -> None:

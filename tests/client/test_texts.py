@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+import daxa_client
+import daxa_core
 import daxa_registry.decision
 from daxa_client import texts
+from daxa_client._mending import MEND, mend
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import CountBucket, Level, Reason, Scope, Verdict
 
@@ -96,10 +99,55 @@ def test_a_reason_of_two_features_has_the_words_of_both() -> None:
 
 
 def test_an_error_is_worded_with_its_field() -> None:
-    """What, where, and what was expected there."""
+    """Code, where, and what was expected there, as everywhere; and what that means."""
     error = InvalidInput(ErrorCode.INVALID_ADDRESS, "sightings[3].address", "a global address")
-    assert texts.error(error, "ko") == "주소의 형식이 올바르지 않습니다 (sightings[3].address: a global address)"
-    assert texts.error(error).startswith("The address has no valid form (")
+    plain = "INVALID_ADDRESS: sightings[3].address: a global address"
+    assert texts.error(error, "ko") == f"{plain} (주소의 형식이 올바르지 않습니다)"
+    assert texts.error(error) == f"{plain} (The address has no valid form)"
+
+
+@pytest.mark.parametrize(
+    ("environment", "language"),
+    [
+        ({}, "en"), ({"LANG": "C.UTF-8"}, "en"), ({"LANG": "ko_KR.UTF-8"}, "ko"), ({"LC_ALL": "", "LANG": "ko"}, "ko"),
+        ({"LC_ALL": "en_US.UTF-8", "LANG": "ko_KR.UTF-8"}, "en"), ({"LC_MESSAGES": "ko_KR", "LANG": "C"}, "ko"),
+    ],
+)  # fmt: skip
+def test_the_language_is_that_of_the_terminal(environment: dict[str, str], language: str) -> None:
+    """As other commands find it."""
+    assert texts.spoken(environment) == language
+
+
+def test_what_is_to_be_mended_is_worded_for_every_code_that_doctor_can_meet() -> None:
+    """Read from the code that it runs through, here and at the peers: a code that is new there fails here."""
+    found = set()
+    here, there = Path(daxa_client.__path__[0]), Path(daxa_registry.__path__[0])
+    core = Path(daxa_core.__path__[0])
+    for module in (
+        *(
+            here / f"{name}.py"
+            for name in ("_doctor", "_doctor_spool", "_errors", "_fingerprints", "_registry", "_enforcement")
+        ),
+        *(core / f"{name}.py" for name in ("canonical", "oprf", "dleq", "group", "threshold", "suite", "parameters")),
+        *(there / f"rpc/{name}.py" for name in ("evaluation", "identity", "guard", "server")),
+        there / "service/quota.py",
+    ):
+        tree = ast.parse(module.read_text("utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "CLASSES":
+                node.value = None  # the table of all codes says nothing of which can come
+        found |= {
+            ErrorCode[node.attr]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") in ("ErrorCode", "_C")
+            if node.attr in ErrorCode.__members__
+        }
+    assert {ErrorCode.CERTIFICATE_REVOKED, ErrorCode.INVALID_PROOF, ErrorCode.QUOTA_EXHAUSTED} <= found
+    assert sorted(found - MEND.keys()) == []
+    assert set(MEND.values()) <= set(CATALOGUE["mend"])
+    assert mend(ErrorCode.INVALID_POLICY) == CATALOGUE["mend"]["OPERATOR"]["en"], (
+        "and one that is not expected has words"
+    )
 
 
 def test_the_catalogue_is_installed_with_the_client() -> None:

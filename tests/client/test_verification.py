@@ -102,6 +102,21 @@ def test_sightings_stay_taken_when_the_answers_verdict_is_not_believed(
     assert str(BROKEN[kind]) in caplog.text
 
 
+def test_answers_that_are_not_believed_are_a_line_an_hour(
+    client: RegistryClient, registry: peers.Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A registry that signs wrongly does so in every answer; each is told to the caller, each kind once in the log."""
+    kinds = iter([*["by a stranger"] * 5, "unsigned"])
+    registry.answer = lambda request: sighting_pb2.SubmitSightingsResponse(
+        accepted=1, verdicts=[broken(next(kinds), request.sightings[0].key, 1)]
+    )
+    with caplog.at_level(logging.ERROR, "daxa_client"):
+        for n in range(6):
+            assert client.submit([RawSighting(f"key-{n}", "121.130.1.1", HOUR)]).distrusted
+    told = [line.partition(" verdicts are not believed: ")[2].partition(":")[0] for line in caplog.messages]
+    assert told == ["FOREIGN_ENVELOPE", "UNSIGNED_ENVELOPE"]
+
+
 def test_an_older_verdict_than_one_seen_before_is_a_replay(client: RegistryClient, registry: peers.Registry) -> None:
     """Well signed, and once true: but this client has seen a later one, by watching, looking up or submitting."""
     key = element(client, "key-1")

@@ -39,6 +39,17 @@ def test_a_broken_stream_goes_on_where_it_was(
     assert caplog.messages[0] == "watching is interrupted and goes on by itself: UNAVAILABLE: registry: to be reachable"
 
 
+def test_streams_that_break_again_and_again_are_a_line_an_hour(
+    client: RegistryClient, registry: peers.Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each of them told something before it broke, and whoever watches begins anew each time: it is the same trouble."""
+    registry.streams = [[verdicts(n, n)] for n in range(1, 7)]
+    with caplog.at_level(logging.WARNING, "daxa_client"):
+        for start in (0, 3):
+            assert len(list(itertools.islice(client.watch(start), 3))) == 3
+    assert len([line for line in caplog.messages if line.startswith("watching is interrupted")]) == 1
+
+
 def test_a_stream_that_broke_is_found_in_both_logs_by_its_id(
     client: RegistryClient, registry: peers.Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
