@@ -28,6 +28,7 @@ def watch_server(metrics: Metrics, credentials: Credentials, limits: Limits, clo
         Gauge("daxa_tls_files_refused", "1 while the files of [tls] are not in force as they are.", (),
               lambda: {(): float(bool(credentials.complaint))})
     )  # fmt: skip
+    metrics.add(Gauge("daxa_calls_running", "Calls that are under way.", ("peer",), limits.running))
     metrics.add(Gauge("daxa_limit_used", "Share of a minute's worth that is used up.", ("peer", "call"), limits.used))
 
 
