@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import stat
@@ -90,6 +91,21 @@ def test_parameters_of_another_ceremony(member: Path, tmp_path: Path) -> None:
     found = {finding.check: finding for finding in examine(read_config(member / "client.toml"))}
     assert all("INVALID_PARAMETERS" in found[f"evaluator {i}"].problem for i in (1, 2, 3))
     assert not found["canary collision"].well
+
+
+def test_a_call_that_fails_stands_in_both_logs_under_one_id(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asks an evaluator's operator why can name it."""
+    folder = deployment.deploy(tmp_path / "deployment", members=("upbit",), threshold=1, evaluators=1)
+    for name in ("cert.pem", "key.pem"):  # a role that may not ask
+        shutil.copy(folder / "registry" / name, folder / "members/upbit" / name)
+    caplog.set_level("INFO", "daxa_client")
+    with deployment.Process("evaluator", folder / "evaluators/1/evaluator.toml") as evaluator:
+        found = {finding.check: finding for finding in examine(read_config(folder / "members/upbit/client.toml"))}
+        _, log = evaluator.stop()
+    assert "PERMISSION_DENIED" in found["evaluator 1"].problem
+    [told] = [one for one in caplog.messages if one.startswith("a call failed: PERMISSION_DENIED, request id ")]
+    refused = [line for line in map(json.loads, log.splitlines()) if line["call"].endswith("/GetParameters")]
+    assert [line["request_id"] for line in refused] == [told.rpartition(" ")[2]]
 
 
 def test_enroll_makes_a_key_and_a_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

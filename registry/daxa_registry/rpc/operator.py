@@ -9,6 +9,8 @@ answer, or answers wrongly, is passed over. What is raised is a DaxaError, alway
 
 from __future__ import annotations
 
+import logging
+import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -36,6 +38,7 @@ from .errors import from_rpc
 from .incidents import OperatorIncidents
 from .operator_leaks import OperatorLeaks
 
+LOG = logging.getLogger("daxa_registry.rpc")
 DEADLINE_SECONDS = 60.0
 LONG_SECONDS = 1_800.0
 """For what looks at every subject."""
@@ -196,7 +199,11 @@ class Operator:
 
 
 def _call(method: Callable[..., Any], request: Any, peer: str, seconds: float = DEADLINE_SECONDS) -> Any:
+    request_id = secrets.token_hex(8)
     try:
-        return method(request, timeout=seconds)
+        return method(request, timeout=seconds, metadata=(("x-request-id", request_id),))
     except grpc.RpcError as error:
-        raise from_rpc(error, peer) from None
+        typed = from_rpc(error, peer)
+        # The server's log has the same id beside its reason.
+        LOG.info("a call failed: %s", typed.code, extra={"code": str(typed.code), "request_id": request_id})
+        raise typed from None
