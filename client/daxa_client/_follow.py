@@ -59,8 +59,7 @@ class LogFollower:
 
     def _open_next(self) -> BinaryIO | None:
         """The file to go on with, at its place: the one that was read last where it is still there, else the newest."""
-        mark = self._gateway.mark(self._name)
-        inode, offset = json.loads(mark) if mark else (0, 0)
+        inode, offset = read_mark(self._gateway.mark(self._name))
         for path in (self._path, *self._siblings()):
             try:
                 file = path.open("rb")
@@ -175,3 +174,12 @@ def lines_of(file: BinaryIO) -> Iterator[bytes]:
         if not skipping:
             yield line
         skipping = not line.endswith(b"\n")
+
+
+def read_mark(mark: str | None) -> tuple[int, int]:
+    """Which file was read last and how far; the beginning where nothing was kept, or what was kept is spoilt."""
+    try:
+        inode, offset = json.loads(mark or "[0, 0]")
+    except (TypeError, ValueError, RecursionError):
+        return 0, 0
+    return (inode, offset) if type(inode) is int and type(offset) is int and 0 <= offset < 1 << 63 else (0, 0)

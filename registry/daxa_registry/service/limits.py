@@ -122,3 +122,14 @@ class Limits:
         now = self._clock()
         who = (peer, call)
         self._left[who] = (max(self._now_left(who, now) - cost, -float(self._limit(call))), now)
+
+
+def read_spent(notice: str) -> list[tuple[str, str, int]]:
+    """What another node tells of :meth:`Limits.take_spent`, as JSON. Raises InvalidInput for anything else."""
+    try:
+        told = [(peer, call, cost) for peer, call, cost in json.loads(notice)]
+    except (TypeError, ValueError, RecursionError):
+        told = [("", "", -1)]
+    if not all(isinstance(p, str) and isinstance(c, str) and type(n) is int and 0 <= n < 1 << 63 for p, c, n in told):
+        raise InvalidInput(ErrorCode.INVALID_VALUE, "notice", "peer, call and cost, again and again")
+    return told
