@@ -173,7 +173,7 @@ def test_what_no_node_tells_is_passed_over_and_the_next_is_heard(node: Node, cap
         "no JSON",
         "[]",
         "7",
-        '["node"]',
+        '["node", [1]]',
         '["node", 5]',
         '["node", {}]',
         '["node", ["1", "2"]]',
