@@ -74,13 +74,16 @@ class World:
 
 @contextlib.contextmanager
 def world(
-    folder: Path, members: Sequence[str] = ("upbit", "bithumb"), policy: str = deployment.PLAIN
+    folder: Path,
+    members: Sequence[str] = ("upbit", "bithumb"),
+    policy: str = deployment.PLAIN,
+    sweep_seconds: float = 0.05,
 ) -> Iterator[World]:
-    """A deployment with one evaluator, and a sweep that is always there."""
+    """A deployment with one evaluator, and a sweep that is always there, unless told otherwise."""
     made = World(deployment.deploy(folder / "deployment", members, threshold=1, evaluators=1))
     deployment.decide_by(made.folder, policy)
     configuration = made.folder / "registry/registry.toml"
-    configuration.write_text("sweep_seconds = 0.05\n" + configuration.read_text())
+    configuration.write_text(f"sweep_seconds = {sweep_seconds}\n" + configuration.read_text())
     with (
         deployment.in_process(
             lambda: evaluator_server(read_evaluator(made.folder / "evaluators/1/evaluator.toml")),

@@ -30,6 +30,7 @@ from daxa_core.model import FINGERPRINT_BYTES
 from daxa_core.pseudonym import derive_key
 
 from . import _forks
+from ._sealed_file import FAILURES
 
 LOG = logging.getLogger("daxa_client")
 IN_MEMORY = 25_000
@@ -47,9 +48,9 @@ CREATE INDEX IF NOT EXISTS fingerprint_used ON fingerprint (used);
 """
 
 
-def _is_broken(error: sqlite3.Error) -> bool:
+def _is_broken(error: Exception) -> bool:
     """Whether the file itself is wrong; a lock or a full disk passes."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN
+    return isinstance(error, UnicodeDecodeError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN
 
 
 class FingerprintCache:
@@ -108,7 +109,7 @@ class FingerprintCache:
                 return
             try:
                 self._write(rows)
-            except sqlite3.Error as error:
+            except FAILURES as error:
                 self._failed(error)
 
     def close(self) -> None:
@@ -142,7 +143,7 @@ class FingerprintCache:
             return None
         try:
             row = self._db.execute("SELECT element FROM fingerprint WHERE digest=?", (digest,)).fetchone()
-        except sqlite3.Error as error:
+        except FAILURES as error:
             self._failed(error)
             return None
         if row is None or not isinstance(row[0], bytes):
@@ -172,7 +173,7 @@ class FingerprintCache:
                 )
                 self._stored = int(self._db.execute("SELECT count(*) FROM fingerprint").fetchone()[0])
             self._db.execute("COMMIT")
-        except sqlite3.Error:
+        except FAILURES:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
@@ -193,10 +194,10 @@ class FingerprintCache:
                     self._set_aside()
                 database = self._connect()
                 self._prepare(database)
-            except (OSError, sqlite3.Error) as error:
+            except (OSError, *FAILURES) as error:
                 if database is not None:
                     database.close()
-                if anew or not (isinstance(error, sqlite3.Error) and _is_broken(error)):
+                if anew or isinstance(error, OSError) or not _is_broken(error):
                     self._complain(f"the fingerprint cache cannot be kept on disk ({type(error).__name__})")
                     return None
             else:
@@ -229,7 +230,7 @@ class FingerprintCache:
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
         self._path.replace(self._path.with_name(self._path.name + ".broken"))
 
-    def _failed(self, error: sqlite3.Error) -> None:
+    def _failed(self, error: Exception) -> None:
         """Goes on without the disk for now, or, where the file is broken, with a new one."""
         if not _is_broken(error):
             self._complain(f"the fingerprint cache could not be used ({type(error).__name__})")

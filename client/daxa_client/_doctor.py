@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import logging
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ from ._mending import mend
 from ._standing import name_of
 from .texts import Language
 
+LOG = logging.getLogger("daxa_client")
 DAYS_TO_RENEW = 30
 CLOCK_SECONDS = 60
 CANARY = ("192.0.0.9", "::ffff:192.0.0.9")
@@ -145,10 +148,15 @@ def _evaluator(config: ClientConfig, index: int) -> str:
     name, parameters = name_of(index), config.parameters
     with open_channel(config, config.evaluators[index]) as channel:
         stub = evaluation_pb2_grpc.EvaluationServiceStub(channel)
+        request, request_id = evaluation_pb2.GetParametersRequest(), secrets.token_hex(8)
         try:
-            held = stub.GetParameters(evaluation_pb2.GetParametersRequest(), timeout=config.deadline_seconds)
+            held = stub.GetParameters(
+                request, timeout=config.deadline_seconds, metadata=(("x-request-id", request_id),)
+            )
         except grpc.RpcError as error:
-            raise from_rpc(error, name, config.ca, config.certificate) from None
+            typed = from_rpc(error, name, config.ca, config.certificate)
+            LOG.info("a call failed: %s, request id %s", typed.code, request_id)
+            raise typed from None
     for code, is_right, wanted in (
         (ErrorCode.INVALID_SHARE, held.index == index, f"evaluator {index} at this target, got {held.index}"),
         (ErrorCode.STALE_KEY_VERSION, held.key_version == parameters.key_version, f"version {parameters.key_version}"),

@@ -41,7 +41,7 @@ CLASSES: dict[ErrorCode, type[DaxaError]] = {
     ),
     **dict.fromkeys((_C.MEMBER_MISMATCH, _C.PERMISSION_DENIED), Refused),
     **dict.fromkeys((_C.SUPERSEDED, _C.ALREADY_ANSWERED, _C.POLICY_NOT_TESTED), Refused),
-    **dict.fromkeys((_C.QUOTA_EXHAUSTED, _C.OVERLOADED, _C.NOT_FOUND), Refused),
+    **dict.fromkeys((_C.QUOTA_EXHAUSTED, _C.OVERLOADED, _C.TOO_MANY_CALLS, _C.NOT_FOUND), Refused),
     **dict.fromkeys((_C.NOT_ENOUGH_EVALUATORS, _C.UNAVAILABLE, _C.DEADLINE_EXCEEDED, _C.INTERNAL), Unavailable),
     **dict.fromkeys((_C.INVALID_PARAMETERS, _C.INVALID_CONFIGURATION), ConfigurationError),
     **dict.fromkeys((_C.INVALID_POLICY, _C.INVALID_FILE), ConfigurationError),

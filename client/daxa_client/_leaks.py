@@ -118,20 +118,7 @@ class LeakClient:
         """The published sets. Raises CryptoError INVALID_CHUNK for a manifest that cannot be, Refused
         STALE_KEY_VERSION for one made under another key: this member's parameters are old."""
         answer = self._registry.about_leaks("ListLeakSets", leak_pb2.ListLeakSetsRequest())
-        found = []
-        for one in answer.sets:
-            try:
-                shape = Shape.of(one.keys)
-                confidence = Confidence(one.confidence)
-            except (DaxaError, ValueError):
-                raise CryptoError(ErrorCode.INVALID_CHUNK, "manifest", "a set that can be") from None
-            if len(one.chunks) != shape.chunks or any(len(name) != FINGERPRINT_BYTES for name in one.chunks):
-                raise CryptoError(ErrorCode.INVALID_CHUNK, "manifest", f"{shape.chunks} chunks, each named by 32 bytes")
-            ours = self._config.parameters.key_version
-            if one.key_version != ours:  # passed over, it would find nothing and say so
-                raise Refused(ErrorCode.STALE_KEY_VERSION, "key_version", f"{ours}, got {one.key_version}")
-            found.append(PublishedSet(one.number, shape, tuple(one.chunks), confidence))
-        return found
+        return [read_set(one, self._config.parameters.key_version) for one in answer.sets]
 
     def chunk(self, one: PublishedSet, number: int) -> bytes:
         """A chunk, whole and as the manifest names it. Raises CryptoError INVALID_CHUNK."""
@@ -150,6 +137,20 @@ class LeakClient:
                     raise malformed(ROLE, "in which each key was asked about")
                 out[one.key] = [_read(leak) for leak in one.leaks]
         return out
+
+
+def read_set(one: leak_pb2.LeakSet, ours: int) -> PublishedSet:
+    """What the manifest says of a set; ``ours``: the key's version. Raises as :meth:`LeakClient.sets`."""
+    try:
+        shape = Shape.of(one.keys)
+        confidence = Confidence(one.confidence)
+    except (DaxaError, ValueError):
+        raise CryptoError(ErrorCode.INVALID_CHUNK, "manifest", "a set that can be") from None
+    if len(one.chunks) != shape.chunks or any(len(name) != FINGERPRINT_BYTES for name in one.chunks):
+        raise CryptoError(ErrorCode.INVALID_CHUNK, "manifest", f"{shape.chunks} chunks, each named by 32 bytes")
+    if one.key_version != ours:  # passed over, it would find nothing and say so
+        raise Refused(ErrorCode.STALE_KEY_VERSION, "key_version", f"{ours}, got {one.key_version}")
+    return PublishedSet(one.number, shape, tuple(one.chunks), confidence)
 
 
 def _read(entry: leak_pb2.LeakEntry) -> LeakReport:

@@ -59,12 +59,22 @@ class LogFile:
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
+class Mark:
     inode: int
     offset: int
     written: int = 0
     digest: str = ""
-    """``written`` and ``digest`` are missing where a client kept it that knew of neither."""
+    """Where a log was read to. ``written`` and ``digest`` are missing where a client kept it that knew of neither."""
+
+    @classmethod
+    def read(cls, text: str | None) -> Mark | None:
+        """What :meth:`Rotation.mark` says; None where nothing was kept, or what was kept is spoilt."""
+        try:
+            inode, offset, written, digest = [*json.loads(text or ""), 0, ""][:4]
+        except (TypeError, ValueError, RecursionError):
+            return None
+        whole = all(type(one) is int and 0 <= one < 1 << 63 for one in (inode, offset, written))
+        return cls(inode, offset, written, digest) if whole and isinstance(digest, str) else None
 
 
 class Rotation:
@@ -92,7 +102,7 @@ class Rotation:
         files = self._files()
         chosen: LogFile | None = None
         try:
-            chosen = self._choose(files, _Mark(*json.loads(text)[:4]) if text else None)
+            chosen = self._choose(files, Mark.read(text))
         finally:
             for one in files:
                 if one is not chosen:
@@ -111,7 +121,7 @@ class Rotation:
         live = _opened(self._path, live=True)
         return sorted(rotated, key=lambda one: one.written) + ([live] if live else [])
 
-    def _choose(self, files: list[LogFile], mark: _Mark | None) -> LogFile | None:
+    def _choose(self, files: list[LogFile], mark: Mark | None) -> LogFile | None:
         if mark is None:
             return next((one for one in files if one.live), None)
         marked = self._marked(files, mark)
@@ -131,7 +141,7 @@ class Rotation:
                 self._complaints.say("compressed", _ZIPPED)
         return None
 
-    def _marked(self, files: list[LogFile], mark: _Mark) -> LogFile | None:
+    def _marked(self, files: list[LogFile], mark: Mark) -> LogFile | None:
         """The file in which the mark was made: that one, or a copy that was taken before it was cut."""
         plain = [one for one in files if one.path.suffix not in _COMPRESSED]
         plain.sort(key=lambda one: one.inode != mark.inode)

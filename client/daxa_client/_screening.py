@@ -37,6 +37,7 @@ from daxa_core.pseudonym import derive_key
 from ._config import ClientConfig
 from ._inventory import CONTINUED, Inventory, shaped
 from ._leaks import LeakClient, LeakReport, PublishedSet
+from ._sealed_file import FAILURES
 
 BLOCK_LINES = 1_024
 MOST_LINES = 4_096
@@ -88,18 +89,15 @@ class ScreeningCache:
         self._path = path
         try:
             self._db = self._open()
-        except (sqlite3.Error, OSError) as error:
-            if (
-                path is None
-                or not isinstance(error, sqlite3.DatabaseError)
-                or isinstance(error, sqlite3.OperationalError)
-            ):
+        except (*FAILURES, OSError) as error:
+            torn = isinstance(error, sqlite3.DatabaseError | UnicodeDecodeError)
+            if path is None or not torn or isinstance(error, sqlite3.OperationalError):
                 raise _unusable(error) from None
             try:
                 for end in ("", "-wal", "-shm"):
                     path.with_name(path.name + end).unlink(missing_ok=True)
                 self._db = self._open()
-            except (sqlite3.Error, OSError) as again:
+            except (*FAILURES, OSError) as again:
                 raise _unusable(again) from None
         (self._run,) = self._row("SELECT coalesce(max(used), 0) + 1 FROM block") or (1,)
 
@@ -131,7 +129,7 @@ class ScreeningCache:
             database.execute("PRAGMA synchronous=NORMAL")
             database.execute("PRAGMA cache_size=-2048")
             database.executescript(_SCHEMA)
-        except sqlite3.Error:
+        except FAILURES:
             database.close()
             raise
         return database
@@ -139,7 +137,7 @@ class ScreeningCache:
     def _row(self, statement: str, *parameters: object) -> tuple[Any, ...] | None:
         try:
             row: tuple[Any, ...] | None = self._db.execute(statement, parameters).fetchone()
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise _unusable(error) from None
         return row
 

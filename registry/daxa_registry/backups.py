@@ -1,19 +1,23 @@
 """Backups of a running registry or evaluator, what is restored from them, and moving a registry from one store to another.
 
 A restore is believed when the log, rebuilt from the leaves, has the root that the backup was made with; before that nothing is
-put anywhere. Nothing is written over what is there.
+put anywhere. Nothing is written over what is there. Taking keys out, restoring and moving are acts: of the registry's they are
+leaves of the log, of an evaluator's, which has none, lines of ``acts.jsonl`` beside its configuration.
 
->>> make_backup(Path("registry.toml"), Path("monday.backup"), with_files=True, passphrase=b"…").size       # doctest: +SKIP
+>>> make_backup(Path("registry.toml"), Path("monday.backup"), with_files=True, passphrase=b"…", by="kim").size   # doctest: +SKIP
 1042
 """
 
 from __future__ import annotations
 
+import datetime
+import json
 import os
 import sqlite3
 import tempfile
 import time
 import tomllib
+from collections.abc import Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +26,14 @@ from daxa_core import merkle
 from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_core.pseudonym import digest
 
-from .bootstrap import open_store
+from .bootstrap import check_empty, open_store
 from .config import read_evaluator, read_registry
-from .keys.files import make_private_folder
+from .keys.authority_folder import ACTS
+from .keys.files import append_line, make_private_folder
+from .keys.pki import check_person
 from .keys.signing import read_verification_keys
 from .service import archive
+from .service.acts import ActKind, record_act
 from .service.audit import audit
 from .store.interface import Store
 from .store.transfer import same
@@ -47,41 +54,49 @@ class Kept:
     files: tuple[str, ...]
 
 
-def make_backup(configuration: Path, out: Path, with_files: bool, passphrase: bytes | None) -> Kept:
-    """The database behind a registry.toml as it is now, or the quota behind an evaluator.toml; it may be in use.
-
-    ``with_files``: also the files beside the configuration, keys and shares among them, which is refused without a passphrase.
-    """
-    if with_files and passphrase is None:
+def files_to_take(configuration: Path, out: Path, passphrase: bytes | None, by: str) -> list[Path]:
+    """What a backup with files takes beside the database. Raises where :meth:`make_backup` would refuse to be asked for it."""
+    check_person(by)
+    if passphrase is None:
         raise ConfigurationError(
             ErrorCode.INVALID_CONFIGURATION, "--passphrase-file", "one, where keys go into the backup"
         )
-    home = configuration.absolute().parent
-    an_evaluators = _is_evaluators(configuration)
-    if an_evaluators:
-        database = home / read_evaluator(configuration, checked=False).data / QUOTA
-    else:
-        config = read_registry(configuration, checked=False)
-        database = Path(config.database)
+    archive.check_new(out)
+    database = _database_of(configuration)
     # A database that stands beside the configuration is no file of it: what is copied while it is in use is torn.
     own = {database.with_name(database.name + suffix) for suffix in ("", *BESIDE)}
-    found = [path for path in home.iterdir() if path.is_file() and not path.is_symlink() and path not in own]
-    files = sorted(found) if with_files else []
+    beside = configuration.absolute().parent.iterdir()
+    return sorted(path for path in beside if path.is_file() and not path.is_symlink() and path not in own)
+
+
+def make_backup(configuration: Path, out: Path, with_files: bool, passphrase: bytes | None, by: str) -> Kept:
+    """The database behind a registry.toml as it is now, or the quota behind an evaluator.toml; it may be in use.
+
+    ``with_files``: also the files beside the configuration, keys and shares among them, which is refused without a passphrase,
+    and recorded as an act of ``by`` before they are out.
+    """
+    files = files_to_take(configuration, out, passphrase, by) if with_files else []
     names = tuple(path.name for path in files)
+    an_evaluators = _is_evaluators(configuration)
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=out.absolute().parent) as scratch:
         parts = {f"files/{path.name}": path for path in files}
         if an_evaluators:
             kept = Kept(0, "", {}, names)
-            if database.exists():
+            if (database := _database_of(configuration)).exists():
                 parts[QUOTA] = _copied(database, Path(scratch) / QUOTA)
+            if with_files:
+                _note(configuration, ActKind.KEYS_BACKED_UP, by, {"files": names})
         else:
+            config = read_registry(configuration, checked=False)
             store = open_store(config.database)
             try:
-                store.save(Path(scratch) / DATABASE)
+                parts[DATABASE] = Path(scratch) / DATABASE
+                store.save(parts[DATABASE])
+                kept = _checked(parts[DATABASE], config.verification, names)
+                if with_files:
+                    _record(store, ActKind.KEYS_BACKED_UP, by, kept)
             finally:
                 store.close()
-            parts[DATABASE] = Path(scratch) / DATABASE
-            kept = _checked(Path(scratch) / DATABASE, config.verification, names)
         manifest = {
             "made_at": int(time.time()), "configuration": configuration.name,
             "size": kept.size, "root": kept.root, "rows": kept.rows,
@@ -90,11 +105,13 @@ def make_backup(configuration: Path, out: Path, with_files: bool, passphrase: by
     return kept
 
 
-def restore(backup: Path, target: Path, passphrase: bytes | None) -> Kept:
+def restore(backup: Path, target: Path, passphrase: bytes | None, by: str, dry_run: bool = False) -> Kept:
     """Puts a backup back: into the database behind an existing registry.toml, or with its files into a new folder.
 
-    Raises ConfigurationError where the backup is torn, its log does not fit, or something is there already.
+    What was put there is compared with the backup, and then gets the act of ``by`` as its next leaf. Raises ConfigurationError
+    where the backup is torn, its log does not fit, or something is there already; a dry run looks at all of that and no more.
     """
+    check_person(by)
     with archive.unpacked(backup, passphrase) as (folder, manifest), ExitStack() as scratch:
         files = [Path(name).name for name in manifest["parts"] if name.startswith("files/")]
         if target.is_file():
@@ -121,6 +138,11 @@ def restore(backup: Path, target: Path, passphrase: bytes | None) -> Kept:
                 raise ConfigurationError(
                     ErrorCode.INVALID_FILE, backup.name, "a database with the root that it was made with"
                 )
+            check_empty(read_registry(configuration, checked=False).database)
+        elif target.is_file() and (folder / QUOTA).exists():
+            archive.check_new(_database_of(target))
+        if dry_run:
+            return kept
         if files:
             make_private_folder(home)
             for name in files:
@@ -130,11 +152,14 @@ def restore(backup: Path, target: Path, passphrase: bytes | None) -> Kept:
             data = read_evaluator(home / configuration.name, checked=False).data
             make_private_folder(data)
             _put(folder / QUOTA, data / QUOTA)
+        if not (folder / DATABASE).exists():
+            _note(home / configuration.name, ActKind.BACKUP_RESTORED, by, {"files": files})
         if (folder / DATABASE).exists():
             store = open_store(read_registry(home / configuration.name, checked=False).database)
             try:
                 store.load(folder / DATABASE)
                 _same(store, kept)
+                _record(store, ActKind.BACKUP_RESTORED, by, kept)
             finally:
                 store.close()
         if files:
@@ -142,13 +167,15 @@ def restore(backup: Path, target: Path, passphrase: bytes | None) -> Kept:
     return kept
 
 
-def migrate_store(source: str, target: str) -> Kept:
-    """Moves a registry, which may be serving, from an SQLite file to an empty PostgreSQL database; the file is then retired.
+def migrate_store(source: str, target: str, by: str) -> Kept:
+    """Moves a registry, which may be serving, from an SQLite file to an empty PostgreSQL database; the file is then retired, and
+    the act of ``by`` is the next leaf in the new one.
 
     While it runs, the registry answers UNAVAILABLE to whoever writes, and clients come back later. Raises ConfigurationError,
     with the file as it was and in use, where anything does not come out the same. A move that was stopped when all was copied
     is finished by the next.
     """
+    check_person(by)
     if "://" not in source and not Path(source).is_file():
         raise ConfigurationError(ErrorCode.INVALID_FILE, "--from", "the SQLite file of a registry")
     old = open_store(source)
@@ -163,6 +190,8 @@ def migrate_store(source: str, target: str) -> Kept:
                 for member in old.members():
                     if _verdicts(old, member) != _verdicts(new, member):
                         raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "--to", "the verdicts of --from")
+            # Not before the file is retired: while it can still go on, the two have to be the same.
+            _record(new, ActKind.STORE_MOVED, by, kept)
         finally:
             new.close()
     finally:
@@ -188,6 +217,26 @@ def _was_copied(path: Path, kept: Kept, old: Store, new: Store) -> bool:
         advice = "drop it, if no registry serves from it, and move into a new one"
         raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "--to", f"{wanted}: {advice}")
     return False
+
+
+def _record(store: Store, kind: ActKind, by: str, kept: Kept) -> None:
+    """What was done to the registry, in its log."""
+    detail = {"size": kept.size, "root": kept.root, "files": list(kept.files)}
+    with store.transaction():
+        record_act(store, f"registry/{by}", kind, detail, int(time.time()))
+
+
+def _note(configuration: Path, kind: ActKind, by: str, detail: Mapping[str, object]) -> None:
+    """What was done to an evaluator, in its own party's record."""
+    at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    append_line(configuration.absolute().with_name(ACTS), json.dumps({"at": at, "by": by, "act": kind, **detail}))
+
+
+def _database_of(configuration: Path) -> Path:
+    """The file of a registry's database, or of an evaluator's quota; of a database that is no file, a path where none is."""
+    if _is_evaluators(configuration):
+        return read_evaluator(configuration, checked=False).data / QUOTA
+    return Path(read_registry(configuration, checked=False).database)
 
 
 def _is_evaluators(configuration: Path) -> bool:
@@ -245,7 +294,6 @@ def _verdicts(store: Store, member: int) -> bytes:
 
 
 def _put(source: Path, target: Path) -> None:
-    if target.exists():
-        raise ConfigurationError(ErrorCode.INVALID_FILE, target.name, "a file that is not there yet")
+    archive.check_new(target)
     target.write_bytes(source.read_bytes())
     target.chmod(0o600)

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -36,7 +37,7 @@ from daxa_api.v1 import (
     verdict_pb2_grpc,
 )
 from daxa_core import group
-from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode
+from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, InvalidInput
 
 from .backtest import Backtest
 from .config import (
@@ -68,7 +69,7 @@ from .service.incidents import Incidents
 from .service.intake import Intake
 from .service.leak_sets import LeakSets
 from .service.leaks import Leaks
-from .service.limits import Limits
+from .service.limits import Limits, read_spent
 from .service.log import Log, append_state
 from .service.matching import Matcher
 from .service.membership import Membership
@@ -81,6 +82,9 @@ from .service.sweep import Sweep
 from .service.watched import watch_server, watch_store
 from .store.interface import Store
 from .store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from .store.postgres import PostgresStore
 
 LOG = logging.getLogger("daxa_registry")
 GRACE_SECONDS = 5.0
@@ -105,6 +109,18 @@ def open_store(database: str) -> Store:
 
     Raises ConfigurationError naming ``database`` where it is another URL, or PostgreSQL's driver is not installed.
     """
+    kind = _store_of(database)
+    if kind is SqliteStore and database != ":memory:":
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    return kind(database)
+
+
+def check_empty(database: str) -> None:
+    """Raises ConfigurationError where a ``database`` setting names one that holds anything. Nothing is made there."""
+    _store_of(database).check_empty(database)
+
+
+def _store_of(database: str) -> type[SqliteStore | PostgresStore]:
     scheme, _, rest = database.partition("://")
     if rest:
         if scheme not in POSTGRES_SCHEMES:
@@ -115,13 +131,11 @@ def open_store(database: str) -> Store:
         except ImportError:
             wanted = "a path, or the driver for PostgreSQL: install daxa-registry[registry,postgres]"
             raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted) from None
-        return PostgresStore(database)
+        return PostgresStore
     if _MEANT_FOR_POSTGRES.search(database):
         wanted = "a path, or a URL that begins with postgresql://, which this is not"
         raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
-    if database != ":memory:":
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
-    return SqliteStore(database)
+    return SqliteStore
 
 
 def open_log(store: Store, config: RegistryConfig) -> Log:
@@ -382,7 +396,12 @@ async def _tell_spent(limits: Limits, store: Store) -> None:
 
 
 def _spent_elsewhere(limits: Limits, notice: str) -> None:
-    for peer, call, cost in json.loads(notice):
+    try:
+        told = read_spent(notice)
+    except InvalidInput as error:
+        LOG.warning("what another node spent is passed over: %s", error)
+        return
+    for peer, call, cost in told:
         limits.spent_elsewhere(peer, call, cost)
 
 

@@ -25,6 +25,7 @@ def text(read: Callable[[str], object]) -> Read:
 
 def decoders(folder: Path) -> dict[str, Decoder]:
     """Every decoder by name; ``folder`` is for those that read files."""
-    from . import client, files, kernel, registry
+    from . import calls, client, files, kernel, registry
 
-    return kernel.decoders() | client.decoders() | registry.decoders() | files.decoders(folder)
+    inside = kernel.decoders() | client.decoders() | registry.decoders()
+    return inside | calls.decoders(folder / "calls") | files.decoders(folder)

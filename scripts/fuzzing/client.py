@@ -8,10 +8,13 @@ import json
 from typing import Any
 
 from daxa_api.v1 import envoy_access_log_pb2 as envoy
+from daxa_api.v1 import leak_pb2
 from daxa_client import exchanges
 from daxa_client._address import TrustedProxies
 from daxa_client._follow import lines_of
+from daxa_client._rotation import Mark
 from daxa_client._inventory import Inventory
+from daxa_client._leaks import read_set
 from daxa_client._log import LogEntry
 from daxa_client._request_log import RequestLog
 from daxa_client._sidecar import asked_key
@@ -19,7 +22,7 @@ from daxa_client._spool import _UNREADABLE, _decode, _encode
 from daxa_core.envelope import EVENT_TYPE, VERDICT_TYPE
 from daxa_core.model import Device, RawSighting
 
-from . import Decoder, Read
+from . import Decoder, Read, text
 from .kernel import message
 
 KEY, UUID = "k" * 40, "550e8400-e29b-41d4-a716-446655440000"
@@ -119,6 +122,7 @@ def decoders() -> dict[str, Decoder]:
     entry.request.request_headers["api-key"] = UUID
     entry.response.response_code.value = 401
     entry.common_properties.downstream_remote_address.socket_address.address = "8.8.8.8"
+    manifest = leak_pb2.LeakSet(number=1, keys=300, confidence=1, tlp=1, chunks=[bytes(32)], key_version=1)  # type: ignore[arg-type]
     row = _encode(
         RawSighting(KEY, "8.8.8.8", 490_000, device=Device("a", None, (("x", "y"),)), holder=b"h", account="a")
     )
@@ -134,4 +138,8 @@ def decoders() -> dict[str, Decoder]:
         "envoy entry": Decoder(message(envoy.EnvoyHTTPAccessLogEntry, log.envoy), (entry.SerializeToString(),), 50),
         "spooled row": Decoder(_row, (row,)),
         "inventory": Decoder(_inventory, _INVENTORIES, 50),
+        "leak set's manifest": Decoder(
+            message(leak_pb2.LeakSet, lambda one: read_set(one, 1)), (manifest.SerializeToString(),)
+        ),
+        "mark of a log": Decoder(text(Mark.read), (b"[1234, 5678]", b'[1234, 5678, 1700000000000000000, "0f1e"]')),
     }

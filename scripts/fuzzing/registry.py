@@ -9,13 +9,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from daxa_core.errors import ErrorCode, InvalidInput
+from daxa_core.model import Level
 from daxa_registry.backtest import Backtest
 from daxa_registry.decision.evidence import Evidence
+from daxa_registry.decision.ladder import State
 from daxa_registry.decision.leaked import Beside, Claim, attach, detach
 from daxa_registry.decision.policy import default_policy_text, load_policy
 from daxa_registry.keys.pki import Authority
 from daxa_registry.keys.trust import read_anchors
 from daxa_registry.rpc.identity import peer_of_certificate
+from daxa_registry.service.limits import read_spent
+from daxa_registry.store.postgres_signals import HEADS, NOTICES, read_signal
 from daxa_registry.store.sqlite import SqliteStore
 
 from . import Decoder, text
@@ -24,6 +28,14 @@ _LINE = {
     "ts": 1_790_000_000, "exchange": "upbit", "key": "k" * 40, "account": "a", "holder": "h", "ip": "8.8.8.8",
     "device": "d", "count": 1, "kind": "use",
 }  # fmt: skip
+_SPENT = [["member/upbit", "Evaluate", 512], ["member/bithumb", "SubmitSightings", 1]]
+
+
+def _notice(payload: str) -> object:
+    """As a node reads it: a signal, and what it says of limits."""
+    _, notice = read_signal(NOTICES, payload)
+    assert isinstance(notice, str)
+    return read_spent(notice)
 
 
 def decoders() -> dict[str, Decoder]:
@@ -44,6 +56,9 @@ def decoders() -> dict[str, Decoder]:
         return run.declare(listed)
 
     return {
+        "verdict's state": Decoder(text(State.from_json), (State(Level.WARN, since=1, credit=0.5).to_json().encode(),)),
+        "other nodes' heads": Decoder(text(lambda t: read_signal(HEADS, t)), (json.dumps(["a node", [1, 7], [2, 9]]).encode(),)),
+        "other nodes' notice": Decoder(text(_notice), (json.dumps(["a node", json.dumps(_SPENT)]).encode(),)),
         "policy": Decoder(text(load_policy), (default_policy_text().encode(),), 5),
         "what stands beside evidence": Decoder(detach, (attach(Beside(Claim.VERIFIED, 2, 490_000, tried=7), b"evidence"),)),
         "evidence": Decoder(Evidence.from_bytes, (bytes(40),)),

@@ -6,6 +6,7 @@ import importlib.machinery
 import importlib.util
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 import fuzzing
 from daxa_core.errors import ErrorCode, InvalidInput
-from fuzzing import Decoder
+from fuzzing import Decoder, calls
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 SOUND = {"name": "numpy", "version": "1", "vulns": []}
@@ -97,6 +98,13 @@ def fuzzed(fuzz: ModuleType, monkeypatch: pytest.MonkeyPatch, inputs: int, *read
     finally:
         assert not armed, "a watchdog that outlives the run ends whoever started it"
     return code
+
+
+def test_every_call_of_every_service_is_fuzzed() -> None:
+    """A call that is new fails here until the fuzzing has a good request of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        table = calls.decoders(Path(folder))
+    assert {name.removeprefix("call ") for name in table} == set(calls.calls())
 
 
 def test_a_decoder_that_was_never_fed_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 import itertools
+import json
 import re
 import shutil
 import sqlite3
@@ -237,6 +238,21 @@ def test_what_a_spool_has_lost_is_to_be_mended(tmp_path: Path) -> None:
         "5 reports of what was done are lost; spool.sqlite.broken-1 was set aside; spool.sqlite.newer-2.unread was set aside"
     )
     assert "see the gateway's log" in found.mend
+
+
+def test_a_call_that_fails_stands_in_both_logs_under_one_id(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asks an evaluator's operator why can name it."""
+    folder = deployment.deploy(tmp_path / "deployment", members=("upbit",), threshold=1, evaluators=1)
+    for name in ("cert.pem", "key.pem"):  # a role that may not ask
+        shutil.copy(folder / "registry" / name, folder / "members/upbit" / name)
+    caplog.set_level("INFO", "daxa_client")
+    with deployment.Process("evaluator", folder / "evaluators/1/evaluator.toml") as evaluator:
+        found = {finding.check: finding for finding in examine(read_config(folder / "members/upbit/client.toml"))}
+        _, log = evaluator.stop()
+    assert "PERMISSION_DENIED" in found["evaluator 1"].problem
+    [told] = [one for one in caplog.messages if one.startswith("a call failed: PERMISSION_DENIED, request id ")]
+    refused = [line for line in map(json.loads, log.splitlines()) if line["call"].endswith("/GetParameters")]
+    assert [line["request_id"] for line in refused] == [told.rpartition(" ")[2]]
 
 
 def test_enroll_makes_a_key_and_a_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daxa_core.errors import InvalidInput
 from daxa_core.model import SECONDS_PER_HOUR, Act, Cause, Level, Scope
 from daxa_registry.decision.assess import Assessment
 from daxa_registry.decision.features import Hypothesis
-from daxa_registry.decision.ladder import SCOPES, START, TRANSITIONS, State, change, due, step, supported
+from daxa_registry.decision.ladder import SCOPES, START, TAKEN_BACK, TRANSITIONS, State, change, due, step, supported
 from daxa_registry.decision.policy import default_policy
 
 POLICY = default_policy()
@@ -182,6 +183,33 @@ def test_a_leak_is_not_excused_by_a_reauthentication(level: Level) -> None:
     leak = says(level, Hypothesis.LEAK, score=min(SCORES[level], POLICY.leak_confirmed - 0.1))
     state = at(level)
     assert after(state, leak, 1, Act.REAUTHENTICATED) == state
+
+
+@pytest.mark.parametrize("level", [MONITOR, WARN, REAUTHENTICATE, REVOKE])
+@pytest.mark.parametrize("evidence", list(Level))
+@pytest.mark.parametrize("act", [None, Act.WARNED, Act.REVOKED])
+def test_a_report_that_is_taken_back_lowers_as_far_as_a_look_without_it_would(
+    level: Level, evidence: Level, act: Act | None
+) -> None:
+    """Told as a correction; what its exchange revoked, what went on after a warning and what is just under a level stay."""
+    state = at(level, REVOKE)
+    state = state if act is None else after(state, says(level), 0, act)
+    for score in (SCORES[evidence], max(LEVELS.monitor, SCORES[evidence]) - 0.2):
+        said = says(evidence, score=score)
+        looked, taken_back = after(state, said, 1), step(state, said, Act.JUDGED_FALSE, POLICY, NOW + 1, TAKEN_BACK)
+        if looked.moved_by is Cause.FELL:
+            assert taken_back == replace(looked, moved_by=Cause.CORRECTED)
+        else:
+            assert taken_back == state
+
+
+@pytest.mark.parametrize("text", ["[]", "7", "null", "[" * 9_999, "[9,0,0,0,0,0,0,0,0,0,0,0]", "[1,1,0,0,0,0,NaN,0,0,0,0,1]",
+                                  '[1,1,"0",0,0,0,0,0,0,0,0,1]', "[1,1,0,0,0,0,0,0,0,0,0,1,1]"])  # fmt: skip
+def test_a_state_that_was_spoilt_is_refused_with_a_code(text: str) -> None:
+    """Whoever can write the database cannot have a verdict decided on what is no state."""
+    with pytest.raises(InvalidInput, match="INVALID_VALUE: state"):
+        State.from_json(text)
+    assert State.from_json(at(WARN).to_json()) == at(WARN)
 
 
 @pytest.mark.parametrize("level", [MONITOR, WARN, REAUTHENTICATE, REVOKE])

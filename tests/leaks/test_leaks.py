@@ -10,6 +10,7 @@ from click.testing import CliRunner
 import life
 from daxa_client import Act, Cause, ErrorCode, Level, RawSighting
 from daxa_core.model import Manner
+from daxa_registry.cli import cli
 from leaking import Run, codes, customer, dump, key, load, member, refused, rows
 
 
@@ -43,11 +44,10 @@ def test_a_leak_reaches_its_keys_issuers_and_nobody_else(world: life.World, run:
     assert bithumb.verdicts([key("u1"), key("b1")])[key("u1")].sequence == 0, "to the issuer alone"
     assert bithumb.verdicts([key("b1")])[key("b1")].sequence == 0
     assert upbit.verdicts([key("u2")])[key("u2")].sequence == 0
-    from daxa_registry.cli import cli as registry_cli
 
     for sequence in range(1, verified.sequence + 1):
         words = ["replay", f"upbit:{sequence}", "--operator", str(world.operator())]
-        again = CliRunner().invoke(registry_cli, words, standalone_mode=False)
+        again = CliRunner().invoke(cli, words, standalone_mode=False)
         assert not again.exception, again.output
         assert "the same" in again.output
 
@@ -113,3 +113,8 @@ def test_a_member_that_reports_anothers_whole_inventory_moves_it_to_monitor_at_m
     member(world, "korbit", "withdraw", "L1", code=2)
     [gone] = member(world, "bithumb", "withdraw", "L1")
     assert gone["state"] == "WITHDRAWN"
+    # What falls by that is told as a correction, and can be decided again.
+    corrected = upbit.verdicts([key("i0")])[key("i0")]
+    assert (corrected.level, corrected.cause) == (Level.MONITOR, Cause.CORRECTED)
+    replayed = CliRunner().invoke(cli, ["replay", f"upbit:{corrected.sequence}", "--operator", str(world.operator())])
+    assert (replayed.exit_code, "replayed: the same" in replayed.output) == (0, True), replayed.output

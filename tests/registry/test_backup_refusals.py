@@ -43,11 +43,11 @@ def test_a_database_beside_the_configuration_is_saved_as_a_database_and_comes_ba
     folder: Path, tmp_path: Path
 ) -> None:
     """A copy of the file, taken while it is in use, would be torn, and would stand where the restored one belongs."""
-    kept = backups.make_backup(folder / "registry/registry.toml", tmp_path / "b", True, PASSPHRASE)
+    kept = backups.make_backup(folder / "registry/registry.toml", tmp_path / "b", True, PASSPHRASE, "kim")
     assert not any(name.startswith("registry.sqlite") for name in kept.files)
-    assert backups.restore(tmp_path / "b", tmp_path / "again", PASSPHRASE) == kept
+    assert backups.restore(tmp_path / "b", tmp_path / "again", PASSPHRASE, "kim") == kept
     with contextlib.closing(open_store(str(tmp_path / "again/registry.sqlite"))) as store:
-        assert store.log_size() == 3
+        assert store.log_size() == kept.size + 1
 
 
 def test_a_restore_with_files_that_ends_at_the_database_leaves_no_keys_behind(
@@ -58,20 +58,20 @@ def test_a_restore_with_files_that_ends_at_the_database_leaves_no_keys_behind(
     configuration.write_text(configuration.read_text().replace('"registry.sqlite"', f'"{postgres_url}"'))
     with contextlib.closing(open_store(postgres_url)) as store:
         store.member_id("upbit")
-        backups.make_backup(configuration, tmp_path / "b", True, PASSPHRASE)
+        backups.make_backup(configuration, tmp_path / "b", True, PASSPHRASE, "kim")
     with pytest.raises(ConfigurationError, match="database: an empty database to put it in"):
-        backups.restore(tmp_path / "b", tmp_path / "again", PASSPHRASE)
+        backups.restore(tmp_path / "b", tmp_path / "again", PASSPHRASE, "kim")
     assert {found.name for found in tmp_path.iterdir() if not found.name.startswith("post")} == {"b", "deployment"}
 
 
 def test_a_backup_goes_to_what_it_is_of(folder: Path, tmp_path: Path) -> None:
     """An evaluator's into a registry's configuration, and the reverse."""
     registry, evaluator = folder / "registry/registry.toml", folder / "evaluators/1/evaluator.toml"
-    backups.make_backup(registry, tmp_path / "r", False, None)
-    backups.make_backup(evaluator, tmp_path / "e", False, None)
+    backups.make_backup(registry, tmp_path / "r", False, None, "kim")
+    backups.make_backup(evaluator, tmp_path / "e", False, None, "kim")
     for backup, target in (("r", evaluator), ("e", registry)):
         with pytest.raises(ConfigurationError, match=f"INVALID_FILE: {target.name}: the configuration of a registry"):
-            backups.restore(tmp_path / backup, target, None)
+            backups.restore(tmp_path / backup, target, None, "kim")
 
 
 def test_what_is_no_configuration_and_no_quota_file_is_told(folder: Path, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_what_is_no_configuration_and_no_quota_file_is_told(folder: Path, tmp_pa
         (evaluator.parent / "data").mkdir(exist_ok=True)
         (evaluator.parent / "data/quota.sqlite").write_bytes(b"garbage " * 500)
         with pytest.raises(ConfigurationError, match=told):
-            backups.make_backup(evaluator, tmp_path / "e", False, None)
+            backups.make_backup(evaluator, tmp_path / "e", False, None, "kim")
     assert not (tmp_path / "e").exists()
 
 
@@ -97,18 +97,18 @@ def test_a_backup_with_any_byte_changed_or_cut_anywhere_in_its_head_is_told_as_t
 ) -> None:
     """Never another exception, and never another error: a sealed one that is cut short is not a wrong passphrase."""
     evaluator = folder / "evaluators/1/evaluator.toml"
-    backups.make_backup(evaluator, tmp_path / "sealed", True, PASSPHRASE)
+    backups.make_backup(evaluator, tmp_path / "sealed", True, PASSPHRASE, "kim")
     sealed = (tmp_path / "sealed").read_bytes()
     for length in (0, 10, 21, 30, 52, 53, 60):
         (tmp_path / "cut").write_bytes(sealed[:length])
         with pytest.raises(ConfigurationError, match="this one is torn"):
-            backups.restore(tmp_path / "cut", tmp_path / "again", PASSPHRASE)
-    backups.make_backup(evaluator, tmp_path / "plain", False, None)
+            backups.restore(tmp_path / "cut", tmp_path / "again", PASSPHRASE, "kim")
+    backups.make_backup(evaluator, tmp_path / "plain", False, None, "kim")
     plain = (tmp_path / "plain").read_bytes()
     for place in range(len(plain)):
         (tmp_path / "bit").write_bytes(plain[:place] + bytes([plain[place] ^ 0x41]) + plain[place + 1 :])
         with contextlib.suppress(DaxaError):
-            backups.restore(tmp_path / "bit", tmp_path / "again", None)
+            backups.restore(tmp_path / "bit", tmp_path / "again", None, "kim")
     assert not (tmp_path / "again").exists()
 
 
@@ -144,7 +144,7 @@ def test_a_backup_made_by_hand_whose_manifest_is_none_is_told_by_its_name(
         for part in parts:
             packed.writestr(part, b"x")
     with pytest.raises(ConfigurationError, match=r"INVALID_FILE: by-hand|again: an existing registry\.toml"):
-        backups.restore(folder / "by-hand", folder / "again", None)
+        backups.restore(folder / "by-hand", folder / "again", None, "kim")
     assert not (folder / "again").exists()
 
 
@@ -155,7 +155,7 @@ def test_what_a_manifest_has_to_be_is_said(folder: Path, content: bytes) -> None
         packed.writestr("manifest.json", content)
     wanted = "INVALID_FILE: by-hand: a manifest.json that is an object with configuration, size, root, rows, and"
     with pytest.raises(ConfigurationError, match=re.escape(wanted)):
-        backups.restore(folder / "by-hand", folder / "registry/registry.toml", None)
+        backups.restore(folder / "by-hand", folder / "registry/registry.toml", None, "kim")
 
 
 @pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -164,7 +164,7 @@ def test_a_backup_that_this_program_did_not_pack_is_torn(folder: Path, packing: 
     with zipfile.ZipFile(folder / "by-hand", "w", packing) as packed:
         packed.writestr("manifest.json", json.dumps({**MANIFEST, "parts": {}}))
     with pytest.raises(ConfigurationError, match="by-hand: a whole backup; this one is torn"):
-        backups.restore(folder / "by-hand", folder / "registry/registry.toml", None)
+        backups.restore(folder / "by-hand", folder / "registry/registry.toml", None, "kim")
 
 
 @pytest.mark.parametrize(

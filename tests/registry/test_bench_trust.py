@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import bench_trust
@@ -12,8 +14,10 @@ def test_the_bench_gives_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("EDGES", 300), ("ROUNDS", 1), ("MILLION", 1_000), ("PROOFS", 20), ("VERDICTS", 20)):
         monkeypatch.setattr(bench_trust, name, value)
     rows = bench_trust.run()
-    assert len(rows) == 6
+    assert len(rows) == 7
     for row in rows:
         assert set(row) == {"name", "value", "unit", "target", "ok", "detail"}
         assert isinstance(row["ok"], bool)
-    assert "0 verdicts" not in rows[0]["detail"].split(", ")
+    for row, second in zip(rows, ("a second", "a processor second"), strict=False):
+        assert re.match(rf"[\d,]+ against [\d,]+ sightings {second}; ", row["detail"])
+        assert "0 verdicts" not in row["detail"].split(", ")

@@ -170,7 +170,8 @@ def test_nothing_raw_reaches_the_registrys_files_or_logs(running: tuple[Path, li
         if path.is_file()
     )
     assert len(stored) > 10_000
-    for raw in (b"upbit-key-0", b"211.234.10.7", b"ccxt", b"upbit holder", bytes([211, 234, 10, 7]).hex().encode()):
+    texts = (b"upbit-key-0", b"211.234.10.7", b"ccxt", b"upbit holder", b"secret-key-material", b"not an address")
+    for raw in (*texts, bytes([211, 234, 10, 7]).hex().encode()):
         assert raw not in stored
         assert raw.hex().encode() not in stored
         assert raw.decode() not in logs

@@ -19,6 +19,7 @@ import life
 from daxa_client import Act, AppealStatus, Cause, DaxaError, ErrorCode, Ground, Level, RawSighting
 from daxa_core.model import Manner
 from daxa_registry.cli import cli
+from daxa_registry.logs import JsonLines
 
 Run = Callable[..., str]
 ADDRESS = "211.234.10.7"
@@ -67,6 +68,18 @@ def leaves(world: life.World) -> list[dict[str, Any]]:
         rows = database.execute("SELECT body FROM leaf WHERE event='operator-act' ORDER BY idx").fetchall()
     found = [json.loads(row[0])["detail"] for row in rows]
     return [act for act in found if act["operator"] != "authority/init"]
+
+
+def test_a_call_that_is_refused_stands_in_both_logs_under_one_id(
+    world: life.World, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The operator's own line and the registry's: who asks why finds the reason."""
+    caplog.set_level("INFO", "daxa_registry.rpc")
+    refused(ErrorCode.NOT_FOUND, lambda: run("case", "show", "999999"))
+    records = {record.getMessage(): json.loads(JsonLines().format(record)) for record in caplog.records}
+    [own] = [line for text, line in records.items() if text == "a call failed: NOT_FOUND"]
+    [theirs] = [line for text, line in records.items() if "/ListCases operator/daxa NOT_FOUND " in text]
+    assert own["request_id"] == theirs["request_id"]
 
 
 # appeals

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,9 @@ from daxa_registry.config import read_registry
 from daxa_registry.rpc import server
 from daxa_registry.rpc.sightings import PART
 from daxa_registry.rpc.verdicts import PAGE
-from daxa_registry.service.limits import AT_ONCE
+from daxa_registry.service.limits import ALL_AT_ONCE, AT_ONCE, OTHERS_AT_ONCE, Limits
 from daxa_registry.store.sqlite import SqliteStore
+from raw_http2 import MAX_CONCURRENT_STREAMS, REFUSED_STREAM, RST_STREAM, RawPeer, tls
 
 NOW = 1_790_000_000
 
@@ -95,19 +96,8 @@ def test_past_its_minute_a_member_is_told_when_to_come_back_and_others_go_on(fol
         verdict_pb2_grpc.VerdictServiceStub(bithumb).BatchGetVerdicts(request, timeout=60)
 
 
-def test_watchers_are_bounded_and_one_that_does_not_read_costs_bounded_memory(
-    folder: Path, upbit: grpc.Channel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As many watches as there are places, none of them read, and news without end: the next watch is OVERLOADED, and of the
-    news no more is taken out of the store than the connection holds."""
-    page = [(n, types_pb2.Envelope(payload=bytes(1_000)).SerializeToString()) for n in range(1, PAGE + 1)]
-    taken: list[int] = []
-
-    def news(store: SqliteStore, member: int, cursor: int, most: int) -> list[tuple[int, bytes]]:
-        taken.append(most)
-        return [(cursor + n, body) for n, body in page[:most]]
-
-    monkeypatch.setattr(SqliteStore, "verdicts_after", news)
+def test_watchers_are_bounded(upbit: grpc.Channel) -> None:
+    """As many watches as there are places: the next is OVERLOADED, until one ends."""
     watch = verdict_pb2_grpc.VerdictServiceStub(upbit).WatchVerdicts
     streams = [watch(verdict_pb2.WatchVerdictsRequest(), timeout=60) for _ in range(AT_ONCE["WatchVerdicts"])]
     try:
@@ -116,17 +106,115 @@ def test_watchers_are_bounded_and_one_that_does_not_read_costs_bounded_memory(
         with pytest.raises(grpc.RpcError) as caught:
             next(watch(verdict_pb2.WatchVerdictsRequest(), timeout=60))
         assert deployment.told(caught.value).code == "OVERLOADED"
-        until, earlier = time.monotonic() + 30, -1
-        # until each has its first page and nothing more is taken for a while
-        while (len(taken) != earlier or len(taken) < len(streams)) and time.monotonic() < until:
-            earlier = len(taken)
-            time.sleep(1)
-        assert len(taken) == earlier, "news go on being taken for watchers who do not read"
-        assert len(streams) <= len(taken) <= 40 * len(streams)  # 40 pages of 200 KB each
-        assert len(next(streams[0]).verdicts) == PAGE
     finally:
         for stream in streams:
             stream.cancel()
+
+
+def test_of_a_watch_that_is_not_read_the_server_holds_one_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many watches as there are places, a window smaller than a page for each, and news without end: one page of each is taken
+    out of the store, and the next one when the peer takes the first."""
+    page = [(n, types_pb2.Envelope(payload=bytes(1_000)).SerializeToString()) for n in range(1, PAGE + 1)]
+    taken: list[int] = []
+
+    def news(store: SqliteStore, member: int, cursor: int, most: int) -> list[tuple[int, bytes]]:
+        taken.append(most)
+        return [(cursor + n, body) for n, body in page[:most]]
+
+    monkeypatch.setattr(SqliteStore, "verdicts_after", news)
+    streams = range(1, 2 * AT_ONCE["WatchVerdicts"], 2)
+    with RawPeer.connect(folder / "members/upbit", deployment.target_of(folder / "registry/registry.toml")) as peer:
+        peer.give_window(64 << 20)  # of all together; each has HTTP/2's 64 KiB
+        for stream in streams:
+            peer.open(stream, "/daxa_api.v1.VerdictService/WatchVerdicts")
+            peer.message(stream, verdict_pb2.WatchVerdictsRequest().SerializeToString())
+        peer.read_until(lambda: len(taken) >= len(streams), 30)
+        peer.read_until(lambda: len(taken) > len(streams), 2)
+        assert len(taken) == len(streams)
+        peer.give_window(8 << 20, streams[0])
+        peer.read_until(lambda: len(taken) > len(streams) + 20, 30)
+        assert len(taken) > len(streams) + 20
+
+
+def test_all_calls_of_one_member_together_are_bounded_over_all_its_connections(folder: Path) -> None:
+    """Each call below its own bound, none of them with its message yet: one more is told TOO_MANY_CALLS, whatever it is, on
+    whatever connection; another member is served, and so is this one when they ended."""
+    configuration = folder / "registry/registry.toml"
+    held = ["SightingService/WithdrawSightings", "VerdictService/Appeal", "VerdictService/ReportEnforcement"]
+    calls = [name for name in held for _ in range(OTHERS_AT_ONCE)][:ALL_AT_ONCE]
+    assert len(calls) == ALL_AT_ONCE
+    with (
+        deployment.channel(folder / "members/bithumb", configuration) as bithumb,
+        deployment.channel(folder / "members/upbit", configuration) as upbit,
+    ):
+        look = [verdict_pb2_grpc.VerdictServiceStub(one).GetVerdictDigest for one in (upbit, bithumb)]
+        nothing = verdict_pb2.GetVerdictDigestRequest()
+        with contextlib.ExitStack() as connections:
+            for start in range(0, len(calls), 80):
+                peer = connections.enter_context(
+                    RawPeer.connect(folder / "members/upbit", deployment.target_of(configuration))
+                )
+                for place, name in enumerate(calls[start : start + 80]):
+                    peer.open(2 * place + 1, f"/daxa_api.v1.{name}")
+            deadline = time.monotonic() + 30
+            while refusal_of(lambda: look[0](nothing, timeout=30)) != "TOO_MANY_CALLS":  # they are not all there yet
+                assert time.monotonic() < deadline
+            look[1](nothing, timeout=30)
+        deadline = time.monotonic() + 30
+        while refusal_of(lambda: look[0](nothing, timeout=30)):
+            assert time.monotonic() < deadline
+
+
+def refusal_of(call: Callable[[], object]) -> str:
+    """The code that a call was refused with; empty where it was answered."""
+    try:
+        call()
+    except grpc.RpcError as error:
+        told = deployment.told(error)
+        assert told.status is grpc.StatusCode.RESOURCE_EXHAUSTED
+        return told.code
+    return ""
+
+
+def test_streams_and_connections_past_the_limit_reach_no_handler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer is told how many streams it may have open on a connection; one more is refused by the transport. A connection too
+    many is closed before its handshake, and has its place when another one ends. The numbers are small here."""
+    few = {"grpc.max_concurrent_streams": 4, "grpc.max_allowed_incoming_connections": 3}
+    assert few.keys() <= dict(server._OPTIONS).keys()
+    monkeypatch.setattr(server, "_OPTIONS", tuple((name, few.get(name, value)) for name, value in server._OPTIONS))
+    entered: list[str] = []
+    enter = Limits.enter
+    monkeypatch.setattr(
+        Limits, "enter", lambda self, peer, call, cost=0: entered.append(call) or enter(self, peer, call)
+    )
+    root = deployment.deploy(tmp_path / "deployment", ("upbit",), threshold=1, evaluators=1)
+    configuration, member = root / "registry/registry.toml", root / "members/upbit"
+    target = deployment.target_of(configuration)
+    with (
+        deployment.in_process(partial(registry_server, read_registry(configuration))),
+        contextlib.ExitStack() as connections,
+    ):
+        with RawPeer.connect(member, target) as peer:
+            assert peer.settings()[MAX_CONCURRENT_STREAMS] == 4
+            for stream in (1, 3, 5, 7, 9, 11):
+                peer.open(stream, "/daxa_api.v1.SightingService/SubmitSightings")
+            refused = [(RST_STREAM, stream, REFUSED_STREAM) for stream in (9, 11)]
+            peer.read_until(lambda: len(entered) >= 4 and set(refused) <= set(peer.frames))
+            assert set(refused) <= set(peer.frames)
+            for _ in range(2):
+                connections.enter_context(RawPeer.connect(member, target))
+            with pytest.raises(OSError, match="EOF|reset"), RawPeer.connect(member, target):
+                pass
+        assert entered == ["SubmitSightings"] * 4
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                connections.enter_context(RawPeer.connect(member, target))
+                break
+            except OSError:
+                assert time.monotonic() < deadline
 
 
 def test_metadata_and_messages_past_the_limit_are_refused(upbit: grpc.Channel) -> None:
@@ -145,10 +233,7 @@ def test_who_connects_and_says_nothing_gives_the_place_back(tmp_path: Path, monk
     assert short.keys() <= dict(server._OPTIONS).keys()
     monkeypatch.setattr(server, "_OPTIONS", tuple((name, short.get(name, value)) for name, value in server._OPTIONS))
     root = deployment.deploy(tmp_path / "deployment", ("upbit",), threshold=1, evaluators=1)
-    configuration, peer = root / "registry/registry.toml", root / "members/upbit"
-    context = ssl.create_default_context(cafile=str(peer / "ca.pem"))
-    context.load_cert_chain(peer / "cert.pem", peer / "key.pem")
-    context.set_alpn_protocols(["h2"])
+    configuration, context = root / "registry/registry.toml", tls(root / "members/upbit")
     with deployment.in_process(partial(registry_server, read_registry(configuration))):
         host, _, port = deployment.target_of(configuration).rpartition(":")
         with socket.create_connection((host, int(port)), timeout=60) as silent:

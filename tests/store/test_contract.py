@@ -179,6 +179,7 @@ def test_verdicts_come_in_sequence_by_member(reopen: Open) -> None:
     assert store.verdicts_after(member, 0, 1) == [(1, b"body1")]
     assert store.current_verdicts(member, [fp("k"), fp("other")]) == {fp("k"): b"body3"}
     assert store.verdicts_at(member, [3, 1]) == [b"body3", b"body1"]
+    assert store.verdict(member, 2**64 - 1) is None
     assert (Level(3), 3) == (store.standings([subject])[subject].level, store.standings([subject])[subject].sequence)
     assert reopen().sequences([subject, silent, 99]) == {subject: 3}
 

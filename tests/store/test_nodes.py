@@ -27,6 +27,7 @@ from daxa_registry.store.interface import StoredBatch, StoredVerdict
 from daxa_registry.store.leak_interface import StoredLeak
 from daxa_registry.store.postgres import PostgresStore
 from daxa_registry.store.postgres_schema import MIGRATION_LOCK
+from daxa_registry.store.postgres_signals import HEADS, NOTICES
 from sightings import fine, fp, grow, seen
 
 Node = Callable[[], PostgresStore]
@@ -155,6 +156,35 @@ def test_other_nodes_are_told_whose_verdicts_moved_after_the_commit(node: Node) 
     listener.notify("of its own")
     writer.notify("a notice")
     assert notices.get(timeout=10) == "a notice"
+
+
+def test_what_no_node_tells_is_passed_over_and_the_next_is_heard(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    """Anybody with the database's password may say anything on these channels; the thread that listens outlives it."""
+    writer, listener = node(), node()
+    heard: list[dict[int, int]] = []
+    notices: queue.Queue[str] = queue.Queue()
+    listener.share(lambda: None, heard.append, notices.put)
+    deadline = time.monotonic() + 10
+    while not heard and time.monotonic() < deadline:  # it listens
+        time.sleep(0.02)
+    assert isinstance(writer, PostgresStore)
+    for payload in (
+        "",
+        "no JSON",
+        "[]",
+        "7",
+        '["node", [1]]',
+        '["node", 5]',
+        '["node", {}]',
+        '["node", ["1", "2"]]',
+        "[" * 3_000,
+    ):
+        for channel in (HEADS, NOTICES):
+            writer._reader.execute("SELECT pg_notify(?, ?)", (channel, payload))
+    writer.notify("a notice")
+    assert notices.get(timeout=10) == "a notice"
+    assert len(heard) == 1
+    assert "what was told on daxa_heads is passed over: INVALID_VALUE: signal" in caplog.text
 
 
 def test_work_for_one_node_alone_is_done_by_one(node: Node) -> None:

@@ -28,20 +28,22 @@ def _who() -> str:
         return "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Act:
-    """Whether it is to be done, and by whom."""
+    """Whether it is to be done, and by whom; ``shown``: whether anything was told that would be done."""
 
     agreed: bool
     by: str
+    shown: bool = False
 
     def says(self, line: str) -> None:
         """Tells one thing that it does, or would do."""
+        self.shown = not self.agreed
         click.echo(line if self.agreed else f"would do: {line}")
 
     def ends(self) -> None:
-        """The last line: how to go on, where nothing was done."""
-        if not self.agreed:
+        """The last line: how to go on, where something was only shown."""
+        if self.shown:
             click.echo("nothing was changed; do it with --yes")
 
 

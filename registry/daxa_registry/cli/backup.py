@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from daxa_core.errors import ConfigurationError, ErrorCode
-from daxa_registry.backups import Kept, make_backup
+from daxa_registry.backups import Kept, files_to_take, make_backup
+
+from .acts import Act, act
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PASSPHRASE = click.option("--passphrase-file", type=FILE, help="Seals the backup: at least 16 characters on one line.")
@@ -36,9 +38,17 @@ def tell(kept: Kept) -> None:
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--with-files", is_flag=True, help="Also the configuration and the keys or the share beside it.")
 @PASSPHRASE
-def backup(configuration: Path, out: Path, with_files: bool, passphrase_file: Path | None) -> None:
+@act
+def backup(configuration: Path, out: Path, with_files: bool, passphrase_file: Path | None, act: Act) -> None:
     """Writes the database of CONFIGURATION (registry.toml or evaluator.toml) into the new file OUT; it may be in use.
 
-    The log is rebuilt from what was written, leaf by leaf, before OUT is there.
+    The log is rebuilt from what was written, leaf by leaf, before OUT is there. With its files, keys leave this host: that needs
+    --yes and is recorded.
     """
-    tell(make_backup(configuration, out, with_files, passphrase_in(passphrase_file)))
+    passphrase = passphrase_in(passphrase_file)
+    if with_files:
+        taken = files_to_take(configuration, out, passphrase, act.by)
+        act.says(f"{', '.join(path.name for path in taken)} are written into {out.name} as well, by {act.by}")
+        if not act.agreed:
+            return
+    tell(make_backup(configuration, out, with_files, passphrase, act.by))

@@ -23,14 +23,16 @@ _PASSWORD = re.compile(r"://[^?@]*:[^?@]+@|[?&]password=")
 def migrate_store(source: str, target: str, act: Act) -> None:
     """Moves a registry from SQLite to PostgreSQL. Writing waits meanwhile, and the file is written to no more.
 
-    Every verdict, every row count and the log's root are compared before it is done. Then set ``database`` in registry.toml and
-    start again.
+    Every verdict, every row count and the log's root are compared before it is done; the act is the next leaf. Then set
+    ``database`` in registry.toml and start again.
     """
     if "://" not in target:
         raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "--to", "a URL that begins with postgresql://")
     if _PASSWORD.search(target):
         wanted = "a URL without a password, which everybody on this host can read here; PGPASSFILE names a file for it"
         raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "--to", wanted)
-    act.says(f"everything in {Path(source).name} moves to PostgreSQL, and {Path(source).name} takes nothing more")
+    act.says(
+        f"everything in {Path(source).name} moves to PostgreSQL, and {Path(source).name} takes nothing more, by {act.by}"
+    )
     if act.agreed:
-        tell(backups.migrate_store(source, target))
+        tell(backups.migrate_store(source, target, act.by))

@@ -1,4 +1,4 @@
-"""``daxa-registry restore``."""
+"""``daxa-registry restore``. A dry run, which looks at all of the backup, without ``--yes``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from daxa_registry import backups
 
+from .acts import Act, act
 from .backup import FILE, PASSPHRASE, passphrase_in, tell
 
 
@@ -15,9 +16,14 @@ from .backup import FILE, PASSPHRASE, passphrase_in, tell
 @click.argument("backup", type=FILE)
 @click.argument("target", type=click.Path(path_type=Path))
 @PASSPHRASE
-def restore(backup: Path, target: Path, passphrase_file: Path | None) -> None:
+@act
+def restore(backup: Path, target: Path, passphrase_file: Path | None, act: Act) -> None:
     """Puts BACKUP into the empty database of TARGET (a registry.toml), or with its files into TARGET, a new folder.
 
-    Refused where the log does not come out with the root that it had, or where anything is there already.
+    Refused where the log does not come out with the root that it had, or where anything is there already. Who did it is the next
+    leaf of the log.
     """
-    tell(backups.restore(backup, target, passphrase_in(passphrase_file)))
+    kept = backups.restore(backup, target, passphrase_in(passphrase_file), act.by, dry_run=not act.agreed)
+    place = f"the database of {target}" if target.is_file() else f"{target}, a new folder"
+    act.says(f"{backup.name} is put into {place}, by {act.by}")
+    tell(kept)

@@ -21,6 +21,7 @@ import json
 import math
 from dataclasses import dataclass, replace
 
+from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import SECONDS_PER_HOUR, Act, Cause, Level, Scope
 from daxa_registry.decision.assess import Assessment
 from daxa_registry.decision.features import Hypothesis
@@ -28,6 +29,9 @@ from daxa_registry.decision.policy import Policy
 
 RECHECK_HOURS = 6
 """How long a verdict that is not clear may go unlooked at: evidence fades without anybody being seen."""
+TAKEN_BACK = -math.inf
+"""What was judged false where only an unverified report was taken back: nothing. One member may report and take back, so that
+lowers no verdict further than it falls by itself without the report; it is told as a correction."""
 _NO_CREDIT = 0.01
 _LAST = (Cause.LEAK, Cause.ENFORCED)
 _HYPOTHESES = tuple(Hypothesis)
@@ -104,14 +108,26 @@ class State:
 
     @classmethod
     def from_json(cls, text: str) -> State:
-        """What ``to_json`` wrote; the empty text is the start."""
+        """What ``to_json`` wrote; the empty text is the start. Raises InvalidInput for what it never wrote."""
         if not text:
             return START
-        level, scope, since, deadline, valid, told, credit, credit_at, *pardons, moved_by = json.loads(text)
-        one, two, three = pardons
-        return cls(
-            Level(level), Scope(scope), since, deadline, valid, told, credit, credit_at, (one, two, three), Cause(moved_by)
-        )  # fmt: skip
+        try:
+            numbers = json.loads(text)
+            level, scope, since, deadline, valid, told, credit, credit_at, one, two, three, moved_by = numbers
+            made = cls(
+                Level(level), Scope(scope), since, deadline, valid, told, credit, credit_at, (one, two, three), Cause(moved_by)
+            )  # fmt: skip
+        except (TypeError, ValueError, RecursionError):
+            raise _no_state() from None
+        if {type(number) for number in numbers} - {int, float} or not all(
+            map(math.isfinite, (credit, one, two, three))
+        ):
+            raise _no_state()
+        return made
+
+
+def _no_state() -> InvalidInput:
+    return InvalidInput(ErrorCode.INVALID_VALUE, "state", "where a verdict is, as it was written")
 
 
 START = State()
@@ -122,7 +138,7 @@ def step(
 ) -> State:
     """The state after one look: by what the exchange did, if ``act`` says so, else by evidence or time. At most one step up.
 
-    ``judged`` is how many nats of the score were judged false, where it was not all of them.
+    ``judged`` is how many nats of the score were judged false, where it was not all of them; or TAKEN_BACK.
     """
     if act is Act.JUDGED_FALSE:
         state = _judged(state, assessment, policy, now, judged)
@@ -236,6 +252,11 @@ def _acted(state: State, assessment: Assessment, act: Act, policy: Policy, now: 
 def _judged(state: State, assessment: Assessment, policy: Policy, now: int, judged: float | None) -> State:
     if state.level is Level.CLEAR:
         return state
+    if judged == TAKEN_BACK:
+        if _cause(state, assessment, policy, now) is not Cause.FELL:
+            return state
+        target = supported(state, assessment, policy, now, policy.ladder.fall_margin)
+        return _moved(state, target, Cause.CORRECTED, policy, now)
     whole = assessment.score - policy.levels.monitor
     pardons = list(state.pardons)
     which = _HYPOTHESES.index(assessment.hypothesis)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from cryptography import x509
 
 from daxa_core.errors import ConfigurationError, ErrorCode, InvalidInput
 
-from .files import make_private_folder, replace_file, write_public, write_secret
+from .files import append_line, make_private_folder, replace_file, write_public, write_secret
 from .pki import LEAF_DAYS, PEER_PATH, Authority, Issued, check_person, uri_names
 
 ACTS = "acts.jsonl"
@@ -137,15 +136,8 @@ class AuthorityFolder:
     def _act(self, act: str, serial: int, peer: str, by: str) -> None:
         check_person(by)
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        line = json.dumps({"at": at, "by": by, "act": act, "serial": f"{serial:x}", "peer": peer}) + "\n"
-        try:
-            with (self._folder / ACTS).open("a", encoding="utf-8") as out:
-                out.write(line)
-                out.flush()
-                os.fsync(out.fileno())
-        except OSError as error:
-            wanted = f"a file that can be written, got {type(error).__name__}"
-            raise ConfigurationError(ErrorCode.INVALID_FILE, ACTS, wanted) from None
+        line = json.dumps({"at": at, "by": by, "act": act, "serial": f"{serial:x}", "peer": peer})
+        append_line(self._folder / ACTS, line)
 
 
 def check_peer(peer: str) -> None:

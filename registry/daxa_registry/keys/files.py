@@ -30,6 +30,17 @@ def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
         raise _refuse(path, f"a file that can be replaced, got {type(error).__name__}") from None
 
 
+def append_line(path: Path, line: str) -> None:
+    """Adds a line to a file that only grows; made where it is not there. Raises ConfigurationError INVALID_FILE."""
+    try:
+        with path.open("a", encoding="utf-8") as out:
+            out.write(line + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as error:
+        raise _refuse(path, f"a file that can be written, got {type(error).__name__}") from None
+
+
 def make_private_folder(path: Path) -> Path:
     """Makes the folder, and those above it, for its owner alone; one that is there stays as it is.
 

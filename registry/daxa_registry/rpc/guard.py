@@ -50,7 +50,7 @@ _CARRIES = {
     "AddLeakedKeys": "fingerprints", "ConfirmLeakedKeys": "keys",
 }  # fmt: skip
 """The field that a call is measured by; others are measured by the call."""
-_TOO_MUCH = frozenset({ErrorCode.OVERLOADED, ErrorCode.QUOTA_EXHAUSTED})
+_TOO_MUCH = frozenset({ErrorCode.OVERLOADED, ErrorCode.TOO_MANY_CALLS, ErrorCode.QUOTA_EXHAUSTED})
 
 
 class Guard(grpc.aio.ServerInterceptor):

@@ -9,6 +9,8 @@ answer, or answers wrongly, is passed over. What is raised is a DaxaError, alway
 
 from __future__ import annotations
 
+import logging
+import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -37,6 +39,7 @@ from .errors import from_rpc
 from .incidents import OperatorIncidents
 from .operator_leaks import OperatorLeaks
 
+LOG = logging.getLogger("daxa_registry.rpc")
 DEADLINE_SECONDS = 60.0
 LONG_SECONDS = 1_800.0
 """For what looks at every subject."""
@@ -198,10 +201,13 @@ class Operator:
     def _call(
         self, method: Callable[..., Any], request: Any, seconds: float = DEADLINE_SECONDS, peer: str = "registry"
     ) -> Any:
+        request_id = secrets.token_hex(8)
         try:
-            return method(request, timeout=seconds)
+            return method(request, timeout=seconds, metadata=(("x-request-id", request_id),))
         except grpc.RpcError as error:
             told = from_rpc(error, peer)
+        # The server's log has the same id beside its reason.
+        LOG.info("a call failed: %s", told.code, extra={"code": str(told.code), "request_id": request_id})
         if told.code is ErrorCode.UNAVAILABLE:  # a handshake that fails says no more
             raise certificate_problem(self._ca, self._certificate) or told
         raise told

@@ -20,15 +20,20 @@ LOGGED_AS = "operator-act"
 
 
 class ActKind(StrEnum):
-    """What an operator may do that changes what members are told, or who gets in. The names are stable: they stand in the log."""
+    """What an operator may do that changes what members are told, who gets in, or where the registry is.
+
+    The names are stable: they stand in the log.
+    """
 
     APPEAL_ANSWERED = "appeal_answered"
+    BACKUP_RESTORED = "backup_restored"
     CERTIFICATE_ISSUED = "certificate_issued"
     CERTIFICATE_SIGNED = "certificate_signed"
     CERTIFICATE_RENEWED = "certificate_renewed"
     CERTIFICATE_REVOKED = "certificate_revoked"
     INFRASTRUCTURE_DECLARED = "infrastructure_declared"
     INFRASTRUCTURE_REMOVED = "infrastructure_removed"
+    KEYS_BACKED_UP = "keys_backed_up"
     INCIDENT_CLOSED = "incident_closed"
     INCIDENT_LINKED = "incident_linked"
     INCIDENT_OPENED = "incident_opened"
@@ -37,6 +42,7 @@ class ActKind(StrEnum):
     LEAK_DOUBTED = "leak_doubted"
     LEAK_WITHDRAWN = "leak_withdrawn"
     POLICY_ACTIVATED = "policy_activated"
+    STORE_MOVED = "store_moved"
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,15 @@ class _Sealing(io.RawIOBase):
         self._number += 1
 
 
-def write(path: Path, parts: Mapping[str, Path], manifest: Mapping[str, object], passphrase: bytes | None) -> None:
-    """Makes the file, readable by its owner alone; it is there when it is whole. Raises ConfigurationError where one is there."""
+def check_new(path: Path) -> None:
+    """Raises ConfigurationError where one is there."""
     if path.exists():
-        raise ConfigurationError(ErrorCode.INVALID_FILE, path.name, "a file that is not there yet")
+        raise _refuse(path, "a file that is not there yet")
+
+
+def write(path: Path, parts: Mapping[str, Path], manifest: Mapping[str, object], passphrase: bytes | None) -> None:
+    """Makes the file, readable by its owner alone; it is there when it is whole. Raises as :func:`check_new`."""
+    check_new(path)
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:

@@ -23,6 +23,7 @@ from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused
 from daxa_core.leaks import LEAK_ID_BYTES, MAX_LEAKED, MAX_LEAKED_PER_CALL, Confidence, Leak, LeakState, check
 from daxa_core.model import FINGERPRINT_BYTES, Act
 from daxa_core.public_text import check_text
+from daxa_registry.decision.ladder import TAKEN_BACK
 from daxa_registry.decision.leaked import OPERATORS
 from daxa_registry.store.interface import CheckElements, Store
 from daxa_registry.store.leak_interface import StoredLeak
@@ -224,6 +225,8 @@ class Leaks:
         """Inside a transaction."""
         if confidence is None:
             loading = leak.state is LeakState.LOADING
+            if leak.applied is not None and _was_verified(leak):  # a doubt that is not decided everywhere yet
+                leak = replace(leak, confidence=Confidence.VERIFIED)
             leak = replace(leak, state=LeakState.WITHDRAWN, applied=None if loading else 0, lowering=True)
             kind = ActKind.LEAK_WITHDRAWN
         else:
@@ -271,7 +274,8 @@ class Leaks:
                     keep_told(self._store, leak.number, part)
                 if leak.lowering:
                     # Nothing that was seen of the key was judged: what the leak held up alone falls, and no pardon stays.
-                    nothing = dict.fromkeys(part, -self._matcher.policy.ladder.judged_margin)
+                    margin = self._matcher.policy.ladder.judged_margin
+                    nothing = dict.fromkeys(part, -margin if _was_verified(leak) else TAKEN_BACK)
                     heads = self._matcher.decide(part, now, Act.JUDGED_FALSE, nothing)
                 else:
                     before = self._matcher.told
@@ -385,3 +389,8 @@ class Leaks:
             record_act(self._store, operator, kind, detail | ({"reason": reason} if reason else {}), self._clock())
         else:
             append_event(self._store, f"member-{kind}", detail, self._clock())
+
+
+def _was_verified(leak: StoredLeak) -> bool:
+    """Whether what is taken back is an operator's verification: of a leak that was withdrawn verified, or is doubted."""
+    return leak.confidence is Confidence.VERIFIED or (leak.lowering and leak.state is LeakState.IN_FORCE)

@@ -16,12 +16,13 @@ daxa_core.errors.Refused: QUOTA_EXHAUSTED: call: at most 600 a minute of what Ev
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from daxa_core.errors import ErrorCode, Refused
+from daxa_core.errors import ErrorCode, InvalidInput, Refused
 
 PER_MINUTE = {
     "SubmitSightings": 3_000_000,
@@ -36,6 +37,10 @@ LEAST_PER_MINUTE = 1_000
 """A lower limit could never let a full batch through."""
 AT_ONCE = {"SubmitSightings": 16, "WatchVerdicts": 16, "Evaluate": 128, "GetParameters": 128}
 OTHERS_AT_ONCE = 64
+ALL_AT_ONCE = 160
+"""Of all of one peer's calls together, streams that stay open among them: more than any one of its calls may have, and so few
+that what five members hold open leaves connections for everybody else."""
+_ALL = ""
 
 
 class Limits:
@@ -55,22 +60,31 @@ class Limits:
     def enter(self, peer: str, call: str, cost: int = 0) -> Iterator[None]:
         """Counts the call while the block runs; ``cost``: where it is known already, what :meth:`spend` would take.
 
-        Raises Refused OVERLOADED where the peer has too many of it running, and QUOTA_EXHAUSTED where its minute is used up,
-        both with the seconds to wait; then nothing is counted.
+        Raises Refused OVERLOADED where the peer has too many of it running, TOO_MANY_CALLS where it has too many of all, and
+        QUOTA_EXHAUSTED where its minute is used up, each with the seconds to wait; then nothing is counted.
         """
-        who = (peer, call)
+        this, all_its = (peer, call), (peer, _ALL)
         most = AT_ONCE.get(call, OTHERS_AT_ONCE)
-        if self._running[who] >= most:
+        if self._running[this] >= most:
             raise Refused(ErrorCode.OVERLOADED, "call", f"at most {most} calls at once", retry_after=1.0)
+        if self._running[all_its] >= ALL_AT_ONCE:
+            wanted = f"at most {ALL_AT_ONCE} calls of one peer at once, whatever they are"
+            raise Refused(ErrorCode.TOO_MANY_CALLS, "call", wanted, retry_after=1.0)
         if cost:
             self.spend(peer, call, cost)
-        self._running[who] += 1
+        for who in (this, all_its):
+            self._running[who] += 1
         try:
             yield
         finally:
-            self._running[who] -= 1
-            if not self._running[who]:
-                del self._running[who]
+            for who in (this, all_its):
+                self._running[who] -= 1
+                if not self._running[who]:
+                    del self._running[who]
+
+    def running(self) -> dict[tuple[str, ...], float]:
+        """By peer: the calls that are under way."""
+        return {(peer,): float(number) for (peer, call), number in list(self._running.items()) if call == _ALL}
 
     def used(self) -> dict[tuple[str, ...], float]:
         """By peer and call: the share of the minute's worth that is used up now, 0 to 1."""
@@ -108,3 +122,14 @@ class Limits:
         now = self._clock()
         who = (peer, call)
         self._left[who] = (max(self._now_left(who, now) - cost, -float(self._limit(call))), now)
+
+
+def read_spent(notice: str) -> list[tuple[str, str, int]]:
+    """What another node tells of :meth:`Limits.take_spent`, as JSON. Raises InvalidInput for anything else."""
+    try:
+        told = [(peer, call, cost) for peer, call, cost in json.loads(notice)]
+    except (TypeError, ValueError, RecursionError):
+        told = [("", "", -1)]
+    if not all(isinstance(p, str) and isinstance(c, str) and type(n) is int and 0 <= n < 1 << 63 for p, c, n in told):
+        raise InvalidInput(ErrorCode.INVALID_VALUE, "notice", "peer, call and cost, again and again")
+    return told

@@ -34,6 +34,7 @@ def watch_server(
         Gauge("daxa_peer_certificate_days_left", "Days until the newest certificate ends that a peer has come with.", ("peer",),
               lambda: ends.days_left(clock()))
     )  # fmt: skip
+    metrics.add(Gauge("daxa_calls_running", "Calls that are under way.", ("peer",), limits.running))
     metrics.add(Gauge("daxa_limit_used", "Share of a minute's worth that is used up.", ("peer", "call"), limits.used))
 
 

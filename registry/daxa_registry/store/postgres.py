@@ -27,7 +27,7 @@ from .postgres_schema import migrate
 from .postgres_signals import Signals
 from .sql_store import SqlStore
 from .sqlite_schema import check_tables, incomplete
-from .transfer import copy_in, copy_out
+from .transfer import check_empty, copy_in, copy_out
 
 PASSING = frozenset({"08", "25", "40", "53", "55", "57", "58"})
 """Classes of SQLSTATE that say nothing of the statement: connections, a server that is read-only or ended the transaction,
@@ -44,6 +44,12 @@ def unavailable(error: Exception) -> Unavailable:
         wanted = "a database that can be written to; try again"
         return Unavailable(ErrorCode.UNAVAILABLE, "store", wanted, retry_after=1.0)
     return Unavailable(ErrorCode.INTERNAL, "store", f"a statement that fits the schema, got {type(error).__name__}")
+
+
+def not_reached(error: psycopg.Error) -> ConfigurationError:
+    """Why a database cannot be opened; its class is told, its text never."""
+    wanted = f"a PostgreSQL database that can be reached and written to, got {type(error).__name__}"
+    return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
 
 
 class PostgresStore(SqlStore):
@@ -71,8 +77,7 @@ class PostgresStore(SqlStore):
             except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
                 raise incomplete() from None
             except psycopg.Error as error:
-                wanted = f"a PostgreSQL database that can be reached and written to, got {type(error).__name__}"
-                raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted) from None
+                raise not_reached(error) from None
             opened.pop_all()
         self._url, self._node = url, str(uuid.uuid4())
         self._signals = Signals(url, self._node)
@@ -158,6 +163,16 @@ class PostgresStore(SqlStore):
                     reader.execute("SELECT pg_advisory_unlock(hashtext(?))", (work,))
 
     # whole
+
+    @staticmethod
+    def check_empty(url: str) -> None:
+        """Raises ConfigurationError where the database holds anything of a registry's. Nothing is made or migrated."""
+        try:
+            with contextlib.closing(PostgresConnection(url)) as connection:
+                query = "SELECT tablename FROM pg_tables WHERE schemaname=current_schema()"
+                check_empty(connection, {name for (name,) in connection.execute(query).fetchall()})
+        except psycopg.Error as error:
+            raise not_reached(error) from None
 
     def save(self, path: Path) -> None:
         try:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from daxa_core.errors import DaxaError
+from daxa_core.errors import DaxaError, ErrorCode, InvalidInput
 
 from .database import Database
 from .postgres_rows import PostgresConnection
@@ -77,11 +77,39 @@ class Signals:
     def _hear(self, connection: PostgresConnection) -> None:
         while not self._stopped.is_set():
             for notice in connection.raw.notifies(timeout=AGAIN_SECONDS):
-                node, *said = json.loads(notice.payload)
-                if node != self._node:
-                    if notice.channel == HEADS:
-                        self._on_heads({int(member): int(head) for member, head in said})
-                    else:
-                        self._on_notice(said[0])
+                self._heard(notice.channel, notice.payload)
                 if self._stopped.is_set():
                     return
+
+    def _heard(self, channel: str, payload: str) -> None:
+        """What another node told. Whatever else somebody with the database's password says stops nobody's listening."""
+        try:
+            node, said = read_signal(channel, payload)
+        except InvalidInput as error:
+            LOG.warning("what was told on %s is passed over: %s", channel, error)
+            return
+        if node == self._node:
+            return
+        if isinstance(said, str):
+            self._on_notice(said)
+        else:
+            self._on_heads(said)
+
+
+def read_signal(channel: str, payload: str) -> tuple[str, Heads | str]:
+    """Which node told, and heads or a notice, as :class:`Signals` tells them. Raises InvalidInput for what it never told."""
+    try:
+        node, *said = json.loads(payload)
+        if channel == HEADS:
+            heads = dict(said)
+            if isinstance(node, str) and all(
+                type(n) is int and 0 <= n < 1 << 63 for pair in heads.items() for n in pair
+            ):
+                return node, heads
+        else:
+            [notice] = said
+            if isinstance(node, str) and isinstance(notice, str):
+                return node, notice
+    except (TypeError, ValueError, RecursionError):
+        pass
+    raise InvalidInput(ErrorCode.INVALID_VALUE, "signal", "what a node of this registry tells")

@@ -28,7 +28,7 @@ from .sql_store import SqlStore
 from .sqlite_checkpoint import LONGEST_PAGES, Checkpoints
 from .sqlite_rows import SqliteConnection
 from .sqlite_schema import check_tables, incomplete, migrate, retire
-from .transfer import copy_in
+from .transfer import check_empty, copy_in
 
 BUSY_SECONDS = 5.0
 
@@ -149,6 +149,19 @@ class SqliteStore(SqlStore):
         return Path(
             str(self._connection.execute("SELECT file FROM pragma_database_list WHERE name='main'").fetchone()[0])
         )
+
+    @staticmethod
+    def check_empty(path: str | Path) -> None:
+        """Raises ConfigurationError where a file holds anything of a registry's. Nothing is made or migrated."""
+        if not Path(path).exists():
+            return
+        uri = f"{Path(path).absolute().as_uri()}?mode=ro"
+        try:
+            with contextlib.closing(sqlite3.connect(uri, uri=True, factory=SqliteConnection)) as connection:
+                there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+                check_empty(connection, there)
+        except sqlite3.Error as error:
+            raise not_opened(error) from None
 
     def save(self, path: Path) -> None:
         # A connection of its own: those that serve are not kept busy, and the pages are those of one moment.

@@ -11,6 +11,8 @@ from daxa_registry.decision.ladder import State
 from .database import Database
 from .interface import Declared, Standing, StoredVerdict
 
+LAST_SEQUENCE = 2**63 - 1
+"""What a column holds."""
 _CHANGE = "SELECT subject, member, sequence, level, decided_at, body, evidence, before, act, judged FROM verdict"
 
 
@@ -82,6 +84,8 @@ class LadderTables:
         return Standing(row[0], member, key, Level(row[1]), row[2]) if row else None
 
     def verdict(self, member: int, sequence: int) -> StoredVerdict | None:
+        if sequence > LAST_SEQUENCE:  # as a message may say
+            return None
         with self._reading() as reader:
             row = reader.execute(f"{_CHANGE} WHERE member=? AND sequence=?", (member, sequence)).fetchone()
         return _read(row) if row else None

@@ -8,7 +8,7 @@ Such a file is a registry's database like any other: a program of a later versio
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,11 +70,16 @@ def same(one: Path, other: Path) -> bool:
     return True
 
 
+def check_empty(database: Database, there: Collection[str]) -> None:
+    """Raises ConfigurationError where one of our tables holds anything; ``there`` are the database's tables."""
+    for table in TABLES:
+        if table in there and database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():  # noqa: S608 - fixed names
+            raise not_empty()
+
+
 def copy_in(database: Database, path: Path) -> None:
     """Takes all tables from a file, inside the caller's transaction. Raises ConfigurationError where there is anything yet."""
-    for table in TABLES:
-        if database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():  # noqa: S608 - fixed names
-            raise not_empty()
+    check_empty(database, TABLES)
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as source:
         for table, names in columns().items():
             for rows in _pages(source, path, f"SELECT {', '.join(names)} FROM {table}"):  # noqa: S608 - our own schema
