@@ -12,11 +12,11 @@ from daxa_api.v1 import leak_pb2
 from daxa_client import exchanges
 from daxa_client._address import TrustedProxies
 from daxa_client._follow import lines_of
-from daxa_client._rotation import Mark
 from daxa_client._inventory import Inventory
 from daxa_client._leaks import read_set
 from daxa_client._log import LogEntry
 from daxa_client._request_log import RequestLog
+from daxa_client._rotation import Mark
 from daxa_client._sidecar import asked_key
 from daxa_client._spool import _UNREADABLE, _decode, _encode
 from daxa_core.envelope import EVENT_TYPE, VERDICT_TYPE
