@@ -16,6 +16,25 @@ from daxa_registry.store.interface import EVERYBODY, Store, StoredLeaf
 Open = Callable[[], Store]
 """Opens the same database again: the fixture `reopen`."""
 
+EDGES = """
+ SELECT k.fingerprint, p.member, a.fingerprint, coalesce(d.fingerprint, ''), n.fingerprint, p.manner, p.first, p.hours, p.count
+ FROM presence p JOIN subject s ON s.id=p.subject JOIN node k ON k.id=s.key JOIN node a ON a.id=p.address
+ JOIN node n ON n.id=p.network LEFT JOIN node d ON d.id=p.device ORDER BY 1, 2, 3, 4, 6"""
+SUBJECTS = """
+ SELECT k.fingerprint, s.member, s.account, h.fingerprint, s.seen, s.hours, s.addresses
+ FROM subject s JOIN node k ON k.id=s.key LEFT JOIN node h ON h.id=s.holder ORDER BY 1, 2"""
+NODES = "SELECT kind, fingerprint, named_by FROM node ORDER BY 1, 2"
+MISCOUNTED = """
+ WITH named AS (
+  SELECT address AS id, 2 AS kind FROM (SELECT DISTINCT address, subject FROM presence)
+  UNION ALL SELECT network, 3 FROM presence
+  UNION ALL SELECT device, 4 FROM presence WHERE device<>0
+  UNION ALL SELECT holder, 5 FROM subject WHERE holder IS NOT NULL
+ ), counted AS (SELECT id, kind, count(*) AS number FROM named GROUP BY id, kind)
+ SELECT c.*, n.named_by FROM counted c LEFT JOIN node n USING (id, kind) WHERE n.named_by IS NOT c.number
+ UNION ALL SELECT id, kind, 0, named_by FROM node WHERE kind>1 AND infrastructure=0 AND id NOT IN (SELECT id FROM counted)"""
+"""What a database holds, with fingerprints for numbers, for SQLite; and the fingerprints whose number of rows is told wrongly."""
+
 
 def fp(name: str) -> bytes:
     return name.encode().ljust(32, b".")

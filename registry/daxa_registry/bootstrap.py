@@ -76,7 +76,7 @@ from .service.policies import follow, in_force
 from .service.quota import Quota
 from .service.sweep import Sweep
 from .service.watched import SECONDS_PER_DAY, watch_server, watch_store
-from .store.interface import Store
+from .store.interface import Claims, Store
 from .store.sqlite import SqliteStore
 
 LOG = logging.getLogger("daxa_registry")
@@ -139,8 +139,8 @@ def audit_database(configuration: Path, checkpoint: str | None) -> Report:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a registry is doing. ``members``: by name, keys that an earlier claim contradicts, and keys claimed; ``acts_problem``:
-    why the log does not have every act of the authority that it should."""
+    """How a registry is doing. ``members``: by name, what each claims; ``acts_problem``: why the log does not have every act of
+    the authority that it should."""
 
     listen: str
     serving: bool
@@ -149,7 +149,7 @@ class Status:
     days_left: Mapping[str, float]
     log_size: int
     levels: Mapping[str, int]
-    members: Mapping[str, tuple[int, int]]
+    members: Mapping[str, Claims]
     rows: Mapping[str, int]
 
 
@@ -174,7 +174,7 @@ def registry_status(configuration: Path) -> Status:
             days,
             store.log_size(),
             {level.name: number for level, number in store.levels().items()},
-            store.contradictions(),
+            store.claims(),
             store.counts(),
         )
     finally:

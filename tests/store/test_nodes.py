@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import queue
 import re
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ from daxa_registry.store.interface import StoredBatch, StoredVerdict
 from daxa_registry.store.leak_interface import StoredLeak
 from daxa_registry.store.postgres import PostgresStore
 from daxa_registry.store.postgres_schema import MIGRATION_LOCK
-from sightings import fine, fp, grow, seen
+from sightings import EDGES, MISCOUNTED, NODES, fine, fp, grow, seen
 
 Node = Callable[[], PostgresStore]
 
@@ -248,7 +249,7 @@ def test_a_database_from_the_future_is_refused_untouched(postgres_url: str) -> N
     PostgresStore(postgres_url).close()
     with psycopg.connect(postgres_url, autocommit=True) as database:
         database.execute("INSERT INTO schema_version VALUES (99)")
-        with pytest.raises(ConfigurationError, match=r"database: schema version up to 3, this one is 99: use"):
+        with pytest.raises(ConfigurationError, match=r"database: schema version up to 4, this one is 99: use"):
             PostgresStore(postgres_url)
         database.execute("DELETE FROM schema_version")
         with pytest.raises(
@@ -351,10 +352,48 @@ def test_hours_counted_before_they_were_counted_by_member_are_counted_again(node
         assert database.execute("SELECT * FROM activity ORDER BY hour, member").fetchall() == counted
         database.execute("DROP TABLE activity")
         database.execute("CREATE TABLE activity (hour bigint PRIMARY KEY, active bigint NOT NULL)")
+        database.execute("ALTER TABLE node RENAME COLUMN named_by TO subjects")
         database.execute("UPDATE schema_version SET version=2")
     node().close()
     with psycopg.connect(postgres_url) as database:
         assert database.execute("SELECT * FROM activity ORDER BY hour, member").fetchall() == counted
+
+
+def test_who_names_a_fingerprint_is_counted_in_a_database_from_before(node: Node, postgres_url: str) -> None:
+    """And what nothing names any more is let go of."""
+    store = node()
+    with store.transaction():
+        both = [seen(key, "a", device="d", holder=fp("h")) for key in ("k", "l")]
+        store.absorb(store.member_id("upbit"), both, fine)
+    store.close()
+    with psycopg.connect(postgres_url, autocommit=True) as database:
+        counted = database.execute(NODES).fetchall()
+        assert {number for kind, _, number in counted if kind > 1} == {2}
+        database.execute("UPDATE node SET named_by=0 WHERE kind<>2")
+        database.execute("ALTER TABLE node RENAME COLUMN named_by TO subjects")
+        database.execute("INSERT INTO node (id, kind, fingerprint) VALUES (99, 4, 'nobody')")
+        database.execute("UPDATE schema_version SET version=3")
+    node().close()
+    with psycopg.connect(postgres_url) as database:
+        assert database.execute(NODES).fetchall() == counted
+
+
+def test_what_one_node_let_go_of_another_stores_anew(node: Node, tmp_path: Path) -> None:
+    """Though it remembered the number of each fingerprint: no presence names one that is not there."""
+    one, two = node(), node()
+    batch = [seen("k", "a", device="d", holder=fp("h")), seen("l", "b", device="e")]
+    with one.transaction():
+        member = one.member_id("upbit")
+        one.absorb(member, batch, fine)
+    with two.transaction():
+        two.withdraw(two.member_id("upbit"), fp("k"), 0, 2**32 - 1)
+    assert two.counts()["node_DEVICE"] == 1
+    with one.transaction():
+        one.absorb(member, batch, fine)
+    one.save(tmp_path / "copy")
+    with contextlib.closing(sqlite3.connect(tmp_path / "copy")) as copy:
+        assert copy.execute(MISCOUNTED).fetchall() == []
+        assert len(copy.execute(EDGES).fetchall()) == 2
 
 
 def test_the_settings_are_in_force_before_the_first_statement_whatever_the_url_says(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from daxa_core.errors import DaxaError, Unavailable
 from daxa_core.model import Manner
 from daxa_registry.store import sqlite_checkpoint
 from daxa_registry.store.sqlite import SqliteStore
-from sightings import fine, fp, grow, seen, stirring
+from sightings import NODES, fine, fp, grow, seen, stirring
 
 
 def test_a_store_from_before_unusual_hours_were_counted_counts_what_it_has(tmp_path: Path) -> None:
@@ -41,6 +42,7 @@ BEFORE_MEMBERS = """
     DROP INDEX presence_place;
     ALTER TABLE presence DROP COLUMN member;
     CREATE UNIQUE INDEX presence_place ON presence (address, device, subject, manner);
+    ALTER TABLE node RENAME COLUMN named_by TO subjects;
     ALTER TABLE node ADD COLUMN addresses INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE node ADD COLUMN rejected INTEGER NOT NULL DEFAULT 0
 """
@@ -63,6 +65,48 @@ def test_a_store_from_before_presences_had_their_member_reads_a_hub_by_member(tm
         assert next(store.neighbourhoods([1])).places == before
         assert next(iter(before.values())).by_member == ((1, 10), (2, 2))
     store.close()
+
+
+def test_a_store_from_before_it_was_counted_who_names_a_fingerprint_counts_and_lets_go_of_the_rest(
+    tmp_path: Path,
+) -> None:
+    """Networks, client stacks and holders that nothing had named any more stayed until then."""
+    path = tmp_path / "registry.sqlite"
+    store = SqliteStore(path)
+    with store.transaction():
+        both = [seen(key, "a", device="d", holder=fp("h")) for key in ("k", "l")]
+        store.absorb(store.member_id("upbit"), both, fine)
+    store.close()
+    with closing(sqlite3.connect(path)) as database:
+        counted = database.execute(NODES).fetchall()
+        assert {number for kind, _, number in counted if kind > 1} == {2}
+        database.executescript(
+            "UPDATE node SET named_by=0 WHERE kind<>2; ALTER TABLE node RENAME COLUMN named_by TO subjects"
+        )
+        database.executescript(
+            "INSERT INTO node (id, kind, fingerprint) VALUES (99, 4, 'nobody'); PRAGMA user_version=8"
+        )
+    SqliteStore(path).close()
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute(NODES).fetchall() == counted
+
+
+def test_of_what_was_deleted_next_to_nothing_can_be_read_in_the_file(tmp_path: Path) -> None:
+    """Also in pages that nothing has used since. SQLite itself would leave all of it there."""
+    path = tmp_path / "registry.sqlite"
+    store = SqliteStore(path)
+    names = [(f"key {n // 3}", f"address {n % 700}") for n in range(1_500)]
+    with store.transaction():
+        member = store.member_id("upbit")
+        store.absorb(member, [seen(key, address, device=f"device {key}") for key, address in names], fine)
+    for start in range(0, 500, 50):
+        with store.transaction():
+            for number in range(start, start + 50):
+                store.withdraw(member, fp(f"key {number}"), 0, 2**32 - 1)
+    store.close()
+    content = path.read_bytes()
+    prints = {fp(name) for key, address in names for name in (key, address, f"n{address}", f"device {key}")}
+    assert sum(one in content for one in prints) <= len(prints) // 100
 
 
 def test_a_database_that_somebody_else_holds_is_unavailable_not_lost(tmp_path: Path) -> None:
@@ -103,7 +147,7 @@ def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.sqlite"
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version=99")
-    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 8, this one is 99"):
+    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 9, this one is 99"):
         SqliteStore(path)
 
 

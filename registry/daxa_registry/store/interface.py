@@ -120,6 +120,25 @@ class Declared:
     subjects: int
 
 
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The keys that a member says were used or have an allow-list there, those of them that another member claims as well, and
+    how many ``others`` do.
+
+    A key works at the one exchange that issued it, so of two who claim it one is wrong, by mistake or lying. Who was first says
+    nothing of which: it counts against both. Who is wrong about many is contradicted by many, in most of what it claims.
+    """
+
+    keys: int
+    contradicted: int
+    others: int
+
+    @property
+    def rate(self) -> float:
+        """The contradicted part of its keys, 0 to 1."""
+        return self.contradicted / self.keys if self.keys else 0.0
+
+
 EVERYBODY, AUDITORS = 0, -1
 """Who is told a leaf's content where it is not one member, whose number it is then."""
 
@@ -353,12 +372,8 @@ class Store(LeakStore, Protocol):
     def levels(self) -> Mapping[Level, int]:
         """How many subjects stand at each level."""
 
-    def contradictions(self) -> Mapping[str, tuple[int, int]]:
-        """By member: how many of its keys an earlier claim contradicts, and how many it claims.
-
-        A member claims a key when it says that the key was used there or has an allow-list there. A key works at the one
-        exchange that issued it, so of two claims the later is false: a mistake, or a lie.
-        """
+    def claims(self) -> Mapping[str, Claims]:
+        """What each member claims and how much of it others contradict, by its name."""
 
     def counts(self) -> Mapping[str, int]:
         """How many members, subjects, presences, verdicts, batches, and nodes by kind (``node_KEY`` …)."""

@@ -113,6 +113,16 @@ MIGRATIONS = (
       SELECT first + i, member, count(*) FROM presence, generate_series(0, 8 * length(hours) - 1) i
       WHERE manner=1 AND get_bit(hours, i)=1 GROUP BY 1, 2;
     """,
+    """
+    SET LOCAL enable_seqscan=on;
+    ALTER TABLE node RENAME COLUMN subjects TO named_by;
+    UPDATE node SET named_by=n.number FROM (
+      SELECT network AS id, count(*) AS number FROM presence GROUP BY network
+      UNION ALL SELECT device, count(*) FROM presence GROUP BY device
+      UNION ALL SELECT holder, count(*) FROM subject WHERE holder IS NOT NULL GROUP BY holder
+    ) AS n WHERE node.id=n.id AND node.kind>2;
+    DELETE FROM node WHERE kind>2 AND named_by=0 AND infrastructure=0;
+    """,
 )
 
 

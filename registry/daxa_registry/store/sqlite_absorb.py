@@ -22,7 +22,7 @@ from .retention import expire
 from .sqlite_activity import Activity
 from .sqlite_memory import Edge, Ledger, Record, few, glance_at
 from .sqlite_recall import KINDS, Recall
-from .sqlite_withdraw import Left, withdraw
+from .sqlite_withdraw import Left, forget_unnamed, withdraw
 
 _USED, _REJECTED, _DECLARED = Manner.USED, Manner.REJECTED, Manner.DECLARED
 
@@ -34,10 +34,12 @@ class Absorber:
         self._db = connection
         self._hub_size = hub_size
         self.changed_places: set[int] = set()
+        self.changed_subjects: set[int] = set()
         self._recall = Recall(connection, hub_size)
         self.activity = Activity(connection)
         self._new_nodes: dict[int, list[object]] = {}
-        self._more_subjects: dict[int, int] = {}
+        self._more_named: dict[int, int] = {}
+        self._left_holders: set[int] = set()
         self._new_subjects: dict[int, Record] = {}
         self._new_by_key: dict[int, list[int]] = {}
         self._dirty: list[Record] = []
@@ -56,10 +58,12 @@ class Absorber:
             for table in ("node", "subject", "presence")
         }
         self.changed_places.clear()
+        self.changed_subjects.clear()
 
     def _clear_pending(self) -> None:
         self._new_nodes.clear()
-        self._more_subjects.clear()
+        self._more_named.clear()
+        self._left_holders.clear()
         self._new_subjects.clear()
         self._new_by_key.clear()
         self._dirty.clear()
@@ -136,12 +140,9 @@ class Absorber:
                 error = bad.get(fingerprint) if fingerprint else None
                 if error is not None:
                     raise type(error)(error.code, name, error.expected)
-        _, keys, addresses, networks, devices, holders = self._recall.nodes
-        key_id = keys.get(key) or self._node(key, Kind.KEY)
-        address_id = addresses.get(address) or self._node(address, Kind.ADDRESS)
-        network_id = networks.get(network) or self._node(network, Kind.NETWORK)
-        device_id = (devices.get(device) or self._node(device, Kind.DEVICE)) if device else UNKNOWN_DEVICE
-        holder_id = (holders.get(holder) or self._node(holder, Kind.HOLDER)) if holder else None
+        key_id = self._node(key, Kind.KEY)
+        address_id = self._node(address, Kind.ADDRESS)
+        device_id = self._node(device, Kind.DEVICE) if device else UNKNOWN_DEVICE
         records = self._recall.records
         record = records.get((key_id, member))
         if record is None:
@@ -153,17 +154,39 @@ class Absorber:
         if not record.edges:
             record.account = account or record.account
             if holder:
-                record.holder, record.holder_print = holder_id, holder
+                self._hold(record, holder)
         edge = record.edges.get((address_id, device_id, 1 if manner is _USED else int(manner)))
-        return edge or Edge(record, address_id, device_id, manner, network_id, 0, 0, 0)
+        # Of an edge that is known the network is: another one's node would be named by nobody.
+        return edge or Edge(record, address_id, device_id, manner, self._node(network, Kind.NETWORK), 0, 0, 0)
 
     def _node(self, fingerprint: bytes, kind: Kind) -> int:
-        """The id of a new node."""
+        """The id of a node that was learnt, or of a new one."""
+        known = self._recall.nodes[kind].get(fingerprint)
+        if known is not None:
+            return known
         number = self._recall.nodes[kind][fingerprint] = self._next["node"]
         self._next["node"] += 1
         self._new_nodes[number] = [number, int(kind), fingerprint, 0]
         self._recall.born(number, kind)
         return number
+
+    def _name(self, node: int, more: int = 1) -> None:
+        """So many more rows name that node."""
+        fresh = self._new_nodes.get(node)
+        if fresh is not None:
+            fresh[3] += more  # type: ignore[operator]
+        else:
+            self._more_named[node] = self._more_named.get(node, 0) + more
+
+    def _hold(self, record: Record, holder: bytes) -> None:
+        """The subject's holder from now on, who was learnt or is new; the subject has to be written."""
+        node = self._node(holder, Kind.HOLDER)
+        if node != record.holder:
+            if record.holder is not None:
+                self._name(record.holder, -1)
+                self._left_holders.add(record.holder)
+            self._name(node)
+        record.holder, record.holder_print = node, holder
 
     def _identify(self, record: Record, sighting: Sighting, check: CheckElements, moved: set[int]) -> None:
         """Another account or holder than before: whoever meets the subject sees another person."""
@@ -171,18 +194,18 @@ class Absorber:
         if holder and holder not in self._recall.nodes[Kind.HOLDER]:
             for error in self._recall.learn(record.member, [sighting], check).values():
                 raise type(error)(error.code, "holder", error.expected)
-        holder_id = record.holder
+        before = record.account, record.holder
+        record.account = sighting.account or record.account
         if holder:
-            holder_id = self._recall.nodes[Kind.HOLDER].get(holder) or self._node(holder, Kind.HOLDER)
-            record.holder_print = holder
-        if (sighting.account or record.account, holder_id) == (record.account, record.holder):
+            self._hold(record, holder)
+        if before == (record.account, record.holder):
             return
-        record.account, record.holder = sighting.account or record.account, holder_id
         self._touch(record)
         self.flush()  # for the ledgers are read anew from the file
         for address in record.addresses:
             self._recall.ledgers.pop(address, None)
         self.changed_places.update(record.addresses)
+        self.changed_subjects.add(record.id)
         moved.add(record.id)
 
     def _hour(self, edge: Edge, hour: int, count: int, moved: set[int], grown: set[int]) -> None:
@@ -224,15 +247,14 @@ class Absorber:
         record, address = edge.record, edge.address
         if address not in record.addresses:
             count = self._recall.on_address[address] = self._recall.subjects_on(address) + 1
-            fresh = self._new_nodes.get(address)
-            if fresh is not None:
-                fresh[3] = count
-            else:
-                self._more_subjects[address] = self._more_subjects.get(address, 0) + 1
+            self._name(address)
             if count > self._hub_size:
                 self._recall.ledgers[address] = ledger = None
             if count in STEPS and (ledger is None or ledger.refused):
                 grown.add(address)
+        self._name(edge.network)
+        if edge.device != UNKNOWN_DEVICE:
+            self._name(edge.device)
         record.keep(edge)
         if edge.manner is not _REJECTED:
             record.seen = 1
@@ -267,8 +289,10 @@ class Absorber:
         """Writes everything pending."""
         db = self._db
         if self._new_nodes:
-            db.insert("node (id, kind, fingerprint, subjects)", list(self._new_nodes.values()))
-        db.update("node", ("subjects=subjects+",), list(self._more_subjects.items()))
+            db.insert("node (id, kind, fingerprint, named_by)", list(self._new_nodes.values()))
+        db.update("node", ("named_by=named_by+",), list(self._more_named.items()))
+        if self._left_holders:
+            self._recall.let_go_nodes(forget_unnamed(db, self._left_holders))
         if self._dirty:
             fresh, old = [], []
             for r in self._dirty:
@@ -336,3 +360,4 @@ class Absorber:
             self._recall.let_go(left)
             self.activity.forget()
             self.changed_places.update(left.addresses)
+            self.changed_subjects.update(left.subjects)

@@ -44,8 +44,10 @@ class GraphReader:
         self._hub_members: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {}
         self._population: Population | None = None
 
-    def changed(self, addresses: set[int]) -> None:
-        """What was read of these addresses is no longer so."""
+    def changed(self, addresses: set[int], subjects: set[int]) -> None:
+        """What was read of these addresses and subjects is no longer so."""
+        for subject in subjects:
+            self._subjects.pop(subject, None)
         for address in addresses:
             self._crowds.pop(address, None)
             place = self._places.pop(address, None)
@@ -60,7 +62,7 @@ class GraphReader:
         for address in addresses:
             for subject, manner in self._db.execute(
                 "SELECT DISTINCT p.subject, p.manner FROM node n JOIN presence p ON p.address=n.id"
-                " WHERE n.id=? AND n.subjects<=?",
+                " WHERE n.id=? AND n.named_by<=?",
                 (address, self._hub_size),
             ):
                 found.add(subject)
@@ -132,7 +134,7 @@ class GraphReader:
         crowds: dict[int, tuple[int, int]] = {}
         counted: dict[int, tuple[int, int]] = {}
         for address, subjects, infrastructure in self._db.select(
-            "SELECT id, subjects, infrastructure FROM node WHERE id IN ({})", missing
+            "SELECT id, named_by, infrastructure FROM node WHERE id IN ({})", missing
         ):
             (crowds if subjects > self._hub_size else counted)[address] = (subjects, infrastructure)
         rows: dict[int, list[Row]] = {address: [] for address in counted}

@@ -96,8 +96,7 @@ class Recall:
 
     def let_go(self, left: Left) -> None:
         """Drops these subjects, addresses and nodes, and which keys failed. Only after everything was written."""
-        for kind, print_ in left.nodes:
-            self.nodes[kind].pop(print_, None)
+        self.let_go_nodes(left.nodes)
         for address in left.addresses:
             self.ledgers.pop(address, None)
             self.on_address.pop(address, None)
@@ -112,6 +111,11 @@ class Recall:
                     del table[prints]
         for record in gone:
             record.edges.clear()
+
+    def let_go_nodes(self, nodes: Iterable[tuple[Kind, bytes]]) -> None:
+        """Drops the numbers of fingerprints that are no longer stored."""
+        for kind, print_ in nodes:
+            self.nodes[kind].pop(print_, None)
 
     def edges_of(self, member: int) -> tuple[EdgesByPrint, EdgesByPrint, EdgesByPrint]:
         """A member's edges by manner: used, rejected, declared."""
@@ -198,7 +202,7 @@ class Recall:
         """Reads the ledgers of those addresses that are not at hand."""
         calm: list[int] = []
         missing = {address for address in addresses if address not in self.ledgers}
-        for address, subjects in self._db.select("SELECT id, subjects FROM node WHERE id IN ({})", missing):
+        for address, subjects in self._db.select("SELECT id, named_by FROM node WHERE id IN ({})", missing):
             self.on_address.setdefault(address, subjects)
             if self.on_address[address] > self._hub_size:
                 self.ledgers[address] = None

@@ -151,6 +151,16 @@ MIGRATIONS = (
       SELECT at + bit.i, member, count(*) FROM octet JOIN byte USING (digits) JOIN digit bit ON bit.i < 8
       WHERE byte.value >> bit.i & 1 GROUP BY 1, 2;
     """,
+    """
+    -- How many name a fingerprint: subjects an address and a holder, presences a network and a device. What nothing names goes.
+    ALTER TABLE node RENAME COLUMN subjects TO named_by;
+    UPDATE node SET named_by=n.number FROM (
+      SELECT network AS id, count(*) AS number FROM presence GROUP BY network
+      UNION ALL SELECT device, count(*) FROM presence GROUP BY device
+      UNION ALL SELECT holder, count(*) FROM subject WHERE holder IS NOT NULL GROUP BY holder
+    ) AS n WHERE node.id=n.id AND node.kind>2;
+    DELETE FROM node WHERE kind>2 AND named_by=0 AND infrastructure=0;
+    """,
 )
 
 

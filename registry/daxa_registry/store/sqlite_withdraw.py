@@ -1,14 +1,20 @@
-"""Taking back what a member said of one of its keys, and the counters of what is left."""
+"""Taking back what a member said of one of its keys: the counters of what is left, and the fingerprints that nothing names."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from daxa_core.model import Kind, Manner
+from daxa_registry.decision.graph import UNKNOWN_DEVICE
 
 from .database import Database
 from .hours import pack, unpack, without
 from .sqlite_activity import take_back
+
+FORGOTTEN_ACCOUNT = b""
+"""Of a subject that is nowhere any more and was told a verdict: a key whose account was known is its member's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +42,9 @@ def withdraw(
     subject = int(row[0])
     changed = 0
     addresses: set[int] = set()
-    for presence, address, manner, first, hours, count in database.execute(
-        "SELECT id, address, manner, first, hours, count FROM presence WHERE subject=?", (subject,)
+    named: Counter[int] = Counter()
+    for presence, address, network, device, manner, first, hours, count in database.execute(
+        "SELECT id, address, network, device, manner, first, hours, count FROM presence WHERE subject=?", (subject,)
     ).fetchall():
         bits = unpack(hours)
         left_first, left = without(first, bits, first_hour, last_hour)
@@ -59,6 +66,7 @@ def withdraw(
             )
         else:
             database.execute("DELETE FROM presence WHERE id=? AND address=?", (presence, address))
+            named.update((network, device))
     touched = {subject}
     for address in addresses:
         touched.update(
@@ -68,7 +76,7 @@ def withdraw(
             )
         )
     recount(database, subject, addresses)
-    nodes = leave(database, subject) + vacate(database, addresses)
+    nodes = leave(database, subject, named) + unname(database, addresses, named)
     return changed, frozenset(touched), Left({subject}, addresses, nodes)
 
 
@@ -76,7 +84,7 @@ def recount(database: Database, subject: int, addresses: set[int]) -> None:
     """Counters after a deletion, from the rows that are left."""
     for address in addresses:
         database.execute(
-            "UPDATE node SET subjects=(SELECT count(DISTINCT subject) FROM presence WHERE address=?1) WHERE id=?1",
+            "UPDATE node SET named_by=(SELECT count(DISTINCT subject) FROM presence WHERE address=?1) WHERE id=?1",
             (address,),
         )
     places: dict[int, int] = {}
@@ -97,24 +105,41 @@ def recount(database: Database, subject: int, addresses: set[int]) -> None:
     )
 
 
-def leave(database: Database, subject: int) -> list[tuple[Kind, bytes]]:
-    """A subject that was nowhere and was never told anything is nobody; nor is a key without subjects a key: if it left."""
-    row = database.execute("SELECT key FROM subject WHERE id=? AND sequence=0 AND addresses=0", (subject,)).fetchone()
-    if row is None:
+def leave(database: Database, subject: int, named: Counter[int]) -> list[tuple[Kind, bytes]]:
+    """A subject that is nowhere has no holder, who is counted to ``named``, and no account: it is only known that it had one.
+
+    One that was never told anything is nobody, nor is a key without subjects a key: if it left.
+    """
+    row = database.execute("SELECT key, account, holder, sequence FROM subject WHERE id=? AND addresses=0", (subject,))
+    found = row.fetchone()
+    if found is None:
+        return []
+    key, account, holder, sequence = found
+    if holder is not None:
+        named[holder] += 1
+    if sequence:
+        forgotten = None if account is None else FORGOTTEN_ACCOUNT
+        database.execute("UPDATE subject SET account=?, holder=NULL WHERE id=?", (forgotten, subject))
         return []
     database.execute("DELETE FROM subject WHERE id=?", (subject,))
     database.execute("DELETE FROM ladder WHERE subject=?", (subject,))
     gone = database.execute(
         "DELETE FROM node WHERE id=?1 AND kind=1 AND NOT EXISTS (SELECT 1 FROM subject WHERE key=?1) RETURNING fingerprint",
-        (row[0],),
+        (key,),
     ).fetchall()
     return [(Kind.KEY, print_) for (print_,) in gone]
 
 
-def vacate(database: Database, addresses: set[int]) -> list[tuple[Kind, bytes]]:
-    """Those of the addresses leave on which nobody is any more: which."""
-    gone: list[tuple[Kind, bytes]] = []
-    statement = "DELETE FROM node WHERE id=? AND kind=2 AND subjects=0 AND infrastructure=0 RETURNING fingerprint"
-    for address in sorted(addresses):
-        gone += [(Kind.ADDRESS, print_) for (print_,) in database.execute(statement, (address,)).fetchall()]
-    return gone
+def unname(database: Database, addresses: set[int], named: Counter[int]) -> list[tuple[Kind, bytes]]:
+    """So many rows less name those networks, devices and holders. What nothing names leaves, and addresses with nobody: which."""
+    del named[UNKNOWN_DEVICE]
+    database.update("node", ("named_by=named_by-",), sorted(named.items()))
+    return forget_unnamed(database, sorted(addresses | named.keys()))
+
+
+def forget_unnamed(database: Database, nodes: Iterable[int]) -> list[tuple[Kind, bytes]]:
+    """Those of these addresses, networks, devices and holders leave that nothing names: which."""
+    statement = (
+        "DELETE FROM node WHERE kind>1 AND named_by=0 AND infrastructure=0 AND id IN ({}) RETURNING kind, fingerprint"
+    )
+    return [(Kind(kind), print_) for kind, print_ in database.select(statement, nodes)]
