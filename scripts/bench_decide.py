@@ -41,7 +41,7 @@ MARKET = 10_000
 DECIDED = 2_000
 ROUNDS = 3
 MICROSECONDS = 1e6
-_NODES = "INSERT INTO node (id, kind, fingerprint, named_by, infrastructure)"
+_NODES = "INSERT INTO node (id, kind, fingerprint, subjects, infrastructure)"
 _SUBJECTS = "INSERT INTO subject (id, key, member, account, holder, seen, hours, addresses)"
 _PRESENCES = "INSERT INTO presence (id, address, member, device, subject, manner, network, first, hours, count)"
 
@@ -117,7 +117,7 @@ def _fill(execute: Callable[..., Any], many: Callable[..., Any], filler: Market,
     many(f"{_NODES} VALUES (?,?,randomblob(32),?,?)", shared)
     for copy in range(1, copies + 1):
         at = copy * span
-        execute(f"{_NODES} SELECT id+?, kind, randomblob(32), named_by, infrastructure"
+        execute(f"{_NODES} SELECT id+?, kind, randomblob(32), subjects, infrastructure"
                 " FROM one_node", (at,))  # fmt: skip
         execute(f"{_SUBJECTS} SELECT id+?, key+?, member, account, holder+?, seen, hours, addresses FROM one_subject",
                 (at, at, at))  # fmt: skip

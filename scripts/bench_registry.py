@@ -182,8 +182,8 @@ def bare_upserts(store: SqliteStore, ids: dict[bytes, int], traffic: Traffic) ->
         database.execute("BEGIN IMMEDIATE")
         for kind, name in ((1, "key"), (2, "address"), (3, "network"), (4, "device")):
             database.executemany(
-                "INSERT INTO node (id, kind, fingerprint, named_by) VALUES (?,?,?,1)"
-                " ON CONFLICT (fingerprint, kind) DO UPDATE SET named_by=named_by+1",
+                "INSERT INTO node (id, kind, fingerprint, subjects) VALUES (?,?,?,1)"
+                " ON CONFLICT (fingerprint, kind) DO UPDATE SET subjects=subjects+1",
                 [(ids[getattr(s, name)], kind, getattr(s, name)) for s in part],
             )
         database.executemany(

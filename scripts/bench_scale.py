@@ -161,7 +161,7 @@ def bare_copy(url: str, first: int, number: int) -> float:
         kinds = {one: kind for s in part for kind, one in ((1, s.key), (2, s.address), (3, s.network))}
         fresh = [one for one in kinds if one not in ids]
         ids.update(zip(fresh, range(node + len(ids), node + len(ids) + len(fresh)), strict=True))
-        connection.insert("node (id, kind, fingerprint, named_by)", [(ids[one], kinds[one], one, 1) for one in fresh])
+        connection.insert("node (id, kind, fingerprint, subjects)", [(ids[one], kinds[one], one, 1) for one in fresh])
         keys = {s.key: s for s in part}
         connection.insert(
             "subject (id, key, member, account)", [(ids[key], ids[key], 1, s.account) for key, s in keys.items()]
@@ -172,7 +172,7 @@ def bare_copy(url: str, first: int, number: int) -> float:
         ]
         columns = "id, address, member, device, subject, manner, network, first, hours, count"
         connection.insert(f"presence ({columns})", rows)
-        connection.update("node", ("named_by=named_by+",), [(ids[one], 1) for one in kinds])
+        connection.update("node", ("subjects=subjects+",), [(ids[one], 1) for one in kinds])
         connection.execute("COMMIT")
     rate = number / (time.perf_counter() - began)
     connection.close()

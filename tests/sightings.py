@@ -23,17 +23,20 @@ EDGES = """
 SUBJECTS = """
  SELECT k.fingerprint, s.member, s.account, h.fingerprint, s.seen, s.hours, s.addresses
  FROM subject s JOIN node k ON k.id=s.key LEFT JOIN node h ON h.id=s.holder ORDER BY 1, 2"""
-NODES = "SELECT kind, fingerprint, named_by FROM node ORDER BY 1, 2"
-MISCOUNTED = """
+NODES = "SELECT kind, fingerprint, subjects FROM node ORDER BY 1, 2"
+_NAMED = """
  WITH named AS (
-  SELECT address AS id, 2 AS kind FROM (SELECT DISTINCT address, subject FROM presence)
-  UNION ALL SELECT network, 3 FROM presence
-  UNION ALL SELECT device, 4 FROM presence WHERE device<>0
-  UNION ALL SELECT holder, 5 FROM subject WHERE holder IS NOT NULL
- ), counted AS (SELECT id, kind, count(*) AS number FROM named GROUP BY id, kind)
- SELECT c.*, n.named_by FROM counted c LEFT JOIN node n USING (id, kind) WHERE n.named_by IS NOT c.number
- UNION ALL SELECT id, kind, 0, named_by FROM node WHERE kind>1 AND infrastructure=0 AND id NOT IN (SELECT id FROM counted)"""
-"""What a database holds, with fingerprints for numbers, for SQLite; and the fingerprints whose number of rows is told wrongly."""
+  SELECT key AS id, 1 AS kind FROM subject
+  UNION SELECT address, 2 FROM presence
+  UNION SELECT network, 3 FROM presence
+  UNION SELECT device, 4 FROM presence WHERE device<>0
+  UNION SELECT holder, 5 FROM subject WHERE holder IS NOT NULL
+ )"""
+MISSING = f"{_NAMED} SELECT * FROM named EXCEPT SELECT id, kind FROM node"
+UNNAMED = f"{_NAMED} SELECT id, kind FROM node WHERE infrastructure=0 EXCEPT SELECT * FROM named"
+IN_DOUBT = "SELECT id, kind FROM node WHERE id IN (SELECT node FROM doubtful)"
+"""For SQLite: what a database holds, with fingerprints for numbers; what rows name and is not there, what no row names, and what is
+in doubt."""
 
 
 def fp(name: str) -> bytes:

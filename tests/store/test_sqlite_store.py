@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daxa_core.errors import DaxaError, Unavailable
-from daxa_core.model import Manner
+from daxa_core.model import Kind, Manner
 from daxa_registry.store import sqlite_checkpoint
 from daxa_registry.store.sqlite import SqliteStore
 from sightings import NODES, fine, fp, grow, seen, stirring
@@ -42,7 +42,8 @@ BEFORE_MEMBERS = """
     DROP INDEX presence_place;
     ALTER TABLE presence DROP COLUMN member;
     CREATE UNIQUE INDEX presence_place ON presence (address, device, subject, manner);
-    ALTER TABLE node RENAME COLUMN named_by TO subjects;
+    DROP TABLE doubtful;
+    DROP INDEX subject_holder;
     ALTER TABLE node ADD COLUMN addresses INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE node ADD COLUMN rejected INTEGER NOT NULL DEFAULT 0
 """
@@ -67,28 +68,28 @@ def test_a_store_from_before_presences_had_their_member_reads_a_hub_by_member(tm
     store.close()
 
 
-def test_a_store_from_before_it_was_counted_who_names_a_fingerprint_counts_and_lets_go_of_the_rest(
-    tmp_path: Path,
-) -> None:
-    """Networks, client stacks and holders that nothing had named any more stayed until then."""
+def test_a_store_from_before_fingerprints_left_lets_go_of_those_that_nothing_names(tmp_path: Path) -> None:
+    """Holders at once, networks and client stacks with the first walk through all presences."""
     path = tmp_path / "registry.sqlite"
     store = SqliteStore(path)
     with store.transaction():
-        both = [seen(key, "a", device="d", holder=fp("h")) for key in ("k", "l")]
-        store.absorb(store.member_id("upbit"), both, fine)
+        store.absorb(store.member_id("upbit"), [seen("k", "a", device="d", holder=fp("h"))], fine)
     store.close()
     with closing(sqlite3.connect(path)) as database:
-        counted = database.execute(NODES).fetchall()
-        assert {number for kind, _, number in counted if kind > 1} == {2}
-        database.executescript(
-            "UPDATE node SET named_by=0 WHERE kind<>2; ALTER TABLE node RENAME COLUMN named_by TO subjects"
-        )
-        database.executescript(
-            "INSERT INTO node (id, kind, fingerprint) VALUES (99, 4, 'nobody'); PRAGMA user_version=8"
-        )
-    SqliteStore(path).close()
+        stored = database.execute(NODES).fetchall()
+        left = ", ".join(f"({90 + kind}, {kind}, 'nobody')" for kind in (3, 4, 5))
+        database.executescript("DROP TABLE doubtful; DROP INDEX subject_holder; PRAGMA user_version=8")
+        database.executescript(f"INSERT INTO node (id, kind, fingerprint) VALUES {left}; {OLD_PLACE}")
+    store = SqliteStore(path)
+    assert [store.counts()[f"node_{kind.name}"] for kind in (Kind.NETWORK, Kind.DEVICE, Kind.HOLDER)] == [2, 2, 1]
+    with store.transaction():
+        assert store.expire(0, 10).ended
+    store.close()
     with closing(sqlite3.connect(path)) as database:
-        assert database.execute(NODES).fetchall() == counted
+        assert database.execute(NODES).fetchall() == stored
+
+
+OLD_PLACE = "INSERT INTO document VALUES ('retention', 'after', '17')"
 
 
 def test_of_what_was_deleted_next_to_nothing_can_be_read_in_the_file(tmp_path: Path) -> None:

@@ -61,9 +61,9 @@ STEPS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What a part of retention did: where the next part goes on (0: it was the last), and whose evidence changed."""
+    """What a part of retention did: whether it was the last of a walk through everything, and whose evidence changed."""
 
-    last: int
+    ended: bool
     subjects: frozenset[int]
 
 
@@ -236,14 +236,16 @@ class Store(LeakStore, Protocol):
         """Deletes what that member said of that key in those hours (both included).
 
         Answers how many presences were shortened or deleted, and the subjects whose evidence that changed: the key's own,
-        and those who met it.
+        and those who met it. Goes what goes with :meth:`expire`.
         """
 
-    def expire(self, after: int, before_hour: int, limit: int) -> Expired:
-        """Takes the hours before that one off ``limit`` presences, from where the part before ended (0: from the beginning).
+    def expire(self, before_hour: int, limit: int) -> Expired:
+        """Takes the hours before that one off ``limit`` presences, from where the part before ended; after the last one, from the
+        beginning.
 
-        What has no hour left goes, and with it a subject that is nowhere and was never told a verdict. Verdicts, the log and what
-        they rested on stay.
+        What has no hour left goes, and with it a subject that is nowhere and was never told a verdict; one that was told has
+        neither account nor holder left. Verdicts, the log and what they rested on stay. With what named them last go the
+        fingerprints of keys, addresses and holders, and by the end of the next whole walk those of networks and client stacks.
         """
 
     def append_verdict(self, verdict: StoredVerdict) -> None:

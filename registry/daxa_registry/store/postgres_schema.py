@@ -114,14 +114,11 @@ MIGRATIONS = (
       WHERE manner=1 AND get_bit(hours, i)=1 GROUP BY 1, 2;
     """,
     """
-    SET LOCAL enable_seqscan=on;
-    ALTER TABLE node RENAME COLUMN subjects TO named_by;
-    UPDATE node SET named_by=n.number FROM (
-      SELECT network AS id, count(*) AS number FROM presence GROUP BY network
-      UNION ALL SELECT device, count(*) FROM presence GROUP BY device
-      UNION ALL SELECT holder, count(*) FROM subject WHERE holder IS NOT NULL GROUP BY holder
-    ) AS n WHERE node.id=n.id AND node.kind>2;
-    DELETE FROM node WHERE kind>2 AND named_by=0 AND infrastructure=0;
+    CREATE INDEX subject_holder ON subject (holder) WHERE holder IS NOT NULL;
+    DELETE FROM node WHERE kind=5 AND infrastructure=0 AND NOT EXISTS (SELECT 1 FROM subject WHERE holder=node.id);
+    CREATE TABLE doubtful (node bigint PRIMARY KEY, since bigint NOT NULL);
+    INSERT INTO doubtful SELECT id, 0 FROM node WHERE kind IN (3, 4);
+    DELETE FROM document WHERE kind='retention';
     """,
 )
 

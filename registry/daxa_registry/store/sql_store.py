@@ -26,7 +26,7 @@ from .sqlite_ladder import LadderTables
 from .sqlite_leaks import LeakTables
 from .sqlite_log import LogTables
 from .sqlite_memory import Record
-from .sqlite_withdraw import forget_unnamed
+from .sqlite_withdraw import vacate
 
 
 class SqlStore(LadderTables, LogTables, LeakTables):
@@ -212,8 +212,8 @@ class SqlStore(LadderTables, LogTables, LeakTables):
     def withdraw(self, member: int, key: bytes, first_hour: int, last_hour: int) -> tuple[int, frozenset[int]]:
         return self._absorber.withdraw(member, key, first_hour, last_hour)
 
-    def expire(self, after: int, before_hour: int, limit: int) -> Expired:
-        return self._absorber.expire(after, before_hour, limit)
+    def expire(self, before_hour: int, limit: int) -> Expired:
+        return self._absorber.expire(before_hour, limit)
 
     def infrastructure(self, kind: Kind, fingerprint: bytes, name: str, until: int) -> int:
         self._absorber.flush()
@@ -224,7 +224,7 @@ class SqlStore(LadderTables, LogTables, LeakTables):
             (int(kind), fingerprint, until, name),
         ).fetchone()
         if not until:
-            forget_unnamed(self._writer, row)
+            vacate(self._writer, row)
         self._absorber.forget()
         self._graph.forget()
         return int(row[0])

@@ -16,13 +16,14 @@ from daxa_registry.decision.graph import UNKNOWN_DEVICE
 from daxa_registry.decision.quiet import Glance
 
 from .database import Database
+from .doubtful import Walk
 from .hours import merge, pack
 from .interface import STEPS, Absorbed, CheckElements, Expired
 from .retention import expire
 from .sqlite_activity import Activity
 from .sqlite_memory import Edge, Ledger, Record, few, glance_at
 from .sqlite_recall import KINDS, Recall
-from .sqlite_withdraw import Left, forget_unnamed, withdraw
+from .sqlite_withdraw import Left, forget_holders, withdraw
 
 _USED, _REJECTED, _DECLARED = Manner.USED, Manner.REJECTED, Manner.DECLARED
 
@@ -38,7 +39,8 @@ class Absorber:
         self._recall = Recall(connection, hub_size)
         self.activity = Activity(connection)
         self._new_nodes: dict[int, list[object]] = {}
-        self._more_named: dict[int, int] = {}
+        self._more_subjects: dict[int, int] = {}
+        self._identified: dict[int, Record] = {}
         self._left_holders: set[int] = set()
         self._new_subjects: dict[int, Record] = {}
         self._new_by_key: dict[int, list[int]] = {}
@@ -57,12 +59,15 @@ class Absorber:
             table: int(self._db.execute(f"SELECT coalesce(max(id), 0) + 1 FROM {table}").fetchone()[0])  # noqa: S608
             for table in ("node", "subject", "presence")
         }
+        # Where the numbers of presences that are gone would be given again, a walk through all of them would pass new ones by.
+        self._next["presence"] = max(self._next["presence"], Walk.of(self._db).reached + 1)
         self.changed_places.clear()
         self.changed_subjects.clear()
 
     def _clear_pending(self) -> None:
         self._new_nodes.clear()
-        self._more_named.clear()
+        self._more_subjects.clear()
+        self._identified.clear()
         self._left_holders.clear()
         self._new_subjects.clear()
         self._new_by_key.clear()
@@ -155,8 +160,9 @@ class Absorber:
             record.account = account or record.account
             if holder:
                 self._hold(record, holder)
+            self._identified[record.id] = record
         edge = record.edges.get((address_id, device_id, 1 if manner is _USED else int(manner)))
-        # Of an edge that is known the network is: another one's node would be named by nobody.
+        # Of an edge that is known the network is: a node for another one would be named by nobody.
         return edge or Edge(record, address_id, device_id, manner, self._node(network, Kind.NETWORK), 0, 0, 0)
 
     def _node(self, fingerprint: bytes, kind: Kind) -> int:
@@ -170,22 +176,11 @@ class Absorber:
         self._recall.born(number, kind)
         return number
 
-    def _name(self, node: int, more: int = 1) -> None:
-        """So many more rows name that node."""
-        fresh = self._new_nodes.get(node)
-        if fresh is not None:
-            fresh[3] += more  # type: ignore[operator]
-        else:
-            self._more_named[node] = self._more_named.get(node, 0) + more
-
     def _hold(self, record: Record, holder: bytes) -> None:
-        """The subject's holder from now on, who was learnt or is new; the subject has to be written."""
+        """The subject's holder from now on, who was learnt or is new."""
         node = self._node(holder, Kind.HOLDER)
-        if node != record.holder:
-            if record.holder is not None:
-                self._name(record.holder, -1)
-                self._left_holders.add(record.holder)
-            self._name(node)
+        if record.holder is not None and node != record.holder:
+            self._left_holders.add(record.holder)
         record.holder, record.holder_print = node, holder
 
     def _identify(self, record: Record, sighting: Sighting, check: CheckElements, moved: set[int]) -> None:
@@ -200,6 +195,7 @@ class Absorber:
             self._hold(record, holder)
         if before == (record.account, record.holder):
             return
+        self._identified[record.id] = record
         self._touch(record)
         self.flush()  # for the ledgers are read anew from the file
         for address in record.addresses:
@@ -247,14 +243,15 @@ class Absorber:
         record, address = edge.record, edge.address
         if address not in record.addresses:
             count = self._recall.on_address[address] = self._recall.subjects_on(address) + 1
-            self._name(address)
+            fresh = self._new_nodes.get(address)
+            if fresh is not None:
+                fresh[3] = count
+            else:
+                self._more_subjects[address] = self._more_subjects.get(address, 0) + 1
             if count > self._hub_size:
                 self._recall.ledgers[address] = ledger = None
             if count in STEPS and (ledger is None or ledger.refused):
                 grown.add(address)
-        self._name(edge.network)
-        if edge.device != UNKNOWN_DEVICE:
-            self._name(edge.device)
         record.keep(edge)
         if edge.manner is not _REJECTED:
             record.seen = 1
@@ -289,21 +286,24 @@ class Absorber:
         """Writes everything pending."""
         db = self._db
         if self._new_nodes:
-            db.insert("node (id, kind, fingerprint, named_by)", list(self._new_nodes.values()))
-        db.update("node", ("named_by=named_by+",), list(self._more_named.items()))
-        if self._left_holders:
-            self._recall.let_go_nodes(forget_unnamed(db, self._left_holders))
+            db.insert("node (id, kind, fingerprint, subjects)", list(self._new_nodes.values()))
+        db.update("node", ("subjects=subjects+",), list(self._more_subjects.items()))
         if self._dirty:
             fresh, old = [], []
             for r in self._dirty:
                 r.dirty = False
-                row = (r.id, r.account, r.holder, r.seen, r.hours, len(r.addresses))
+                row = (r.id, r.seen, r.hours, len(r.addresses))
                 if r.id in self._new_subjects:
-                    fresh.append((*row, r.key, r.member))
+                    fresh.append((*row, r.account, r.holder, r.key, r.member))
+                    self._identified.pop(r.id, None)
                 else:
                     old.append(row)
-            db.insert("subject (id, account, holder, seen, hours, addresses, key, member)", fresh)
-            db.update("subject", ("account=", "holder=", "seen=", "hours=", "addresses="), old)
+            db.insert("subject (id, seen, hours, addresses, account, holder, key, member)", fresh)
+            db.update("subject", ("seen=", "hours=", "addresses="), old)
+        # Apart, because it is seldom: SQLite writes the index of whatever a statement names.
+        db.update("subject", ("account=", "holder="), [(r.id, r.account, r.holder) for r in self._identified.values()])
+        if self._left_holders:
+            self._recall.let_go_nodes(forget_holders(db, self._left_holders))
         if self._new_edges:
             rows = []
             for e in self._new_edges:
@@ -340,10 +340,10 @@ class Absorber:
 
     # taking back
 
-    def expire(self, after: int, before_hour: int, limit: int) -> Expired:
+    def expire(self, before_hour: int, limit: int) -> Expired:
         """As :meth:`daxa_registry.store.interface.Store.expire`."""
         self.flush()
-        expired, left = expire(self._db, after, before_hour, limit)
+        expired, left = expire(self._db, before_hour, limit)
         self._let_go(left)
         return expired
 
@@ -356,6 +356,7 @@ class Absorber:
 
     def _let_go(self, left: Left) -> None:
         """Drops what is remembered of what left. Numbers are not given again, whoever had them."""
+        self._recall.let_go_nodes(left.nodes)
         if left.subjects:
             self._recall.let_go(left)
             self.activity.forget()

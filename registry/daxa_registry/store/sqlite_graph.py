@@ -62,7 +62,7 @@ class GraphReader:
         for address in addresses:
             for subject, manner in self._db.execute(
                 "SELECT DISTINCT p.subject, p.manner FROM node n JOIN presence p ON p.address=n.id"
-                " WHERE n.id=? AND n.named_by<=?",
+                " WHERE n.id=? AND n.subjects<=?",
                 (address, self._hub_size),
             ):
                 found.add(subject)
@@ -134,7 +134,7 @@ class GraphReader:
         crowds: dict[int, tuple[int, int]] = {}
         counted: dict[int, tuple[int, int]] = {}
         for address, subjects, infrastructure in self._db.select(
-            "SELECT id, named_by, infrastructure FROM node WHERE id IN ({})", missing
+            "SELECT id, subjects, infrastructure FROM node WHERE id IN ({})", missing
         ):
             (crowds if subjects > self._hub_size else counted)[address] = (subjects, infrastructure)
         rows: dict[int, list[Row]] = {address: [] for address in counted}

@@ -113,6 +113,6 @@ class LadderTables:
     def declared(self) -> list[Declared]:
         with self._reading() as reader:
             rows = reader.execute(
-                "SELECT id, kind, fingerprint, name, infrastructure, named_by FROM node WHERE infrastructure > 0 ORDER BY id"
+                "SELECT id, kind, fingerprint, name, infrastructure, subjects FROM node WHERE infrastructure > 0 ORDER BY id"
             ).fetchall()
         return [Declared(r[0], Kind(r[1]), r[2], r[3] or "", r[4], r[5]) for r in rows]

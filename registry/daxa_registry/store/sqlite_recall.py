@@ -95,8 +95,7 @@ class Recall:
                 self._dropped.pop()
 
     def let_go(self, left: Left) -> None:
-        """Drops these subjects, addresses and nodes, and which keys failed. Only after everything was written."""
-        self.let_go_nodes(left.nodes)
+        """Drops these subjects and addresses, and which keys failed. Only after everything was written."""
         for address in left.addresses:
             self.ledgers.pop(address, None)
             self.on_address.pop(address, None)
@@ -202,7 +201,7 @@ class Recall:
         """Reads the ledgers of those addresses that are not at hand."""
         calm: list[int] = []
         missing = {address for address in addresses if address not in self.ledgers}
-        for address, subjects in self._db.select("SELECT id, named_by FROM node WHERE id IN ({})", missing):
+        for address, subjects in self._db.select("SELECT id, subjects FROM node WHERE id IN ({})", missing):
             self.on_address.setdefault(address, subjects)
             if self.on_address[address] > self._hub_size:
                 self.ledgers[address] = None

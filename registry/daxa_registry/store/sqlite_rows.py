@@ -4,7 +4,7 @@ the interpreter's lock.
 ``executemany`` lets go of the lock for every row, and on a busy server another thread takes it each time.
 
 >>> database.insert("node (id, kind)", [(1, 2), (3, 4)])                # doctest: +SKIP
->>> database.update("node", ("named_by=named_by+",), [(1, 5)])          # doctest: +SKIP
+>>> database.update("node", ("subjects=subjects+",), [(1, 5)])          # doctest: +SKIP
 """
 
 from __future__ import annotations

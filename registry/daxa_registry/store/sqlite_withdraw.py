@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from daxa_core.model import Kind, Manner
-from daxa_registry.decision.graph import UNKNOWN_DEVICE
 
 from .database import Database
+from .doubtful import Walk, doubt
 from .hours import pack, unpack, without
 from .sqlite_activity import take_back
 
@@ -42,7 +41,7 @@ def withdraw(
     subject = int(row[0])
     changed = 0
     addresses: set[int] = set()
-    named: Counter[int] = Counter()
+    unnamed: set[int] = set()
     for presence, address, network, device, manner, first, hours, count in database.execute(
         "SELECT id, address, network, device, manner, first, hours, count FROM presence WHERE subject=?", (subject,)
     ).fetchall():
@@ -66,7 +65,7 @@ def withdraw(
             )
         else:
             database.execute("DELETE FROM presence WHERE id=? AND address=?", (presence, address))
-            named.update((network, device))
+            unnamed.update((network, device))
     touched = {subject}
     for address in addresses:
         touched.update(
@@ -76,7 +75,8 @@ def withdraw(
             )
         )
     recount(database, subject, addresses)
-    nodes = leave(database, subject, named) + unname(database, addresses, named)
+    doubt(database, unnamed, Walk.of(database).number)
+    nodes = leave(database, subject) + vacate(database, sorted(addresses))
     return changed, frozenset(touched), Left({subject}, addresses, nodes)
 
 
@@ -84,7 +84,7 @@ def recount(database: Database, subject: int, addresses: set[int]) -> None:
     """Counters after a deletion, from the rows that are left."""
     for address in addresses:
         database.execute(
-            "UPDATE node SET named_by=(SELECT count(DISTINCT subject) FROM presence WHERE address=?1) WHERE id=?1",
+            "UPDATE node SET subjects=(SELECT count(DISTINCT subject) FROM presence WHERE address=?1) WHERE id=?1",
             (address,),
         )
     places: dict[int, int] = {}
@@ -105,41 +105,38 @@ def recount(database: Database, subject: int, addresses: set[int]) -> None:
     )
 
 
-def leave(database: Database, subject: int, named: Counter[int]) -> list[tuple[Kind, bytes]]:
-    """A subject that is nowhere has no holder, who is counted to ``named``, and no account: it is only known that it had one.
+def leave(database: Database, subject: int) -> list[tuple[Kind, bytes]]:
+    """A subject that is nowhere has no holder and no account: it is only known that it had one.
 
-    One that was never told anything is nobody, nor is a key without subjects a key: if it left.
+    One that was never told anything is nobody, nor is a key without subjects a key: if they left.
     """
-    row = database.execute("SELECT key, account, holder, sequence FROM subject WHERE id=? AND addresses=0", (subject,))
-    found = row.fetchone()
+    found = database.execute(
+        "SELECT key, account, holder, sequence FROM subject WHERE id=? AND addresses=0", (subject,)
+    ).fetchone()
     if found is None:
         return []
     key, account, holder, sequence = found
-    if holder is not None:
-        named[holder] += 1
+    gone: list[tuple[Kind, bytes]] = []
     if sequence:
         forgotten = None if account is None else FORGOTTEN_ACCOUNT
         database.execute("UPDATE subject SET account=?, holder=NULL WHERE id=?", (forgotten, subject))
-        return []
-    database.execute("DELETE FROM subject WHERE id=?", (subject,))
-    database.execute("DELETE FROM ladder WHERE subject=?", (subject,))
-    gone = database.execute(
-        "DELETE FROM node WHERE id=?1 AND kind=1 AND NOT EXISTS (SELECT 1 FROM subject WHERE key=?1) RETURNING fingerprint",
-        (key,),
-    ).fetchall()
-    return [(Kind.KEY, print_) for (print_,) in gone]
+    else:
+        database.execute("DELETE FROM subject WHERE id=?", (subject,))
+        database.execute("DELETE FROM ladder WHERE subject=?", (subject,))
+        gone += _forget(database, "kind=1 AND NOT EXISTS (SELECT 1 FROM subject WHERE key=node.id)", [key])
+    return gone + forget_holders(database, [holder] if holder is not None else [])
 
 
-def unname(database: Database, addresses: set[int], named: Counter[int]) -> list[tuple[Kind, bytes]]:
-    """So many rows less name those networks, devices and holders. What nothing names leaves, and addresses with nobody: which."""
-    del named[UNKNOWN_DEVICE]
-    database.update("node", ("named_by=named_by-",), sorted(named.items()))
-    return forget_unnamed(database, sorted(addresses | named.keys()))
+def forget_holders(database: Database, holders: Iterable[int]) -> list[tuple[Kind, bytes]]:
+    """Those of the holders leave whom no subject has any more: which."""
+    return _forget(database, "kind=5 AND NOT EXISTS (SELECT 1 FROM subject WHERE holder=node.id)", holders)
 
 
-def forget_unnamed(database: Database, nodes: Iterable[int]) -> list[tuple[Kind, bytes]]:
-    """Those of these addresses, networks, devices and holders leave that nothing names: which."""
-    statement = (
-        "DELETE FROM node WHERE kind>1 AND named_by=0 AND infrastructure=0 AND id IN ({}) RETURNING kind, fingerprint"
-    )
+def vacate(database: Database, addresses: Iterable[int]) -> list[tuple[Kind, bytes]]:
+    """Those of the addresses leave on which nobody is any more: which."""
+    return _forget(database, "kind=2 AND subjects=0", addresses)
+
+
+def _forget(database: Database, where: str, nodes: Iterable[int]) -> list[tuple[Kind, bytes]]:
+    statement = f"DELETE FROM node WHERE {where} AND infrastructure=0 AND id IN ({{}}) RETURNING kind, fingerprint"  # noqa: S608
     return [(Kind(kind), print_) for kind, print_ in database.select(statement, nodes)]
