@@ -35,7 +35,7 @@ _NAMED = """
 MISSING = f"{_NAMED} SELECT * FROM named EXCEPT SELECT id, kind FROM node"
 UNNAMED = f"{_NAMED} SELECT id, kind FROM node WHERE infrastructure=0 EXCEPT SELECT * FROM named"
 IN_DOUBT = "SELECT id, kind FROM node WHERE id IN (SELECT node FROM doubtful)"
-"""For SQLite: what a database holds, with fingerprints for numbers; what rows name and is not there, what no row names, and what is
+"""For SQLite: what a database holds, with fingerprints for numbers; what rows name that is not there; what no row names; what is
 in doubt."""
 
 

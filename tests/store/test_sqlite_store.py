@@ -104,6 +104,8 @@ def test_of_what_was_deleted_next_to_nothing_can_be_read_in_the_file(tmp_path: P
         with store.transaction():
             for number in range(start, start + 50):
                 store.withdraw(member, fp(f"key {number}"), 0, 2**32 - 1)
+    with store.transaction():
+        assert store.expire(0, 2_000).ended
     store.close()
     content = path.read_bytes()
     prints = {fp(name) for key, address in names for name in (key, address, f"n{address}", f"device {key}")}

@@ -145,9 +145,10 @@ class Absorber:
                 error = bad.get(fingerprint) if fingerprint else None
                 if error is not None:
                     raise type(error)(error.code, name, error.expected)
-        key_id = self._node(key, Kind.KEY)
-        address_id = self._node(address, Kind.ADDRESS)
-        device_id = self._node(device, Kind.DEVICE) if device else UNKNOWN_DEVICE
+        _, keys, addresses, networks, devices, _ = self._recall.nodes
+        key_id = keys.get(key) or self._node(key, Kind.KEY)
+        address_id = addresses.get(address) or self._node(address, Kind.ADDRESS)
+        device_id = (devices.get(device) or self._node(device, Kind.DEVICE)) if device else UNKNOWN_DEVICE
         records = self._recall.records
         record = records.get((key_id, member))
         if record is None:
@@ -162,14 +163,13 @@ class Absorber:
                 self._hold(record, holder)
             self._identified[record.id] = record
         edge = record.edges.get((address_id, device_id, 1 if manner is _USED else int(manner)))
-        # Of an edge that is known the network is: a node for another one would be named by nobody.
-        return edge or Edge(record, address_id, device_id, manner, self._node(network, Kind.NETWORK), 0, 0, 0)
+        if edge is not None:
+            return edge  # with its network: a node for another one would be named by nobody
+        network_id = networks.get(network) or self._node(network, Kind.NETWORK)
+        return Edge(record, address_id, device_id, manner, network_id, 0, 0, 0)
 
     def _node(self, fingerprint: bytes, kind: Kind) -> int:
-        """The id of a node that was learnt, or of a new one."""
-        known = self._recall.nodes[kind].get(fingerprint)
-        if known is not None:
-            return known
+        """The id of a new node."""
         number = self._recall.nodes[kind][fingerprint] = self._next["node"]
         self._next["node"] += 1
         self._new_nodes[number] = [number, int(kind), fingerprint, 0]
@@ -178,7 +178,7 @@ class Absorber:
 
     def _hold(self, record: Record, holder: bytes) -> None:
         """The subject's holder from now on, who was learnt or is new."""
-        node = self._node(holder, Kind.HOLDER)
+        node = self._recall.nodes[Kind.HOLDER].get(holder) or self._node(holder, Kind.HOLDER)
         if record.holder is not None and node != record.holder:
             self._left_holders.add(record.holder)
         record.holder, record.holder_print = node, holder
