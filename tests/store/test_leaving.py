@@ -12,6 +12,7 @@ import pytest
 
 from daxa_core.model import Kind, Level, Manner, Sighting
 from daxa_registry.decision.ladder import START
+from daxa_registry.store import sqlite_graph
 from daxa_registry.store.interface import Store, StoredVerdict
 from daxa_registry.store.sqlite import SqliteStore
 from sightings import EDGES, IN_DOUBT, MISSING, NODES, SUBJECTS, UNNAMED, Open, fine, fp, seen
@@ -231,6 +232,24 @@ def test_a_key_that_was_told_a_verdict_keeps_neither_account_nor_holder(reopen: 
     [place] = neighbourhood.places.values()
     [there] = [p.subject for p in place.presences if p.subject.id == told]
     assert (there.account, there.holder) == (account("new"), store.node(Kind.HOLDER, fp("h2")))
+
+
+def test_whose_key_it_is_now_is_seen_where_the_place_was_forgotten(
+    reopen: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A place is forgotten sooner than who was there, of whom the old account and holder must not be believed."""
+    monkeypatch.setattr(sqlite_graph, "PLACES_CACHED", -1)
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        batch = [seen("k", "a", account=account("one"), holder=fp("h1")), seen("by", "a"), seen("far", "b")]
+        [key, by, far] = store.absorb(member, batch, fine).subjects
+        for subject in (by, far):
+            list(store.neighbourhoods([subject or 0]))
+        store.absorb(member, [seen("k", "a", account=account("two"), holder=fp("h2"))], fine)
+        [neighbourhood] = store.neighbourhoods([by or 0])
+    [there] = {p.subject for place in neighbourhood.places.values() for p in place.presences if p.subject.id == key}
+    assert (there.account, there.holder) == (account("two"), store.node(Kind.HOLDER, fp("h2")))
 
 
 def test_an_address_that_was_only_declared_leaves_with_the_declaration(reopen: Open) -> None:
