@@ -29,7 +29,7 @@ MEND: dict[ErrorCode, str] = {
     _C.NOT_A_MEMBER: "MEMBER",
     _C.PERMISSION_DENIED: "RIGHTS",
     _C.QUOTA_EXHAUSTED: "QUOTA",
-    _C.OVERLOADED: "BUSY",
+    **dict.fromkeys((_C.OVERLOADED, _C.TOO_MANY_CALLS), "BUSY"),
     **dict.fromkeys((_C.UNAVAILABLE, _C.DEADLINE_EXCEEDED), "REACH"),
     _C.INTERNAL: "OPERATOR",
 }

@@ -80,7 +80,7 @@ from .service.policies import follow, in_force
 from .service.quota import Quota
 from .service.sweep import Sweep
 from .service.watched import watch_server, watch_store
-from .store.interface import Store
+from .store.interface import Claims, Store
 from .store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def audit_database(configuration: Path, checkpoint: str | None) -> Report:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a registry is doing. ``members``: by name, keys that an earlier claim contradicts, and keys claimed; ``acts_problem``:
+    """How a registry is doing. ``members``: by name, what each claims; ``acts_problem``:
     why the log does not have every act of the authority that it should; ``peers_left``: by ``role/name``, days until the newest
     certificate ends that a peer who takes part has come with."""
 
@@ -167,7 +167,7 @@ class Status:
     days_left: Mapping[str, float]
     log_size: int
     levels: Mapping[str, int]
-    members: Mapping[str, tuple[int, int]]
+    members: Mapping[str, Claims]
     rows: Mapping[str, int]
     peers_left: Mapping[str, float]
 
@@ -193,7 +193,7 @@ def registry_status(configuration: Path) -> Status:
             days,
             store.log_size(),
             {level.name: number for level, number in store.levels().items()},
-            store.contradictions(),
+            store.claims(),
             store.counts(),
             _peers_left(store, config.members),
         )

@@ -93,7 +93,12 @@ def test_what_is_beyond_retention_leaves_and_the_size_is_steady_under_steady_loa
             world.store.save_batch(world.member, b"%016d" % day, batch, world.now)
             news = [
                 Sighting(
-                    fp(f"key {day} {k}"), fp(f"address {day} {k}"), fp("network"), world.now // HOUR, Manner.USED, 1
+                    fp(f"key {day} {k}"),
+                    fp(f"address {day} {k}"),
+                    fp(f"network {day}"),
+                    world.now // HOUR,
+                    Manner.USED,
+                    1,
                 )
                 for k in range(100)
             ]
@@ -102,9 +107,9 @@ def test_what_is_beyond_retention_leaves_and_the_size_is_steady_under_steady_loa
         with contextlib.closing(sqlite3.connect(world.path)) as file:
             pages.append(file.execute("PRAGMA page_count").fetchone()[0])
         counts = world.store.counts()
-        sizes.append(tuple(counts[name] for name in ("presence", "node_ADDRESS", "batch")))
+        sizes.append(tuple(counts[name] for name in ("presence", "node_ADDRESS", "node_NETWORK", "batch")))
     assert len(set(sizes[8:])) == 1
-    assert sizes[-1] == (600, 600, 3)
+    assert sizes[-1] == (600, 600, 7, 3)  # a network goes with the walk after the one that took its last presence
     assert max(pages[15:]) <= pages[14] * 1.03
     assert world.store.counts()["subject"] == 600 + KEYS  # those that were told a verdict stay with it
 

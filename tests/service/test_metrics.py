@@ -1,4 +1,4 @@
-"""What a Prometheus reads, what an operator's status says, and that a claim which an earlier one contradicts is counted."""
+"""What a Prometheus reads and what an operator's status says, of members whose claims are contradicted too."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from click.testing import CliRunner
 import deployment
 from daxa_api.v1 import verdict_pb2, verdict_pb2_grpc
 from daxa_core.errors import ConfigurationError
-from daxa_core.model import Manner, Sighting
 from daxa_registry.bootstrap import open_store, registry_server, registry_status
 from daxa_registry.cli.status import attention, status
 from daxa_registry.config import read_registry
@@ -24,26 +23,36 @@ from daxa_registry.keys.authority_folder import AuthorityFolder
 from daxa_registry.keys.files import replace_file
 from daxa_registry.logs import JsonLines
 from daxa_registry.service.metrics import ASKED_AGAIN_SECONDS, Gauge, Metrics
+from daxa_registry.service.watched import watch_store
+from sightings import fine, seen
 
 
-def seen(key: str, manner: Manner = Manner.USED) -> Sighting:
-    name = key.encode().ljust(32, b".")
-    return Sighting(name, b"a" * 32, b"n" * 32, 1_000, manner, 1)
-
-
-def test_of_two_claims_of_one_key_the_later_is_contradicted() -> None:
-    """Who claims a key that another member claimed before is counted; a failure there is no claim."""
-    store = open_store(":memory:")
+def test_the_rate_of_a_members_contradicted_claims_is_shown_to_operators(tmp_path: Path) -> None:
+    """In the metrics, and in status, which asks for attention past one in a hundred: of each member that claims the same key."""
+    folder = deployment.deploy(tmp_path / "deployment", ["upbit"], threshold=1, evaluators=1)
+    configuration = folder / "registry/registry.toml"
+    store = open_store(read_registry(configuration).database)
+    claimed = {"upbit": range(200), "korbit": range(199, 207), "gopax": range(300, 301), "bithumb": ()}
     with store.transaction():
-        for member, sightings in (
-            ("upbit", [seen("k1"), seen("k2")]),
-            ("korbit", [seen("k1"), seen("k3"), seen("k2", Manner.REJECTED)]),
-            ("gopax", []),
-        ):
-            store.absorb(store.member_id(member), sightings, lambda elements: {})
-    assert store.contradictions() == {"upbit": (0, 2), "korbit": (1, 2), "gopax": (0, 0)}
-    assert sum(store.levels().values()) == 4
+        for name, keys in claimed.items():
+            store.absorb(store.member_id(name), [seen(f"k{key}", "a") for key in keys], fine)
+    metrics = Metrics()
+    watch_store(metrics, store)
+    text = metrics.text()
     store.close()
+    for name, rate in (("upbit", 0.005), ("korbit", 0.125), ("gopax", 0.0), ("bithumb", 0.0)):
+        assert f'daxa_contradicted_ratio{{member="{name}"}} {rate}' in text
+    told = CliRunner().invoke(status, [str(configuration)]).output
+    asked = [line for line in told.splitlines() if line.startswith("ATTENTION") and "claim" in line]
+    assert asked == [
+        "ATTENTION: another member claims 1 of the 8 keys that korbit claims (12.5%), though a key has one issuer: ask them"
+    ]
+    shown = {line.split()[0]: line.split()[1:] for line in told.splitlines() if line.startswith("  ")}
+    assert [shown[name] for name in ("upbit", "korbit", "gopax")] == [
+        ["200", "0.50%", "1"], ["8", "12.50%", "1"], ["1", "0.00%", "0"],
+    ]  # fmt: skip
+    members = json.loads(CliRunner().invoke(status, [str(configuration), "--json"]).output)["members"]
+    assert members["korbit"] == {"keys": 8, "contradicted": 1, "others": 1, "rate": 0.125}
 
 
 def test_a_number_that_cannot_be_had_hides_no_other_and_is_not_asked_too_often() -> None:

@@ -403,18 +403,18 @@ def test_what_is_too_old_leaves_in_parts_and_counters_are_of_what_is_left(reopen
         assert told is not None
         store.append_verdict(StoredVerdict(told, member, 1, Level.WARN, 50, b"body", b"evidence"))
         store.save_ladder(told, START, 9)
-    after, changed, parts = 0, set[int](), 0
-    while parts == 0 or after:
+    ended, changed, parts = False, set[int](), 0
+    while not ended:
         with store.transaction():
-            expired = store.expire(after, 1_500, 2)
-        after, parts = expired.last, parts + 1
+            expired = store.expire(1_500, 2)
+        ended, parts = expired.ended, parts + 1
         changed |= expired.subjects
     assert (len(changed), parts) == (4, 3)
     counts = store.counts()
     assert [counts[name] for name in ("presence", "subject", "verdict", "node_KEY", "node_ADDRESS")] == [2, 3, 1, 3, 2]
     store = reopen()
     with store.transaction():
-        assert store.expire(0, 1_500, 100).subjects == frozenset()
+        assert store.expire(1_500, 100).subjects == frozenset()
         [one, four] = [n for n in store.neighbourhoods(list(store.all_subjects())) if n.own]
         assert [(p.first, p.hours, p.count) for p in one.own] == [(2_000, 1, 2)]
         assert [place.subjects for place in four.places.values()] == [1]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
+import pytest
 
-from daxa_core.model import Level
-from daxa_registry.store.interface import StoredVerdict
+from daxa_core.model import Level, Manner
+from daxa_registry.store.interface import Claims, StoredVerdict
 from daxa_registry.store.postgres import PostgresStore
 from sightings import Open, fine, fp, seen
 
@@ -21,15 +22,39 @@ def test_no_look_up_waits_while_tables_are_counted_and_no_count_while_somebody_l
         store.append_verdict(StoredVerdict(subject, member, 1, Level.WARN, 50, b"body", b""))
     with ThreadPoolExecutor(1) as pool:
         with store._reading():  # type: ignore[attr-defined]
-            asked = [pool.submit(ask) for ask in (store.counts, store.levels, store.contradictions)]
-            counts, levels, contradictions = (one.result(10) for one in asked)
+            asked = [pool.submit(ask) for ask in (store.counts, store.levels, store.claims)]
+            counts, levels, claims = (one.result(10) for one in asked)
         with store._counting():  # type: ignore[attr-defined]
             assert pool.submit(store.current_verdicts, member, [fp("k")]).result(10) == {fp("k"): b"body"}
-    assert (counts["verdict"], levels[Level.WARN], contradictions) == (1, 1, {"upbit": (0, 1)})
+    assert (counts["verdict"], levels[Level.WARN], claims) == (1, 1, {"upbit": Claims(1, 0, 0)})
     with store.transaction():
         store.absorb(member, [seen("l", "a")], fine)
         store.subjects_on([])  # writes what is pending
         assert store.counts()["subject"] == 2
+
+
+@pytest.mark.parametrize("order", [("upbit", "korbit", "gopax"), ("gopax", "korbit", "upbit")])
+def test_of_members_that_claim_the_same_key_each_is_contradicted_whoever_was_first(
+    reopen: Open, order: tuple[str, ...]
+) -> None:
+    """Used or on an allow-list; a failure is no claim, and a claim that is withdrawn is none any more."""
+    store = reopen()
+    claimed = {
+        "upbit": [seen(f"u{n}", "a", hour) for n in range(4) for hour in (1_000, 1_001)],
+        "korbit": [seen("u0", "b"), seen("u1", "b", manner=Manner.DECLARED), seen("u2", "b", manner=Manner.REJECTED)],
+        "gopax": [seen("u0", "c"), seen("g", "c"), seen("g", "c", device="e")],
+    }
+    with store.transaction():
+        for name in order:
+            store.absorb(store.member_id(name), claimed[name], fine)
+    assert store.claims() == {"upbit": Claims(4, 2, 2), "korbit": Claims(2, 2, 2), "gopax": Claims(2, 1, 2)}
+    with store.transaction():
+        store.withdraw(store.member_id("korbit"), fp("u0"), 0, 2**32 - 1)
+    assert store.claims() == {"upbit": Claims(4, 2, 2), "korbit": Claims(1, 1, 1), "gopax": Claims(2, 1, 1)}
+    assert [claims.rate for _, claims in sorted(store.claims().items())] == [0.5, 1.0, 0.5]
+    with store.transaction():
+        store.member_id("coinone")
+    assert (store.claims()["coinone"], store.claims()["coinone"].rate) == (Claims(0, 0, 0), 0.0)
 
 
 def test_each_of_many_fingerprints_is_looked_for_in_its_own_partition_alone(postgres_url: str) -> None:

@@ -16,14 +16,8 @@ from daxa_registry.store import sqlite_recall
 from daxa_registry.store.interface import Store
 from daxa_registry.store.sqlite import SqliteStore
 from daxa_registry.store.sqlite_memory import Edge
-from sightings import Open, fine, fp, seen
+from sightings import EDGES, IN_DOUBT, MISSING, NODES, SUBJECTS, UNNAMED, Open, fine, fp, seen
 
-EDGES = """SELECT k.fingerprint, p.member, a.fingerprint, coalesce(d.fingerprint, ''), p.manner, p.first, p.hours, p.count
- FROM presence p JOIN subject s ON s.id=p.subject JOIN node k ON k.id=s.key JOIN node a ON a.id=p.address
- LEFT JOIN node d ON d.id=p.device ORDER BY 1, 2, 3, 4, 5"""
-SUBJECTS = """SELECT k.fingerprint, s.member, s.account, s.seen, s.hours, s.addresses FROM subject s JOIN node k ON k.id=s.key
- ORDER BY 1, 2"""
-NODES = "SELECT kind, fingerprint, subjects FROM node ORDER BY 1, 2"
 HOURS = "SELECT hour, member, active FROM activity WHERE active > 0 ORDER BY 1, 2"
 HOUR = 1_000
 
@@ -41,8 +35,8 @@ def change(store: Store, chance: random.Random) -> tuple[list[object], set[objec
                     first = chance.choice((0, HOUR + chance.randrange(12)))
                     told.append(store.withdraw(member, fp(key), first, 2**32 - 1)[0])
                 case 1:
-                    last = store.expire(0, HOUR + chance.randrange(8), 7).last
-                    store.expire(last, HOUR + chance.randrange(8), 7)
+                    parts = [store.expire(HOUR + chance.randrange(8), 7) for _ in range(chance.randrange(1, 4))]
+                    told += [part.ended for part in parts]
                 case _:
                     sightings = [
                         seen(
@@ -52,6 +46,7 @@ def change(store: Store, chance: random.Random) -> tuple[list[object], set[objec
                             device=chance.choice(("d", "e", None)),
                             manner=chance.choice((Manner.USED, Manner.USED, Manner.USED, Manner.REJECTED)),
                             account=chance.choice((fp("x")[:16], fp("y")[:16], None)),
+                            holder=chance.choice((fp("h"), fp("i"), None, None)),
                         )
                         for _ in range(chance.randrange(1, 9))
                     ]
@@ -86,12 +81,13 @@ def test_one_that_stays_open_does_as_one_that_is_opened_each_time(
         assert told == told_anew
         assert glances >= glances_anew  # who is not at hand is not glanced at
         opened.close()
-        for query in (EDGES, SUBJECTS, NODES, HOURS):
+        for query in (EDGES, SUBJECTS, NODES, HOURS, MISSING, f"{UNNAMED} EXCEPT {IN_DOUBT}"):
             rows = []
             for path in paths:
                 with closing(sqlite3.connect(path)) as database:
                     rows.append(database.execute(query).fetchall())
             assert rows[0] == rows[1]
+            assert rows[0] == [] or query in (EDGES, SUBJECTS, NODES, HOURS)
     stays.close()
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import queue
+import random
 import re
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +22,7 @@ import postgres
 from daxa_core import merkle
 from daxa_core.errors import ConfigurationError, Unavailable
 from daxa_core.leaks import LeakState, Tlp
-from daxa_core.model import Level
+from daxa_core.model import Kind, Level
 from daxa_registry.bootstrap import open_store
 from daxa_registry.store import postgres_rows
 from daxa_registry.store.interface import StoredBatch, StoredVerdict
@@ -28,7 +30,7 @@ from daxa_registry.store.leak_interface import StoredLeak
 from daxa_registry.store.postgres import PostgresStore
 from daxa_registry.store.postgres_schema import MIGRATION_LOCK
 from daxa_registry.store.postgres_signals import HEADS, NOTICES
-from sightings import fine, fp, grow, seen
+from sightings import IN_DOUBT, MISSING, NODES, UNNAMED, fine, fp, grow, seen
 
 Node = Callable[[], PostgresStore]
 
@@ -278,7 +280,7 @@ def test_a_database_from_the_future_is_refused_untouched(postgres_url: str) -> N
     PostgresStore(postgres_url).close()
     with psycopg.connect(postgres_url, autocommit=True) as database:
         database.execute("INSERT INTO schema_version VALUES (99)")
-        with pytest.raises(ConfigurationError, match=r"database: schema version up to 3, this one is 99: use"):
+        with pytest.raises(ConfigurationError, match=r"database: schema version up to 4, this one is 99: use"):
             PostgresStore(postgres_url)
         database.execute("DELETE FROM schema_version")
         with pytest.raises(
@@ -381,10 +383,61 @@ def test_hours_counted_before_they_were_counted_by_member_are_counted_again(node
         assert database.execute("SELECT * FROM activity ORDER BY hour, member").fetchall() == counted
         database.execute("DROP TABLE activity")
         database.execute("CREATE TABLE activity (hour bigint PRIMARY KEY, active bigint NOT NULL)")
+        database.execute("DROP TABLE doubtful")
+        database.execute("DROP INDEX subject_holder")
         database.execute("UPDATE schema_version SET version=2")
     node().close()
     with psycopg.connect(postgres_url) as database:
         assert database.execute("SELECT * FROM activity ORDER BY hour, member").fetchall() == counted
+
+
+def test_a_database_from_before_fingerprints_left_lets_go_of_those_that_nothing_names(
+    node: Node, postgres_url: str
+) -> None:
+    """Holders at once, networks and client stacks with the first walk through all presences."""
+    store = node()
+    with store.transaction():
+        store.absorb(store.member_id("upbit"), [seen("k", "a", device="d", holder=fp("h"))], fine)
+    store.close()
+    with psycopg.connect(postgres_url, autocommit=True) as database:
+        stored = database.execute(NODES).fetchall()
+        database.execute("DROP TABLE doubtful; DROP INDEX subject_holder; UPDATE schema_version SET version=3")
+        for kind in (3, 4, 5):
+            database.execute("INSERT INTO node (id, kind, fingerprint) VALUES (%s, %s, 'nobody')", (90 + kind, kind))
+    store = node()
+    assert [store.counts()[f"node_{kind.name}"] for kind in (Kind.NETWORK, Kind.DEVICE, Kind.HOLDER)] == [2, 2, 1]
+    with store.transaction():
+        assert store.expire(0, 10).ended
+    with psycopg.connect(postgres_url) as database:
+        assert database.execute(NODES).fetchall() == stored
+
+
+def test_what_nodes_in_turn_let_go_of_is_what_nothing_names_whoever_takes_in_meanwhile(
+    node: Node, postgres_url: str, tmp_path: Path
+) -> None:
+    """Each does a part of the walk, withdraws and takes in again what the others have let go of, or are about to."""
+    nodes = [node(), node(), node()]
+    chance = random.Random(8)
+    gone = 0
+    for step in range(60):
+        store = chance.choice(nodes)
+        before = store.counts()["node_DEVICE"]
+        with store.transaction():
+            member = store.member_id("upbit")
+            if chance.random() < 0.4:
+                store.withdraw(member, fp(f"k{chance.randrange(6)}"), 0, 2**32 - 1)
+            elif chance.random() < 0.5:
+                keys = (chance.randrange(6), chance.randrange(6))
+                batch = [
+                    seen(f"k{n}", f"a{n}", device=f"d{chance.randrange(6)}", holder=fp(f"h{n // 2}")) for n in keys
+                ]
+                store.absorb(member, batch, fine)
+            store.expire(0, 3)
+        gone += max(before - store.counts()["node_DEVICE"], 0)
+        store.save(tmp_path / str(step))
+        with contextlib.closing(sqlite3.connect(tmp_path / str(step))) as copy:
+            assert copy.execute(MISSING).fetchall() == copy.execute(f"{UNNAMED} EXCEPT {IN_DOUBT}").fetchall() == []
+    assert gone > 5
 
 
 def test_the_settings_are_in_force_before_the_first_statement_whatever_the_url_says(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from daxa_core.errors import DaxaError, Unavailable
-from daxa_core.model import Manner
+from daxa_core.model import Kind, Manner
 from daxa_registry.store import sqlite_checkpoint
 from daxa_registry.store.sqlite import SqliteStore
-from sightings import fine, fp, grow, seen, stirring
+from sightings import NODES, fine, fp, grow, seen, stirring
 
 
 def test_a_store_from_before_unusual_hours_were_counted_counts_what_it_has(tmp_path: Path) -> None:
@@ -41,6 +42,8 @@ BEFORE_MEMBERS = """
     DROP INDEX presence_place;
     ALTER TABLE presence DROP COLUMN member;
     CREATE UNIQUE INDEX presence_place ON presence (address, device, subject, manner);
+    DROP TABLE doubtful;
+    DROP INDEX subject_holder;
     ALTER TABLE node ADD COLUMN addresses INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE node ADD COLUMN rejected INTEGER NOT NULL DEFAULT 0
 """
@@ -63,6 +66,50 @@ def test_a_store_from_before_presences_had_their_member_reads_a_hub_by_member(tm
         assert next(store.neighbourhoods([1])).places == before
         assert next(iter(before.values())).by_member == ((1, 10), (2, 2))
     store.close()
+
+
+def test_a_store_from_before_fingerprints_left_lets_go_of_those_that_nothing_names(tmp_path: Path) -> None:
+    """Holders at once, networks and client stacks with the first walk through all presences."""
+    path = tmp_path / "registry.sqlite"
+    store = SqliteStore(path)
+    with store.transaction():
+        store.absorb(store.member_id("upbit"), [seen("k", "a", device="d", holder=fp("h"))], fine)
+    store.close()
+    with closing(sqlite3.connect(path)) as database:
+        stored = database.execute(NODES).fetchall()
+        left = ", ".join(f"({90 + kind}, {kind}, 'nobody')" for kind in (3, 4, 5))
+        database.executescript("DROP TABLE doubtful; DROP INDEX subject_holder; PRAGMA user_version=8")
+        database.executescript(f"INSERT INTO node (id, kind, fingerprint) VALUES {left}; {OLD_PLACE}")
+    store = SqliteStore(path)
+    assert [store.counts()[f"node_{kind.name}"] for kind in (Kind.NETWORK, Kind.DEVICE, Kind.HOLDER)] == [2, 2, 1]
+    with store.transaction():
+        assert store.expire(0, 10).ended
+    store.close()
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute(NODES).fetchall() == stored
+
+
+OLD_PLACE = "INSERT INTO document VALUES ('retention', 'after', '17')"
+
+
+def test_of_what_was_deleted_next_to_nothing_can_be_read_in_the_file(tmp_path: Path) -> None:
+    """Also in pages that nothing has used since. SQLite itself would leave all of it there."""
+    path = tmp_path / "registry.sqlite"
+    store = SqliteStore(path)
+    names = [(f"key {n // 3}", f"address {n % 700}") for n in range(1_500)]
+    with store.transaction():
+        member = store.member_id("upbit")
+        store.absorb(member, [seen(key, address, device=f"device {key}") for key, address in names], fine)
+    for start in range(0, 500, 50):
+        with store.transaction():
+            for number in range(start, start + 50):
+                store.withdraw(member, fp(f"key {number}"), 0, 2**32 - 1)
+    with store.transaction():
+        assert store.expire(0, 2_000).ended
+    store.close()
+    content = path.read_bytes()
+    prints = {fp(name) for key, address in names for name in (key, address, f"n{address}", f"device {key}")}
+    assert sum(one in content for one in prints) <= len(prints) // 100
 
 
 def test_a_database_that_somebody_else_holds_is_unavailable_not_lost(tmp_path: Path) -> None:
@@ -103,7 +150,7 @@ def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.sqlite"
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version=99")
-    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 8, this one is 99"):
+    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 9, this one is 99"):
         SqliteStore(path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from daxa_registry.bootstrap import Status, registry_status
 
 CERTIFICATE_DAYS = 30
 CONTRADICTED = 0.01
-
+"""The rate above which somebody should ask."""
 
 _NEXT = {"authority": "everybody's certificate ends with it, so put the next one beside it in the file"}
 
@@ -39,9 +40,13 @@ def attention(status: Status) -> list[str]:
             out.append(
                 f"the certificate of {peer} {ends}: `daxa-registry pki renew`, or its own authority, makes the next"
             )
-    for name, (contradicted, claimed) in status.members.items():
-        if claimed and contradicted / claimed > CONTRADICTED:
-            out.append(f"{name} claims {contradicted} of its {claimed} keys after another member did: ask it")
+    for name, claims in status.members.items():
+        if claims.rate > CONTRADICTED:
+            others = "another member claims" if claims.others == 1 else f"{claims.others} other members claim"
+            out.append(
+                f"{others} {claims.contradicted:,} of the {claims.keys:,} keys that {name} claims ({claims.rate:.1%}),"
+                " though a key has one issuer: ask them"
+            )
     return out
 
 
@@ -53,8 +58,11 @@ def text(status: Status) -> str:
     lines += [f"{what:<14} {days:.0f} days left" for what, days in status.days_left.items()]
     lines += [f"log            {status.log_size:,} leaves", "", "keys by level"]
     lines += [f"  {level:<16} {number:>10,}" for level, number in status.levels.items()]
-    lines += ["", f"members          {'keys':>10} {'contradicted':>13}"]
-    lines += [f"  {name:<14} {claimed:>10,} {false:>13,}" for name, (false, claimed) in status.members.items()]
+    lines += ["", f"members          {'keys':>10} {'contradicted':>13} {'by members':>11}"]
+    lines += [
+        f"  {name:<14} {claims.keys:>10,} {claims.rate:>13.2%} {claims.others:>11}"
+        for name, claims in status.members.items()
+    ]
     lines += ["", "database"]
     lines += [f"  {name:<16} {number:>10,}" for name, number in status.rows.items()]
     return "\n".join(lines)
@@ -68,7 +76,7 @@ def status(configuration: Path, as_json: bool) -> None:
     found = registry_status(configuration)
     wanted = attention(found)
     if as_json:
-        members = {name: {"contradicted": false, "keys": keys} for name, (false, keys) in found.members.items()}
+        members = {name: {**asdict(claims), "rate": claims.rate} for name, claims in found.members.items()}
         table = {
             "attention": wanted, "listen": found.listen, "serving": found.serving, "tls_problem": found.tls_problem,
             "acts_problem": found.acts_problem,

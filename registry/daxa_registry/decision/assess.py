@@ -251,4 +251,9 @@ def _terms(evidence: Evidence, heard: _Heard, view: View, score: float) -> tuple
         terms.append(Term("SUPPRESSED_HUB", 0.0, max(evidence.hub_subjects, evidence.infrastructure)))
     if view.without:
         terms.append(Term("ONE_MEMBER_LEFT_OUT", 0.0, len(view.without)))
+    return ordered(terms)
+
+
+def ordered(terms: list[Term]) -> tuple[Term, ...]:
+    """Largest first, the same whatever order they came in."""
     return tuple(sorted(terms, key=lambda term: (-term.contribution, term.code)))

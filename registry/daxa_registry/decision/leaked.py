@@ -27,7 +27,7 @@ from enum import IntEnum
 
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import SECONDS_PER_HOUR, Level, Manner
-from daxa_registry.decision.assess import Assessment, Term
+from daxa_registry.decision.assess import Assessment, Term, ordered
 from daxa_registry.decision.features import Hypothesis
 from daxa_registry.decision.graph import UNKNOWN_DEVICE, Leaks, Neighbourhood, Presence
 from daxa_registry.decision.places import PlaceFacts
@@ -153,7 +153,7 @@ def with_beside(assessment: Assessment, said: Beside, policy: Policy, now: int) 
         terms = [*assessment.terms, Term("PRESENTED_ELSEWHERE", 0.0 if tried else more, said.elsewhere, said.hour)]
         if said.tried:
             terms.append(Term("TRIED_WITH_MANY", more if tried else 0.0, said.tried, said.tried_hour))
-        because = tuple(sorted(terms, key=lambda one: (-one.contribution, one.code)))
+        because = ordered(terms)
         if more:
             assessment = Assessment(policy.levels.monitor, Level.MONITOR, Hypothesis.LEAK, because)
         else:
@@ -173,7 +173,7 @@ def with_claim(assessment: Assessment, claim: Claim | None, policy: Policy) -> A
         said, level = policy.levels.monitor, Level.MONITOR
     more = max(said - assessment.score, 0.0)
     term = Term("LEAKED_KEY", more) if claim is Claim.VERIFIED else Term("LEAKED_KEY_UNVERIFIED", more)
-    terms = tuple(sorted((*assessment.terms, term), key=lambda one: (-one.contribution, one.code)))
+    terms = ordered([*assessment.terms, term])
     if not more:
         leading = Hypothesis.LEAK if claim is Claim.VERIFIED else assessment.hypothesis
         return replace(assessment, level=max(assessment.level, level), hypothesis=leading, because=terms)

@@ -19,6 +19,7 @@ from daxa_registry.decision.leaked import Beside, attach, beside, claim_of, with
 from daxa_registry.decision.places import PlaceFacts, facts_of
 from daxa_registry.decision.policy import Policy
 from daxa_registry.decision.quiet import Quiet
+from daxa_registry.decision.told import as_told
 from daxa_registry.store.interface import Absorbed, Standing, Store, StoredVerdict
 
 from .log import Log
@@ -136,7 +137,8 @@ class Matcher:
             return
         sequence = heads.get(standing.member)
         sequence = (self._store.head(standing.member) if sequence is None else sequence) + 1
-        verdict = verdict_of(standing, sequence, evidence, assessment, after, cause, self.policy, now)
+        told = as_told(assessment, evidence, said, self.policy, now)
+        verdict = verdict_of(standing, sequence, evidence, told, after, cause, self.policy, now)
         rested_on = attach(said, evidence.to_bytes())
         body = (
             self._log.append_verdict(verdict, standing.member, rested_on)
@@ -206,7 +208,9 @@ def verdict_of(
     policy: Policy,
     now: int,
 ) -> Verdict:
-    """The verdict as its member is told it: a function of its arguments alone, so that it can be made again."""
+    """The verdict as its member is told it: a function of its arguments alone, so that it can be made again.
+
+    ``assessment`` is what the member may know, as :mod:`daxa_registry.decision.told` has it."""
     return Verdict(
         key=standing.key,
         level=state.level,
@@ -224,7 +228,7 @@ def verdict_of(
 
 
 def reasons_of(assessment: Assessment) -> tuple[Reason, ...]:
-    """The terms as a member may see them: the weightiest first, counts bucketed."""
+    """The terms of a verdict: the weightiest first, counts bucketed."""
     terms = sorted(assessment.terms, key=lambda term: -abs(term.contribution))[:MAX_REASONS]
     return tuple(
         Reason(term.code, round(term.contribution, 3), CountBucket.of(term.number), term.hour) for term in terms

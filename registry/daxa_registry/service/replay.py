@@ -15,6 +15,7 @@ from daxa_registry.decision.evidence import Evidence
 from daxa_registry.decision.ladder import State, change, step
 from daxa_registry.decision.leaked import detach, with_beside
 from daxa_registry.decision.policy import load_policy
+from daxa_registry.decision.told import as_told
 from daxa_registry.store.interface import Standing, Store, StoredVerdict
 
 from .log import evidence_commitment
@@ -78,7 +79,8 @@ def replay(store: Store, member: int, sequence: int) -> Replay:
     before = State.from_json(stored.before)
     after = step(before, assessment, stored.act, policy, now, stored.judged)
     standing = Standing(stored.subject, member, told.key, stored.level, sequence)
-    again = verdict_of(standing, sequence, evidence, assessment, after, change(before, after), policy, now)
+    known = as_told(assessment, evidence, said, policy, now)
+    again = verdict_of(standing, sequence, evidence, known, after, change(before, after), policy, now)
     again = replace(
         again,
         member=told.member,

@@ -98,13 +98,12 @@ class Sweep:
                     dropped = self._store.drop_batches(before, PART_OF_RETENTION)
                 ended = dropped < PART_OF_RETENTION
                 if self._retention_hours is not None:
-                    at = int(self._store.document("retention", "after") or "0")
-                    expired = self._store.expire(at, now // SECONDS_PER_HOUR - self._retention_hours, PART_OF_RETENTION)
-                    self._store.write_document("retention", "after", str(expired.last), replace=True)
+                    before_hour = now // SECONDS_PER_HOUR - self._retention_hours
+                    expired = self._store.expire(before_hour, PART_OF_RETENTION)
                     standings = self._store.standings(expired.subjects)
                     told = [subject for subject, standing in standings.items() if standing.level]
                     heads = self._matcher.decide(told, now) if told else {}
-                    ended &= not expired.last
+                    ended &= expired.ended
             self._told(heads)
             if ended:
                 self._rests_until = now + RETENTION_SECONDS

@@ -50,7 +50,6 @@ def watch_store(metrics: Metrics, store: Store) -> None:
     )  # fmt: skip
     metrics.add(Gauge("daxa_log_size", "Leaves of the log.", (), lambda: {(): float(store.log_size())}))
     metrics.add(
-        Gauge("daxa_contradicted_ratio", "Share of a member's claimed keys that an earlier claim contradicts.", ("member",),
-              lambda: {(name,): false / claims if claims else 0.0
-                       for name, (false, claims) in store.contradictions().items()})
+        Gauge("daxa_contradicted_ratio", "Share of the keys that a member claims which another member claims too.", ("member",),
+              lambda: {(name,): claims.rate for name, claims in store.claims().items()})
     )  # fmt: skip

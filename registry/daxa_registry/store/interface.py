@@ -61,9 +61,9 @@ STEPS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What a part of retention did: where the next part goes on (0: it was the last), and whose evidence changed."""
+    """What a part of retention did: whether it was the last of a walk through everything, and whose evidence changed."""
 
-    last: int
+    ended: bool
     subjects: frozenset[int]
 
 
@@ -118,6 +118,25 @@ class Declared:
     name: str
     until: int
     subjects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The keys that a member says were used or have an allow-list there, those of them that another member claims as well, and
+    how many ``others`` do.
+
+    A key works at the one exchange that issued it, so of two who claim it one is wrong, by mistake or lying. Who was first says
+    nothing of which: it counts against both. Who is wrong about many is contradicted by many, in most of what it claims.
+    """
+
+    keys: int
+    contradicted: int
+    others: int
+
+    @property
+    def rate(self) -> float:
+        """The contradicted part of its keys, 0 to 1."""
+        return self.contradicted / self.keys if self.keys else 0.0
 
 
 EVERYBODY, AUDITORS = 0, -1
@@ -217,14 +236,16 @@ class Store(LeakStore, Protocol):
         """Deletes what that member said of that key in those hours (both included).
 
         Answers how many presences were shortened or deleted, and the subjects whose evidence that changed: the key's own,
-        and those who met it.
+        and those who met it. Goes what goes with :meth:`expire`.
         """
 
-    def expire(self, after: int, before_hour: int, limit: int) -> Expired:
-        """Takes the hours before that one off ``limit`` presences, from where the part before ended (0: from the beginning).
+    def expire(self, before_hour: int, limit: int) -> Expired:
+        """Takes the hours before that one off ``limit`` presences, from where the part before ended; after the last one, from the
+        beginning.
 
-        What has no hour left goes, and with it a subject that is nowhere and was never told a verdict. Verdicts, the log and what
-        they rested on stay.
+        What has no hour left goes, and with it a subject that is nowhere and was never told a verdict; one that was told has
+        neither account nor holder left. Verdicts, the log and what they rested on stay. With what named them last go the
+        fingerprints of keys, addresses and holders, and by the end of the next whole walk those of networks and client stacks.
         """
 
     def append_verdict(self, verdict: StoredVerdict) -> None:
@@ -353,12 +374,8 @@ class Store(LeakStore, Protocol):
     def levels(self) -> Mapping[Level, int]:
         """How many subjects stand at each level."""
 
-    def contradictions(self) -> Mapping[str, tuple[int, int]]:
-        """By member: how many of its keys an earlier claim contradicts, and how many it claims.
-
-        A member claims a key when it says that the key was used there or has an allow-list there. A key works at the one
-        exchange that issued it, so of two claims the later is false: a mistake, or a lie.
-        """
+    def claims(self) -> Mapping[str, Claims]:
+        """What each member claims and how much of it others contradict, by its name."""
 
     def counts(self) -> Mapping[str, int]:
         """How many members, subjects, presences, verdicts, batches, and nodes by kind (``node_KEY`` …)."""

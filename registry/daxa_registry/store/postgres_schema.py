@@ -113,6 +113,13 @@ MIGRATIONS = (
       SELECT first + i, member, count(*) FROM presence, generate_series(0, 8 * length(hours) - 1) i
       WHERE manner=1 AND get_bit(hours, i)=1 GROUP BY 1, 2;
     """,
+    """
+    CREATE INDEX subject_holder ON subject (holder) WHERE holder IS NOT NULL;
+    DELETE FROM node WHERE kind=5 AND infrastructure=0 AND NOT EXISTS (SELECT 1 FROM subject WHERE holder=node.id);
+    CREATE TABLE doubtful (node bigint PRIMARY KEY, since bigint NOT NULL);
+    INSERT INTO doubtful SELECT id, 0 FROM node WHERE kind IN (3, 4);
+    DELETE FROM document WHERE kind='retention';
+    """,
 )
 
 

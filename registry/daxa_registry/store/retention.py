@@ -1,11 +1,11 @@
 """What is older than sightings count leaves the database: hours, then presences, then whoever has none left and no verdict.
 
 It goes through the presences in the order of their ids, a part at a time, so it needs no index of its own, nor a long
-transaction.
-Networks, devices and holders stay: they are few, and nothing but a look at every row would tell that nobody has them any more.
+transaction. Where it is stands in the database, for whichever node does the next part. At the end those networks and client
+stacks leave that nothing names any more (:mod:`.doubtful`).
 
->>> expire(database, after=0, before_hour=493_000, limit=1_000)              # doctest: +SKIP
-Expired(last=1000, subjects=frozenset({17}))
+>>> expire(database, before_hour=493_000, limit=1_000)              # doctest: +SKIP
+Expired(ended=False, subjects=frozenset({17}))
 """
 
 from __future__ import annotations
@@ -13,25 +13,33 @@ from __future__ import annotations
 from daxa_core.model import Manner
 
 from .database import Database
+from .doubtful import Walk, doubt, let_go, named
 from .hours import pack, unpack, without
 from .interface import Expired
 from .sqlite_activity import take_back
 from .sqlite_withdraw import Left, leave, recount, vacate
 
 
-def expire(database: Database, after: int, before_hour: int, limit: int) -> tuple[Expired, Left]:
+def expire(database: Database, before_hour: int, limit: int) -> tuple[Expired, Left]:
     """As :meth:`daxa_registry.store.interface.Store.expire`, and what left; everything pending must have been written."""
+    walk = Walk.of(database)
+    if not walk.reached:
+        walk = Walk(walk.number + 1)
     rows = database.execute(
-        "SELECT id, address, member, subject, manner, first, hours, count FROM presence WHERE id > ? ORDER BY id LIMIT ?",
-        (after, limit),
+        "SELECT id, address, network, device, member, subject, manner, first, hours, count FROM presence"
+        " WHERE id > ? ORDER BY id LIMIT ?",
+        (walk.reached, limit),
     ).fetchall()
     [counted_from] = database.execute("SELECT min(hour) FROM activity").fetchone()
     shorter: list[tuple[object, ...]] = []
     gone: list[tuple[int, int]] = []
     stirred: list[tuple[int, int]] = []
     places: dict[int, set[int]] = {}
-    for presence, address, member, subject, manner, first, hours, count in rows:
+    missed: set[int] = set()
+    met: set[int] = set()
+    for presence, address, network, device, member, subject, manner, first, hours, count in rows:
         if first >= before_hour:
+            met.update((network, device))
             continue
         bits = unpack(hours)
         left_first, left = without(first, bits, 0, before_hour - 1)
@@ -39,8 +47,10 @@ def expire(database: Database, after: int, before_hour: int, limit: int) -> tupl
         if left:
             kept = max(count * left.bit_count() // bits.bit_count(), 1)
             shorter.append((presence, address, left_first, pack(left), kept))
+            met.update((network, device))
         else:
             gone.append((presence, address))
+            missed.update((network, device))
         if manner == Manner.USED and counted_from is not None:
             old = bits & ~(left << (left_first - first)) if left else bits
             there = range(max(counted_from - first, 0), old.bit_length())
@@ -54,6 +64,12 @@ def expire(database: Database, after: int, before_hour: int, limit: int) -> tupl
     for subject, addresses in sorted(places.items()):
         recount(database, subject, addresses & emptied)
         left_behind.nodes.extend(leave(database, subject))
-    left_behind.nodes.extend(vacate(database, emptied))
-    last = int(rows[-1][0]) if len(rows) == limit else 0
-    return Expired(last, frozenset(places)), left_behind
+    left_behind.nodes.extend(vacate(database, sorted(emptied)))
+    doubt(database, missed - met, walk.number)
+    named(database, met)
+    reached, ended = int(rows[-1][0]) if rows else walk.reached, False
+    if len(rows) < limit:
+        ended, unnamed = let_go(database, walk.number, limit)
+        left_behind.nodes.extend(unnamed)
+    Walk(walk.number, 0 if ended else reached).save(database)
+    return Expired(ended, frozenset(places)), left_behind

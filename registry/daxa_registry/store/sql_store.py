@@ -19,13 +19,14 @@ from daxa_registry.decision.graph import Neighbourhood, Population
 from daxa_registry.decision.quiet import Glance
 
 from .database import Database
-from .interface import Absorbed, CheckElements, Expired, Standing, StoredBatch, StoredVerdict
+from .interface import Absorbed, CheckElements, Claims, Expired, Standing, StoredBatch, StoredVerdict
 from .sqlite_absorb import Absorber
 from .sqlite_graph import GraphReader
 from .sqlite_ladder import LadderTables
 from .sqlite_leaks import LeakTables
 from .sqlite_log import LogTables
 from .sqlite_memory import Record
+from .sqlite_withdraw import vacate
 
 
 class SqlStore(LadderTables, LogTables, LeakTables):
@@ -211,8 +212,8 @@ class SqlStore(LadderTables, LogTables, LeakTables):
     def withdraw(self, member: int, key: bytes, first_hour: int, last_hour: int) -> tuple[int, frozenset[int]]:
         return self._absorber.withdraw(member, key, first_hour, last_hour)
 
-    def expire(self, after: int, before_hour: int, limit: int) -> Expired:
-        return self._absorber.expire(after, before_hour, limit)
+    def expire(self, before_hour: int, limit: int) -> Expired:
+        return self._absorber.expire(before_hour, limit)
 
     def infrastructure(self, kind: Kind, fingerprint: bytes, name: str, until: int) -> int:
         self._absorber.flush()
@@ -222,6 +223,8 @@ class SqlStore(LadderTables, LogTables, LeakTables):
             " ON CONFLICT (fingerprint, kind) DO UPDATE SET infrastructure=?3, name=?4 RETURNING id",
             (int(kind), fingerprint, until, name),
         ).fetchone()
+        if not until:
+            vacate(self._writer, row)
         self._absorber.forget()
         self._graph.forget()
         return int(row[0])
@@ -240,8 +243,9 @@ class SqlStore(LadderTables, LogTables, LeakTables):
 
     def neighbourhoods(self, subjects: Sequence[int]) -> Iterator[Neighbourhood]:
         self._absorber.flush()
-        self._graph.changed(self._absorber.changed_places)
+        self._graph.changed(self._absorber.changed_places, self._absorber.changed_subjects)
         self._absorber.changed_places.clear()
+        self._absorber.changed_subjects.clear()
         return self._graph.neighbourhoods(subjects)
 
     def population(self) -> Population:
@@ -346,14 +350,16 @@ class SqlStore(LadderTables, LogTables, LeakTables):
             found = dict(reader.execute("SELECT level, count(*) FROM subject WHERE seen>0 GROUP BY level"))
         return {level: found.get(int(level), 0) for level in Level}
 
-    def contradictions(self) -> Mapping[str, tuple[int, int]]:
+    def claims(self) -> Mapping[str, Claims]:
         with self._counting() as reader:
+            names = reader.execute("SELECT id, name FROM member ORDER BY id").fetchall()
+            keys = dict(reader.execute("SELECT member, count(*) FROM subject WHERE seen>0 GROUP BY member"))
             rows = reader.execute(
-                "SELECT m.name, count(CASE WHEN EXISTS (SELECT 1 FROM subject o WHERE o.key=s.key AND o.member<>s.member"
-                " AND o.seen>0 AND o.id<s.id) THEN 1 END), count(s.id) FROM member m"
-                " LEFT JOIN subject s ON s.member=m.id AND s.seen>0 GROUP BY m.id"
-            ).fetchall()
-        return {name: (false, claims) for name, false, claims in rows}
+                "SELECT s.member, count(DISTINCT s.key), count(DISTINCT o.member) FROM subject s"
+                " JOIN subject o ON o.key=s.key AND o.member<>s.member WHERE s.seen>0 AND o.seen>0 GROUP BY s.member"
+            )
+            contradicted = {member: (number, others) for member, number, others in rows}
+        return {name: Claims(keys.get(member, 0), *contradicted.get(member, (0, 0))) for member, name in names}
 
     def counts(self) -> Mapping[str, int]:
         with self._counting() as reader:

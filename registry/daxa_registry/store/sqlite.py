@@ -102,6 +102,8 @@ class SqliteStore(SqlStore):
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA cache_size=-{max(cache_mib, 2) * 1024}")
         connection.execute("PRAGMA temp_store=MEMORY")
+        # What is deleted is overwritten at once, whatever this SQLite was built to do.
+        connection.execute("PRAGMA secure_delete=ON")
         connection.execute(f"PRAGMA wal_autocheckpoint={LONGEST_PAGES}")
 
     def _begin(self) -> bool:

@@ -16,13 +16,14 @@ from daxa_registry.decision.graph import UNKNOWN_DEVICE
 from daxa_registry.decision.quiet import Glance
 
 from .database import Database
+from .doubtful import Walk
 from .hours import merge, pack
 from .interface import STEPS, Absorbed, CheckElements, Expired
 from .retention import expire
 from .sqlite_activity import Activity
 from .sqlite_memory import Edge, Ledger, Record, few, glance_at
 from .sqlite_recall import KINDS, Recall
-from .sqlite_withdraw import Left, withdraw
+from .sqlite_withdraw import Left, forget_holders, withdraw
 
 _USED, _REJECTED, _DECLARED = Manner.USED, Manner.REJECTED, Manner.DECLARED
 
@@ -34,10 +35,13 @@ class Absorber:
         self._db = connection
         self._hub_size = hub_size
         self.changed_places: set[int] = set()
+        self.changed_subjects: set[int] = set()
         self._recall = Recall(connection, hub_size)
         self.activity = Activity(connection)
         self._new_nodes: dict[int, list[object]] = {}
         self._more_subjects: dict[int, int] = {}
+        self._identified: dict[int, Record] = {}
+        self._left_holders: set[int] = set()
         self._new_subjects: dict[int, Record] = {}
         self._new_by_key: dict[int, list[int]] = {}
         self._dirty: list[Record] = []
@@ -55,11 +59,16 @@ class Absorber:
             table: int(self._db.execute(f"SELECT coalesce(max(id), 0) + 1 FROM {table}").fetchone()[0])  # noqa: S608
             for table in ("node", "subject", "presence")
         }
+        # Where the numbers of presences that are gone would be given again, a walk through all of them would pass new ones by.
+        self._next["presence"] = max(self._next["presence"], Walk.of(self._db).reached + 1)
         self.changed_places.clear()
+        self.changed_subjects.clear()
 
     def _clear_pending(self) -> None:
         self._new_nodes.clear()
         self._more_subjects.clear()
+        self._identified.clear()
+        self._left_holders.clear()
         self._new_subjects.clear()
         self._new_by_key.clear()
         self._dirty.clear()
@@ -136,12 +145,10 @@ class Absorber:
                 error = bad.get(fingerprint) if fingerprint else None
                 if error is not None:
                     raise type(error)(error.code, name, error.expected)
-        _, keys, addresses, networks, devices, holders = self._recall.nodes
+        _, keys, addresses, networks, devices, _ = self._recall.nodes
         key_id = keys.get(key) or self._node(key, Kind.KEY)
         address_id = addresses.get(address) or self._node(address, Kind.ADDRESS)
-        network_id = networks.get(network) or self._node(network, Kind.NETWORK)
         device_id = (devices.get(device) or self._node(device, Kind.DEVICE)) if device else UNKNOWN_DEVICE
-        holder_id = (holders.get(holder) or self._node(holder, Kind.HOLDER)) if holder else None
         records = self._recall.records
         record = records.get((key_id, member))
         if record is None:
@@ -153,9 +160,13 @@ class Absorber:
         if not record.edges:
             record.account = account or record.account
             if holder:
-                record.holder, record.holder_print = holder_id, holder
+                self._hold(record, holder)
+            self._identified[record.id] = record
         edge = record.edges.get((address_id, device_id, 1 if manner is _USED else int(manner)))
-        return edge or Edge(record, address_id, device_id, manner, network_id, 0, 0, 0)
+        if edge is not None:
+            return edge  # with its network: a node for another one would be named by nobody
+        network_id = networks.get(network) or self._node(network, Kind.NETWORK)
+        return Edge(record, address_id, device_id, manner, network_id, 0, 0, 0)
 
     def _node(self, fingerprint: bytes, kind: Kind) -> int:
         """The id of a new node."""
@@ -165,24 +176,32 @@ class Absorber:
         self._recall.born(number, kind)
         return number
 
+    def _hold(self, record: Record, holder: bytes) -> None:
+        """The subject's holder from now on, who was learnt or is new."""
+        node = self._recall.nodes[Kind.HOLDER].get(holder) or self._node(holder, Kind.HOLDER)
+        if record.holder is not None and node != record.holder:
+            self._left_holders.add(record.holder)
+        record.holder, record.holder_print = node, holder
+
     def _identify(self, record: Record, sighting: Sighting, check: CheckElements, moved: set[int]) -> None:
         """Another account or holder than before: whoever meets the subject sees another person."""
         holder = sighting.holder
         if holder and holder not in self._recall.nodes[Kind.HOLDER]:
             for error in self._recall.learn(record.member, [sighting], check).values():
                 raise type(error)(error.code, "holder", error.expected)
-        holder_id = record.holder
+        before = record.account, record.holder
+        record.account = sighting.account or record.account
         if holder:
-            holder_id = self._recall.nodes[Kind.HOLDER].get(holder) or self._node(holder, Kind.HOLDER)
-            record.holder_print = holder
-        if (sighting.account or record.account, holder_id) == (record.account, record.holder):
+            self._hold(record, holder)
+        if before == (record.account, record.holder):
             return
-        record.account, record.holder = sighting.account or record.account, holder_id
+        self._identified[record.id] = record
         self._touch(record)
         self.flush()  # for the ledgers are read anew from the file
         for address in record.addresses:
             self._recall.ledgers.pop(address, None)
         self.changed_places.update(record.addresses)
+        self.changed_subjects.add(record.id)
         moved.add(record.id)
 
     def _hour(self, edge: Edge, hour: int, count: int, moved: set[int], grown: set[int]) -> None:
@@ -273,13 +292,18 @@ class Absorber:
             fresh, old = [], []
             for r in self._dirty:
                 r.dirty = False
-                row = (r.id, r.account, r.holder, r.seen, r.hours, len(r.addresses))
+                row = (r.id, r.seen, r.hours, len(r.addresses))
                 if r.id in self._new_subjects:
-                    fresh.append((*row, r.key, r.member))
+                    fresh.append((*row, r.account, r.holder, r.key, r.member))
+                    self._identified.pop(r.id, None)
                 else:
                     old.append(row)
-            db.insert("subject (id, account, holder, seen, hours, addresses, key, member)", fresh)
-            db.update("subject", ("account=", "holder=", "seen=", "hours=", "addresses="), old)
+            db.insert("subject (id, seen, hours, addresses, account, holder, key, member)", fresh)
+            db.update("subject", ("seen=", "hours=", "addresses="), old)
+        # Apart, because it is seldom: SQLite writes the index of whatever a statement names.
+        db.update("subject", ("account=", "holder="), [(r.id, r.account, r.holder) for r in self._identified.values()])
+        if self._left_holders:
+            self._recall.let_go_nodes(forget_holders(db, self._left_holders))
         if self._new_edges:
             rows = []
             for e in self._new_edges:
@@ -316,10 +340,10 @@ class Absorber:
 
     # taking back
 
-    def expire(self, after: int, before_hour: int, limit: int) -> Expired:
+    def expire(self, before_hour: int, limit: int) -> Expired:
         """As :meth:`daxa_registry.store.interface.Store.expire`."""
         self.flush()
-        expired, left = expire(self._db, after, before_hour, limit)
+        expired, left = expire(self._db, before_hour, limit)
         self._let_go(left)
         return expired
 
@@ -332,7 +356,9 @@ class Absorber:
 
     def _let_go(self, left: Left) -> None:
         """Drops what is remembered of what left. Numbers are not given again, whoever had them."""
+        self._recall.let_go_nodes(left.nodes)
         if left.subjects:
             self._recall.let_go(left)
             self.activity.forget()
             self.changed_places.update(left.addresses)
+            self.changed_subjects.update(left.subjects)

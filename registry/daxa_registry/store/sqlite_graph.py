@@ -44,8 +44,10 @@ class GraphReader:
         self._hub_members: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {}
         self._population: Population | None = None
 
-    def changed(self, addresses: set[int]) -> None:
-        """What was read of these addresses is no longer so."""
+    def changed(self, addresses: set[int], subjects: set[int]) -> None:
+        """What was read of these addresses and subjects is no longer so."""
+        for subject in subjects:
+            self._subjects.pop(subject, None)
         for address in addresses:
             self._crowds.pop(address, None)
             place = self._places.pop(address, None)

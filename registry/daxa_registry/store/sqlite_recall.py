@@ -95,9 +95,7 @@ class Recall:
                 self._dropped.pop()
 
     def let_go(self, left: Left) -> None:
-        """Drops these subjects, addresses and nodes, and which keys failed. Only after everything was written."""
-        for kind, print_ in left.nodes:
-            self.nodes[kind].pop(print_, None)
+        """Drops these subjects and addresses, and which keys failed. Only after everything was written."""
         for address in left.addresses:
             self.ledgers.pop(address, None)
             self.on_address.pop(address, None)
@@ -112,6 +110,11 @@ class Recall:
                     del table[prints]
         for record in gone:
             record.edges.clear()
+
+    def let_go_nodes(self, nodes: Iterable[tuple[Kind, bytes]]) -> None:
+        """Drops the numbers of fingerprints that are no longer stored."""
+        for kind, print_ in nodes:
+            self.nodes[kind].pop(print_, None)
 
     def edges_of(self, member: int) -> tuple[EdgesByPrint, EdgesByPrint, EdgesByPrint]:
         """A member's edges by manner: used, rejected, declared."""

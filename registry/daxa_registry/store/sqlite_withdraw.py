@@ -1,14 +1,19 @@
-"""Taking back what a member said of one of its keys, and the counters of what is left."""
+"""Taking back what a member said of one of its keys: the counters of what is left, and the fingerprints that nothing names."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from daxa_core.model import Kind, Manner
 
 from .database import Database
+from .doubtful import Walk, doubt
 from .hours import pack, unpack, without
 from .sqlite_activity import take_back
+
+FORGOTTEN_ACCOUNT = b""
+"""Of a subject that is nowhere any more and was told a verdict: a key whose account was known is its member's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,9 @@ def withdraw(
     subject = int(row[0])
     changed = 0
     addresses: set[int] = set()
-    for presence, address, manner, first, hours, count in database.execute(
-        "SELECT id, address, manner, first, hours, count FROM presence WHERE subject=?", (subject,)
+    unnamed: set[int] = set()
+    for presence, address, network, device, manner, first, hours, count in database.execute(
+        "SELECT id, address, network, device, manner, first, hours, count FROM presence WHERE subject=?", (subject,)
     ).fetchall():
         bits = unpack(hours)
         left_first, left = without(first, bits, first_hour, last_hour)
@@ -59,6 +65,7 @@ def withdraw(
             )
         else:
             database.execute("DELETE FROM presence WHERE id=? AND address=?", (presence, address))
+            unnamed.update((network, device))
     touched = {subject}
     for address in addresses:
         touched.update(
@@ -68,7 +75,8 @@ def withdraw(
             )
         )
     recount(database, subject, addresses)
-    nodes = leave(database, subject) + vacate(database, addresses)
+    doubt(database, unnamed, Walk.of(database).number)
+    nodes = leave(database, subject) + vacate(database, sorted(addresses))
     return changed, frozenset(touched), Left({subject}, addresses, nodes)
 
 
@@ -98,23 +106,37 @@ def recount(database: Database, subject: int, addresses: set[int]) -> None:
 
 
 def leave(database: Database, subject: int) -> list[tuple[Kind, bytes]]:
-    """A subject that was nowhere and was never told anything is nobody; nor is a key without subjects a key: if it left."""
-    row = database.execute("SELECT key FROM subject WHERE id=? AND sequence=0 AND addresses=0", (subject,)).fetchone()
-    if row is None:
+    """A subject that is nowhere has no holder and no account: it is only known that it had one.
+
+    One that was never told anything is nobody, nor is a key without subjects a key: if they left.
+    """
+    found = database.execute(
+        "SELECT key, account, holder, sequence FROM subject WHERE id=? AND addresses=0", (subject,)
+    ).fetchone()
+    if found is None:
         return []
-    database.execute("DELETE FROM subject WHERE id=?", (subject,))
-    database.execute("DELETE FROM ladder WHERE subject=?", (subject,))
-    gone = database.execute(
-        "DELETE FROM node WHERE id=?1 AND kind=1 AND NOT EXISTS (SELECT 1 FROM subject WHERE key=?1) RETURNING fingerprint",
-        (row[0],),
-    ).fetchall()
-    return [(Kind.KEY, print_) for (print_,) in gone]
-
-
-def vacate(database: Database, addresses: set[int]) -> list[tuple[Kind, bytes]]:
-    """Those of the addresses leave on which nobody is any more: which."""
+    key, account, holder, sequence = found
     gone: list[tuple[Kind, bytes]] = []
-    statement = "DELETE FROM node WHERE id=? AND kind=2 AND subjects=0 AND infrastructure=0 RETURNING fingerprint"
-    for address in sorted(addresses):
-        gone += [(Kind.ADDRESS, print_) for (print_,) in database.execute(statement, (address,)).fetchall()]
-    return gone
+    if sequence:
+        forgotten = None if account is None else FORGOTTEN_ACCOUNT
+        database.execute("UPDATE subject SET account=?, holder=NULL WHERE id=?", (forgotten, subject))
+    else:
+        database.execute("DELETE FROM subject WHERE id=?", (subject,))
+        database.execute("DELETE FROM ladder WHERE subject=?", (subject,))
+        gone += _forget(database, "kind=1 AND NOT EXISTS (SELECT 1 FROM subject WHERE key=node.id)", [key])
+    return gone + forget_holders(database, [holder] if holder is not None else [])
+
+
+def forget_holders(database: Database, holders: Iterable[int]) -> list[tuple[Kind, bytes]]:
+    """Those of the holders leave whom no subject has any more: which."""
+    return _forget(database, "kind=5 AND NOT EXISTS (SELECT 1 FROM subject WHERE holder=node.id)", holders)
+
+
+def vacate(database: Database, addresses: Iterable[int]) -> list[tuple[Kind, bytes]]:
+    """Those of the addresses leave on which nobody is any more: which."""
+    return _forget(database, "kind=2 AND subjects=0", addresses)
+
+
+def _forget(database: Database, where: str, nodes: Iterable[int]) -> list[tuple[Kind, bytes]]:
+    statement = f"DELETE FROM node WHERE {where} AND infrastructure=0 AND id IN ({{}}) RETURNING kind, fingerprint"  # noqa: S608
+    return [(Kind(kind), print_) for kind, print_ in database.select(statement, nodes)]
