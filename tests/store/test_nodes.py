@@ -248,7 +248,7 @@ def test_a_database_from_the_future_is_refused_untouched(postgres_url: str) -> N
     PostgresStore(postgres_url).close()
     with psycopg.connect(postgres_url, autocommit=True) as database:
         database.execute("INSERT INTO schema_version VALUES (99)")
-        with pytest.raises(ConfigurationError, match=r"database: schema version up to 3, this one is 99: use"):
+        with pytest.raises(ConfigurationError, match=r"database: schema version up to 4, this one is 99: use"):
             PostgresStore(postgres_url)
         database.execute("DELETE FROM schema_version")
         with pytest.raises(

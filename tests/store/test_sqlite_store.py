@@ -103,7 +103,7 @@ def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.sqlite"
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version=99")
-    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 8, this one is 99"):
+    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 9, this one is 99"):
         SqliteStore(path)
 
 

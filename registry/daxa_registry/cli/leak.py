@@ -153,7 +153,7 @@ def testers(least: int, configuration: Path) -> None:
     """Addresses from which keys were tried that are not used there: whoever is there goes through a list.
 
     After them, client stacks with which keys were tried, on two addresses or more, that are used with another: whoever goes
-    through a list over many addresses. A stack that many use is no proof of anybody.
+    through a list over many addresses. A stack that as many keys or more are used with is left out.
     """
     with connect(configuration) as operator:
         for one in operator.leaks.testers(least):

@@ -105,4 +105,5 @@ class LeakStore(Protocol):
 
     def testers(self, least: int, limit: int) -> list[Tester]:
         """Addresses where ``least`` keys or more were refused that were never used there, then client stacks with which as many
-        were refused, on two addresses or more, that are used but never with that stack: ``limit`` of each, the most first."""
+        were refused, on two addresses or more, that are used but never with that stack, and are more than the keys that are used
+        with it: ``limit`` of each, the most first."""

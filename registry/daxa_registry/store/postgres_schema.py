@@ -113,6 +113,9 @@ MIGRATIONS = (
       SELECT first + i, member, count(*) FROM presence, generate_series(0, 8 * length(hours) - 1) i
       WHERE manner=1 AND get_bit(hours, i)=1 GROUP BY 1, 2;
     """,
+    """
+    CREATE INDEX presence_refused ON presence (device, first) WHERE manner=2;
+    """,
 )
 
 

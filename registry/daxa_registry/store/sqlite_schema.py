@@ -151,6 +151,10 @@ MIGRATIONS = (
       SELECT at + bit.i, member, count(*) FROM octet JOIN byte USING (digits) JOIN digit bit ON bit.i < 8
       WHERE byte.value >> bit.i & 1 GROUP BY 1, 2;
     """,
+    """
+    -- Refusals by client stack, to tell with which one somebody goes through a list.
+    CREATE INDEX presence_refused ON presence (device, first) WHERE manner=2;
+    """,
 )
 
 
