@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from dataclasses import replace
+
+import pytest
 
 from daxa_core.model import Manner
 from daxa_registry.decision.graph import Tried

@@ -237,7 +237,7 @@ def test_a_stack_that_goes_through_a_list_over_many_addresses_is_told_from_a_sto
 
 
 def test_a_stack_that_more_keys_use_than_were_tried_with_it_is_a_stock_one(reopen: Open) -> None:
-    """Holders who try it for the first time, at the wrong exchange, are no list; a thief for whom two of six keys work has one."""
+    """Holders who try it first at the wrong exchange are no list; a thief for whom two of six keys work has one."""
     store = reopen()
     with store.transaction():
         upbit, bithumb = store.member_id("upbit"), store.member_id("bithumb")

@@ -125,12 +125,10 @@ def _presentations(presence: Presence) -> Iterator[tuple[int, int, int]]:
 
 
 def _tried_with(presence: Presence, place: PlaceFacts | None, with_stack: Sequence[Tried]) -> int:
-    """How many keys, this one included, failed around then though they are strangers there: on that address, or with that stack."""
+    """How many keys, this one included, failed around then though they are strangers: on that address, or with that stack."""
     if place is None or place.infrastructure:
         return 0  # a licensed service goes on with keys that expired, many from one address
-    there = [
-        Tried(*row) for refused in place.refused.values() for _, rows in refused.by_member for row in rows
-    ]
+    there = [Tried(*row) for refused in place.refused.values() for _, rows in refused.by_member for row in rows]
     soon, slowly = _keys_near(presence, there, TOGETHER_HOURS), _keys_near(presence, there, SLOWLY_HOURS)
     # Of a crowd that is not looked at whole it cannot be said that more failed there than are used.
     outnumbers = not place.crowded and slowly > len(place.tenants)
