@@ -274,7 +274,7 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
         leaks.sweep()
         authority.take()
 
-    sweep = Sweep(store, matcher, clock=lambda: int(clock()), on_verdicts=news.tell, also=also,
+    sweep = Sweep(store, matcher, clock=lambda: int(clock()), on_verdicts=news.tell, also=also, give_way=leaks.give_way,
                   retention_hours=config.retention_hours, batch_hours=config.batch_hours)  # fmt: skip
     sweeping = threading.Thread(target=sweep.every, args=(config.sweep_seconds,), name="sweep", daemon=True)
     intake = Intake(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,6 +17,7 @@ from daxa_registry.service import leak_sets, leaks
 from daxa_registry.service.leak_sets import LeakSets
 from daxa_registry.service.leaks import Leaks
 from daxa_registry.service.matching import Matcher
+from daxa_registry.service.sweep import Sweep
 from daxa_registry.store.leak_interface import StoredLeak
 from sightings import fine, fp, seen
 
@@ -284,6 +286,26 @@ def test_a_notice_is_measured_from_the_commit(world: World, monkeypatch: pytest.
     now[0] += 25.0
     apply(world.leaks)
     assert world.notices == [(20.0, 1)], "another node judged it"
+
+
+def test_the_sweep_gives_way_to_a_notice(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole looks at the keys of a leak take longer than telling their issuers; it waits for no part longer than it has patience."""
+    with world.store.transaction():
+        world.store.absorb(MEMBER, [seen("a", "home of a")], fine)
+    world.commit("one", "a")
+    sweep = Sweep(
+        world.store, Matcher(world.store, default_policy()), clock=lambda: world.now, give_way=world.leaks.give_way
+    )
+    for patience, waits in ((60.0, True), (0.0, False)):
+        monkeypatch.setattr(leaks, "PATIENCE_SECONDS", patience)
+        world.now += DAY
+        looking = threading.Thread(target=sweep.run)
+        with world.leaks._applying:
+            looking.start()
+            looking.join(0.3 if waits else 30.0)
+            assert looking.is_alive() is waits
+        looking.join(30.0)
+        assert world.store.due(world.now, 9) == []
 
 
 def test_verified_and_operators_sets_are_listed_first_and_digests_are_made_once(
