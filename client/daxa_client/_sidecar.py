@@ -3,8 +3,8 @@
 One socket speaks gRPC: ``daxa_api.v1.SidecarService``, and Envoy's access-log service v3, so that an Envoy needs configuration
 alone. Another takes lines of JSON (see :mod:`._request_log`): a record is not answered unless it is wrong,
 ``{"verdict": "<key>"}`` is answered with a line, and after ``{"watch": "of_no_use"}`` a connection is told a line for each such
-key and asked nothing more. Nothing raw leaves the host; whoever can open a socket can tell any story, so they are 0600 unless told
-otherwise.
+key and asked nothing more. Nothing raw leaves the host; whoever can open a socket can tell any story, so they are 0600 unless
+told otherwise.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,10 +60,12 @@ from .rpc.leaks import LeakService
 from .rpc.server import Service, build_server, is_serving
 from .rpc.sightings import SightingService
 from .rpc.verdicts import VerdictService
+from .service import inventories
 from .service.audit import Report, audit
 from .service.authority_acts import AuthorityActs, read_acts, untaken
 from .service.incidents import Incidents
 from .service.intake import Intake
+from .service.inventories import Inventory
 from .service.leak_sets import LeakSets
 from .service.leaks import Leaks
 from .service.limits import Limits
@@ -151,6 +153,7 @@ class Status:
     levels: Mapping[str, int]
     members: Mapping[str, tuple[int, int]]
     rows: Mapping[str, int]
+    inventories: Sequence[Inventory] = ()
 
 
 def registry_status(configuration: Path) -> Status:
@@ -176,6 +179,7 @@ def registry_status(configuration: Path) -> Status:
             {level.name: number for level, number in store.levels().items()},
             store.contradictions(),
             store.counts(),
+            inventories.unverified(store),
         )
     finally:
         store.close()

@@ -180,6 +180,18 @@ def test_matches_are_counted_by_issuer(reopen: Open) -> None:
     assert store.leaked_subjects(leak.number, subjects[0]) == subjects[1:]
 
 
+def test_the_keys_that_leaks_share_are_counted(reopen: Open) -> None:
+    """With those in force alone: a withdrawn one has nothing left to say, and one that is loading may never come."""
+    store = reopen()
+    with store.transaction():
+        leaks = [opened(store, name) for name in ("one", "two", "gone", "loading")]
+        for leak, names in zip(leaks, ("abcd", "cdef", "a", "a"), strict=True):
+            store.add_leaked(leak.number, [fp(name) for name in names])
+        for leak, state in zip(leaks, (LeakState.IN_FORCE, LeakState.IN_FORCE, LeakState.WITHDRAWN), strict=False):
+            store.save_leak(dataclasses.replace(leak, state=state))
+    assert [store.leak_overlaps(leak.number) for leak in leaks] == [{2: 2}, {1: 2}, {1: 1}, {1: 1}]
+
+
 def test_what_a_member_only_refused_is_told_from_its_own_keys(reopen: Open) -> None:
     """By what it alone sent: used, declared or with an account is its own, whatever it refused of it; others do not count."""
     store = reopen()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -36,6 +37,9 @@ def attention(status: Status) -> list[str]:
     for name, (contradicted, claimed) in status.members.items():
         if claimed and contradicted / claimed > CONTRADICTED:
             out.append(f"{name} claims {contradicted} of its {claimed} keys after another member did: ask it")
+    for one in status.inventories:
+        has = f"L{one.leak}, reported by {one.reporter or 'operators'}, has {one.leaked:,} of {one.member}'s {one.keys:,} keys"
+        out.append(f"{has}: an inventory rather than a dump? Ask {one.member} before it is verified")
     return out
 
 
@@ -68,6 +72,7 @@ def status(configuration: Path, as_json: bool) -> None:
             "acts_problem": found.acts_problem,
             "days_left": {what: round(days, 1) for what, days in found.days_left.items()}, "log_size": found.log_size,
             "levels": dict(found.levels), "members": members, "rows": dict(found.rows),
+            "inventories": [asdict(one) for one in found.inventories],
         }  # fmt: skip
         click.echo(json.dumps(table, indent=1))
     else:

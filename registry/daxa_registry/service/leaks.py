@@ -27,6 +27,7 @@ from daxa_registry.decision.leaked import OPERATORS
 from daxa_registry.store.interface import CheckElements, Store
 from daxa_registry.store.leak_interface import StoredLeak
 
+from . import inventories
 from .acts import ActKind, record_act
 from .appeals import MAX_REASON
 from .leak_told import keep_told
@@ -259,7 +260,7 @@ class Leaks:
         return looked
 
     def give_way(self) -> None:
-        """Returns once nobody is being told of a leak, PATIENCE_SECONDS at most: for who would hold up issuers with other work."""
+        """Returns once nobody is being told of a leak, after PATIENCE_SECONDS at most: for what would hold up issuers."""
         if self._applying.acquire(timeout=PATIENCE_SECONDS):
             self._applying.release()
 
@@ -290,6 +291,8 @@ class Leaks:
                 self._on_verdicts(heads)
                 if leak.state is LeakState.IN_FORCE and not leak.lowering:
                     self._on_notice(time.monotonic() - began, told)
+        if leak.state is LeakState.IN_FORCE and not leak.lowering:
+            inventories.note(self._store, leak.number)
         with self._store.transaction():
             if not self._goes_on(leak):
                 return len(subjects)

@@ -100,6 +100,9 @@ class LeakStore(Protocol):
     def leak_matches(self, leak: int) -> Mapping[int, tuple[int, int]]:
         """By member: how many of the keys that it used or declared stand in the leak, and how many it has."""
 
+    def leak_overlaps(self, leak: int) -> Mapping[int, int]:
+        """By its number, each other leak in force that has keys of that one, and how many."""
+
     def only_refused(self, member: str, keys: Sequence[bytes]) -> frozenset[bytes]:
         """Those of the keys that the member has refused, and never used, declared or named an account of."""
 

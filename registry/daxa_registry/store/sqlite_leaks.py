@@ -168,12 +168,20 @@ class LeakTables:
             "SELECT s.member, count(*) FROM leaked l JOIN node n ON n.fingerprint=l.fingerprint AND n.kind=1"
             " JOIN subject s ON s.key=n.id AND s.seen>0 WHERE l.leak=? GROUP BY s.member"
         )
-        with self._reading() as reader:
+        with self._counting() as reader:
             leaked = dict(reader.execute(query, (leak,)))
             if not leaked:
                 return {}
             keys = dict(reader.execute("SELECT member, count(*) FROM subject WHERE seen>0 GROUP BY member"))
         return {member: (number, keys.get(member, 0)) for member, number in leaked.items()}
+
+    def leak_overlaps(self, leak: int) -> Mapping[int, int]:
+        query = (
+            "SELECT o.leak, count(*) FROM leaked l JOIN leaked o ON o.fingerprint=l.fingerprint AND o.leak<>l.leak"
+            " JOIN leak k ON k.number=o.leak WHERE l.leak=? AND k.state=? GROUP BY o.leak ORDER BY o.leak"
+        )
+        with self._counting() as reader:
+            return dict(reader.execute(query, (leak, _IN_FORCE)))
 
     def only_refused(self, member: str, keys: Sequence[bytes]) -> frozenset[bytes]:
         query = (
