@@ -1,9 +1,10 @@
 """The sidecar: for gateways that are not in Python, on Unix sockets that only the member's own processes can open.
 
 One socket speaks gRPC: ``daxa_api.v1.SidecarService``, and Envoy's access-log service v3, so that an Envoy needs configuration
-alone. Another takes lines of JSON (see :mod:`._request_log`): a record is not answered unless it is wrong, and
-``{"verdict": "<key>"}`` is answered with a line. Nothing raw leaves the host; whoever can open a socket can tell any story, so
-they are 0600 unless told otherwise.
+alone. Another takes lines of JSON (see :mod:`._request_log`): a record is not answered unless it is wrong,
+``{"verdict": "<key>"}`` is answered with a line, and after ``{"watch": "of_no_use"}`` a connection is told a line for each such
+key and asked nothing more. Nothing raw leaves the host; whoever can open a socket can tell any story, so they are 0600 unless
+told otherwise.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ import socket
 import socketserver
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import grpc
 
@@ -40,6 +41,10 @@ STREAMS = 128
 CONNECTIONS = 256
 _WAITING = 10_000
 _ASKS = re.compile(rb'\s*\{\s*"verdict"\s*:')
+_LOOK_SECONDS = 0.5
+"""How soon it is seen that a listener has gone."""
+_WATCH: dict[str, object] = {"watch": "of_no_use"}
+_T = TypeVar("_T")
 _NO_MANNER: Any = None  # refused where it is observed
 _ALS = "envoy.service.accesslog.v3.AccessLogService"
 _OPTIONS = (
@@ -66,6 +71,35 @@ class SidecarConfig:
         return RequestLog(gateway, self.exchange, self.trusted_proxies, self.forwarded_header, self.prefix)
 
 
+class _News(Generic[_T]):
+    """What is told to everybody who listens just now. Telling never waits: who is too slow is let go of after what he was told,
+    and asks again, for a stream with a gap would be believed."""
+
+    def __init__(self) -> None:
+        self._listeners: set[queue.Queue[_T]] = set()
+
+    def tell(self, item: _T) -> None:
+        for waiting in list(self._listeners):
+            try:
+                waiting.put_nowait(item)
+            except queue.Full:
+                self._listeners.discard(waiting)
+
+    def listen(self, active: Callable[[], bool]) -> Iterator[_T]:
+        """What is told from now on, as long as that says so."""
+        waiting: queue.Queue[_T] = queue.Queue(_WAITING)
+        self._listeners.add(waiting)
+        return self._heard(waiting, active)
+
+    def _heard(self, waiting: queue.Queue[_T], active: Callable[[], bool]) -> Iterator[_T]:
+        try:
+            while active() and not (waiting.empty() and waiting not in self._listeners):
+                with suppress(queue.Empty):
+                    yield waiting.get(timeout=_LOOK_SECONDS)
+        finally:
+            self._listeners.discard(waiting)
+
+
 class Sidecar:
     """Serves one gateway until it is closed."""
 
@@ -73,6 +107,8 @@ class Sidecar:
         """Opens the sockets. Raises ConfigurationError naming one that cannot be, InvalidInput naming ``exchange``."""
         config.log(gateway)  # a wrong setting is told now, not to the first connection
         self._complaints = Complaints()
+        of_no_use: _News[str] = _News()
+        gateway.on_of_no_use(of_no_use.tell)
         self._grpc: grpc.Server | None = None
         self._lines: _LineServer | None = None
         if config.grpc_socket is None and config.lines_socket is None:
@@ -80,9 +116,10 @@ class Sidecar:
         previous = os.umask(0o777 & ~config.mode)  # else it could be opened by others between bind and chmod
         try:
             if config.grpc_socket is not None:
-                self._grpc = self._open_grpc(gateway, config, _free(config.grpc_socket))
+                self._grpc = self._open_grpc(gateway, config, of_no_use, _free(config.grpc_socket))
             if config.lines_socket is not None:
-                self._lines = _LineServer(_free(config.lines_socket), gateway, config, self._complaints)
+                path = _free(config.lines_socket)
+                self._lines = _LineServer(path, gateway, config, of_no_use, self._complaints)
         except OSError as error:
             wanted = f"a socket that can be opened, got {type(error).__name__}"
             raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "sidecar", wanted) from None
@@ -108,13 +145,13 @@ class Sidecar:
         for path in self._paths:
             path.unlink(missing_ok=True)
 
-    def _open_grpc(self, gateway: Gateway, config: SidecarConfig, path: Path) -> grpc.Server:
+    def _open_grpc(self, gateway: Gateway, config: SidecarConfig, of_no_use: _News[str], path: Path) -> grpc.Server:
         server = grpc.server(
             ThreadPoolExecutor(STREAMS, thread_name_prefix="daxa-sidecar"),
             options=_OPTIONS,
             maximum_concurrent_rpcs=STREAMS,
         )
-        sidecar_pb2_grpc.add_SidecarServiceServicer_to_server(_Service(gateway), server)
+        sidecar_pb2_grpc.add_SidecarServiceServicer_to_server(_Service(gateway, of_no_use), server)
         access_logs = _AccessLogs(gateway, config)
         server.add_generic_rpc_handlers((
             grpc.method_handlers_generic_handler(_ALS, {
@@ -166,10 +203,10 @@ class _AccessLogs:
 class _Service(sidecar_pb2_grpc.SidecarServiceServicer):
     """See proto/daxa_api/v1/sidecar.proto."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-        self._watchers: set[queue.Queue[sidecar_pb2.LocalVerdict]] = set()
-        gateway.on_verdict(self._changed)
+    def __init__(self, gateway: Gateway, of_no_use: _News[str]) -> None:
+        self._gateway, self._of_no_use = gateway, of_no_use
+        self._changes: _News[sidecar_pb2.LocalVerdict] = _News()
+        gateway.on_verdict(lambda key, verdict: self._changes.tell(_local(key or "", verdict)))
 
     def Observe(
         self, request_iterator: Iterator[sidecar_pb2.RawSighting], context: grpc.ServicerContext
@@ -202,21 +239,12 @@ class _Service(sidecar_pb2_grpc.SidecarServiceServicer):
     def WatchLocalVerdicts(
         self, request: sidecar_pb2.WatchLocalVerdictsRequest, context: grpc.ServicerContext
     ) -> Iterator[sidecar_pb2.LocalVerdict]:
-        waiting: queue.Queue[sidecar_pb2.LocalVerdict] = queue.Queue(_WAITING)
-        self._watchers.add(waiting)
-        try:
-            while context.is_active():
-                with suppress(queue.Empty):
-                    yield waiting.get(timeout=0.5)
-        finally:
-            self._watchers.discard(waiting)
+        return self._changes.listen(context.is_active)
 
-    def _changed(self, key: str | None, verdict: Verdict) -> None:
-        for waiting in list(self._watchers):
-            try:
-                waiting.put_nowait(_local(key or "", verdict))
-            except queue.Full:  # it has to ask again; a stream with a gap would be believed
-                self._watchers.discard(waiting)
+    def WatchOfNoUse(
+        self, request: sidecar_pb2.WatchOfNoUseRequest, context: grpc.ServicerContext
+    ) -> Iterator[sidecar_pb2.KeyOfNoUse]:
+        return (sidecar_pb2.KeyOfNoUse(key=key) for key in self._of_no_use.listen(context.is_active))
 
 
 def _local(key: str, verdict: Verdict) -> sidecar_pb2.LocalVerdict:
@@ -241,8 +269,10 @@ class _LineServer(socketserver.ThreadingUnixStreamServer):
     block_on_close = False
     request_queue_size = CONNECTIONS  # they all come at once when the sidecar was started anew
 
-    def __init__(self, path: Path, gateway: Gateway, config: SidecarConfig, complaints: Complaints) -> None:
-        self.gateway, self.config, self.complaints = gateway, config, complaints
+    def __init__(
+        self, path: Path, gateway: Gateway, config: SidecarConfig, of_no_use: _News[str], complaints: Complaints
+    ) -> None:
+        self.gateway, self.config, self.of_no_use, self.complaints = gateway, config, of_no_use, complaints
         self.room = threading.Semaphore(CONNECTIONS)
         super().__init__(str(path), _LineConnection)
 
@@ -261,6 +291,8 @@ class _LineConnection(socketserver.StreamRequestHandler):
         try:
             log = self.server.config.log(self.server.gateway)
             for line in lines_of(self.rfile):  # type: ignore[arg-type]
+                if line.lstrip().startswith(b'{"watch"') and self._watches(line):
+                    break
                 if line.strip():
                     self._line(log, line)
         finally:
@@ -274,6 +306,24 @@ class _LineConnection(socketserver.StreamRequestHandler):
                 self._answer({"error": f"{ErrorCode.INVALID_VALUE}: line: a sighting, and fewer at once"})
         except DaxaError as error:
             self._answer({"error": str(error)})
+
+    def _watches(self, line: bytes) -> bool:
+        """Tells the keys of no use until nobody listens, where that is what was asked for."""
+        with suppress(ValueError, RecursionError):
+            if json.loads(line) == _WATCH:
+                keys = self.server.of_no_use.listen(self._is_there)
+                self._answer(_WATCH)  # from now on
+                for key in keys:
+                    self._answer({"of_no_use": key})
+                return True
+        return False
+
+    def _is_there(self) -> bool:
+        """Whether the other side has not closed the connection; what it sends is not read any more."""
+        try:
+            return bool(self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return True
 
     def _verdict(self, line: bytes) -> dict[str, object]:
         key = asked_key(line)

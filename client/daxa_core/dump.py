@@ -4,8 +4,8 @@ A dump is CSV, JSON, a paste with keys among other words, or junk, in any encodi
 a candidate is what has a published shape between characters that cannot belong to a key, or an unpublished one beside a label
 (``api_key = …``, ``API 키: …``) or in a column whose header is one. An escape (``\\n``, ``%22``, ``=22``, a colour's) belongs to
 no key. A NUL parts words, but for the NULs of UTF-16 and UTF-32, which alternate with a word's bytes; what looks like such a text
-is read as one too. Lines need not end: memory is that of a block, whatever the file. What is refused: nothing; what is no key is
-no candidate, and whether a file is packed is asked of :mod:`.packed`.
+is read as one too, and what looks like Base64 is decoded, once. Lines need not end: memory is that of a block, whatever the file.
+What is refused: nothing; what is no key is no candidate, and whether a file is packed is asked of :mod:`.packed`.
 
     >>> import io
     >>> [keys for _, keys in candidates(io.BytesIO(b'{"api_key": "kbt_0123456789", "note": "kbt"}'))]
@@ -14,6 +14,7 @@ no candidate, and whether a file is packed is asked of :mod:`.packed`.
 
 from __future__ import annotations
 
+import binascii
 import codecs
 import csv
 import re
@@ -47,6 +48,26 @@ _HEX = re.compile(f"0[xX]({HEX_48}|{HEX_32})".encode())  # 40 such digits are an
 _BEHIND_CP949 = re.compile(
     f"(?<![\\xe0-\\xef][\\x80-\\xbf])[\\x81-\\xc6][A-Za-z]({PUBLISHED})(?![A-Za-z0-9])".encode("latin-1")
 )
+_SHORTEST_BASE64 = 43
+"""So many characters, without padding, are the 32 of the shortest published shape."""
+_SIGN = "[A-Za-z0-9+/]"
+_BASE64 = re.compile(f"(?<!{_SIGN}){_SIGN}{{{_SHORTEST_BASE64},}}".encode())
+_NEXT_LINES = {
+    width: re.compile(f"(?:\\r?\\n{_SIGN}{{{width}}})*\\r?\\n{_SIGN}{{1,{width}}}".encode()) for width in (64, 76)
+}
+"""What follows a line of so many characters, as certificates and mail have it."""
+_SIGNS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_TEXT_FOURS = 10
+"""So many fours of it stand for 30 bytes: of a shape one more."""
+
+
+def _without(bit: int) -> bytes:
+    """Which signs stand for six bits without that one, as a table of ones and zeros."""
+    return bytes(chr(c) in _SIGNS and not _SIGNS.index(chr(c)) & bit for c in range(256))
+
+
+_OF_TEXT = (_without(0b100000), _without(0b001000), _without(0b000010))
+"""Of bytes below 128 the first, the second and the third sign of four lack the bit that is the highest of a byte."""
 _NULS = re.compile(rb"\0{4,}")
 # NULs of UTF-16 and UTF-32: so many of them alternate with the bytes of a word. Beside one byte alone a NUL parts two words.
 _WIDE = tuple(re.compile(nuls + rb"[^\0](?:" + nuls + rb"[^\0]){6,}") for nuls in (rb"\0", rb"\0\0\0"))
@@ -97,7 +118,7 @@ _COLOUR = r"\x1b\[[0-9;]{0,16}[A-Za-z]"
 # name; words of a sentence.
 _BETWEEN = (
     rf"(?:{_ESCAPE}|{_ENTITY}|{_COLOUR}|[^%\r\n{_EDGE}]){{1,16}}",
-    r"[\"'`]?\s{0,4}[:=]\s{1,32}[\"'`]?",
+    r"[\"'`]?\s{0,4}[:=]\s{1,32}(?:\[\s{0,32})?[\"'`]?",
     r"\\?[\"']\s{0,8},\s{0,32}\\?[\"']?value\\?[\"']?\s{0,4}[:=]\s{0,8}\\?[\"']?",
     r"[\"']\s{1,8}value\s{0,2}=\s{0,2}[\"']",
     r" is:? {1,4}[\"'`]?",
@@ -111,6 +132,10 @@ _ESCAPED = {
     b"\x1b": re.compile(f"{_COLOUR}({PUBLISHED})(?![A-Za-z0-9])".encode()),
 }
 _BEFORE_BYTES = 24
+# Another value of a list under one label. It ends the text or another follows, so it is no name of a value.
+_NEXT = re.compile(rf"[\"']\s{{0,8}},\s{{0,32}}[\"']({UNPUBLISHED})(?=[\"']\s{{0,8}}[,\]])".encode())
+_LIST_BYTES = (OVERLAP_BYTES - 96) // _WIDEST
+"""How far behind its label a list is read: as far as every window sees, in any encoding."""
 _VALUE = re.compile(f"{PUBLISHED}|{UNPUBLISHED}")
 _DIGIT = re.compile(rb"[0-9]")
 
@@ -143,18 +168,55 @@ def candidates(file: BinaryIO, offset: int = 0) -> Iterator[tuple[int, list[byte
 def _found_in(data: bytes, start: int, at: int, encoding: str | None, ended: bool) -> dict[bytes, None]:
     """What is found in a window of a file that begins at ``start``; a word that its borders may have cut is left out."""
     if b"\0" not in data:
-        return _found(_whole(data, start > 0, not ended))
+        return _found_at_once(data, start > 0, not ended)
     plain = _NULS.sub(bytes(4), data) if bytes(5) in data else data  # an empty page costs no search
     for wide in reversed(_WIDE):
         plain = wide.sub(lambda run: run[0].replace(b"\0", b""), plain)
-    found = _found(_whole(plain, start > 0, not ended))
+    found = _found_at_once(plain, start > 0, not ended)
     aligned = data[-start % _WIDEST :]
     if not ended:
         aligned = aligned[: len(aligned) // _WIDEST * _WIDEST]
     if encoding := encoding_of(aligned, marked=False) or encoding:
         text = aligned.decode(encoding, "replace").encode()
-        found |= _found(_whole(text, start > 0, not ended))
+        found |= _found_at_once(text, start > 0, not ended)
     return found
+
+
+def _found_at_once(data: bytes, cut_before: bool, cut_after: bool) -> dict[bytes, None]:
+    whole = _whole(data, cut_before, cut_after)
+    runs = _runs(whole)
+    found = _found(whole, runs)
+    if max(map(len, runs), default=len(data) - len(whole)) >= _SHORTEST_BASE64:
+        found |= _in_base64(data, cut_before, cut_after)
+    return found
+
+
+def _in_base64(data: bytes, cut_before: bool, cut_after: bool) -> dict[bytes, None]:
+    """What is found in the words that are Base64; it is decoded once. Where one was cut before, it may begin in four ways."""
+    found: dict[bytes, None] = {}
+    end = 0
+    while (match := _BASE64.search(data, end)) is not None:
+        start, end = match.span()
+        if (lines := _NEXT_LINES.get(end - start)) and (more := lines.match(data, end)):
+            end = more.end()
+        word = data[start:end].translate(None, b"\r\n")
+        begun, goes_on = cut_before and start == 0, cut_after and end == len(data)
+        for place in range(4 if begun else 1):
+            part = word[place:]
+            if len(part) % 4 == 1:  # six bits are no byte
+                part = part[:-1]
+            if _holds_text(part):
+                plain = _whole(binascii.a2b_base64(part + b"=" * (-len(part) % 4)), begun, goes_on)
+                found |= _found(plain, _runs(plain))
+    return found
+
+
+def _holds_text(word: bytes) -> bool:
+    """Whether enough for a key of what a word in Base64 stands for are bytes below 128: nothing else is decoded for nothing."""
+    fours = len(word) // 4
+    rows = (word[place : 4 * fours : 4].translate(table) for place, table in enumerate(_OF_TEXT))
+    first, second, third = (int.from_bytes(row, "little") for row in rows)
+    return bytes([1]) * _TEXT_FOURS in (first & second & third).to_bytes(fours, "little")
 
 
 def _whole(data: bytes, cut_before: bool, cut_after: bool) -> bytes:
@@ -170,9 +232,13 @@ def _whole(data: bytes, cut_before: bool, cut_after: bool) -> bytes:
     return data
 
 
-def _found(data: bytes) -> dict[bytes, None]:
+def _runs(data: bytes) -> list[bytes]:
+    """The words that are long enough for a published shape."""
+    return [run for run in data.translate(_RUNS).split() if len(run) >= _SHORTEST]
+
+
+def _found(data: bytes, runs: list[bytes]) -> dict[bytes, None]:
     found: dict[bytes, None] = {}
-    runs = [run for run in data.translate(_RUNS).split() if len(run) >= _SHORTEST]
     for run in runs:
         if _SHAPE.fullmatch(run):
             found[run] = None
@@ -191,10 +257,19 @@ def _found(data: bytes) -> dict[bytes, None]:
         while at >= 0:
             after = at + len(word)
             value = _AFTER.match(data, after)
-            if value and _DIGIT.search(value[1]) and before.search(lower[max(at - _BEFORE_BYTES, 0) : at]):
-                found[value[1]] = None
+            if value and before.search(lower[max(at - _BEFORE_BYTES, 0) : at]):
+                values = [value[1]]
+                if b"[" in data[after : value.start(1)]:
+                    values += _rest_of_list(data, value.end(1), after + _LIST_BYTES)
+                found |= dict.fromkeys(one for one in values if _DIGIT.search(one))
             at = lower.find(word, after)
     return found
+
+
+def _rest_of_list(data: bytes, at: int, end: int) -> Iterator[bytes]:
+    while (value := _NEXT.match(data, at, end)) is not None:
+        yield value[1]
+        at = value.end(1)
 
 
 def encoding_of(head: bytes, marked: bool = True) -> str | None:
@@ -217,7 +292,8 @@ def encoding_of(head: bytes, marked: bool = True) -> str | None:
 
 def holds_key(text: str) -> bool:
     """Whether a text that somebody writes for others has something in it that could be a key."""
-    return bool(_found(text.encode("utf-8", "replace")))
+    data = text.encode("utf-8", "replace")
+    return bool(_found(data, _runs(data)))
 
 
 _BLANKS = " \t\r\n\xa0\u200b\ufeff"

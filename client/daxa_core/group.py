@@ -70,6 +70,7 @@ _from_hash = _raw("crypto_core_ristretto255_from_hash", _P, _P)
 _scalarmult = _raw("crypto_scalarmult_ristretto255", _P, _P, _P)
 _scalarmult_base = _raw("crypto_scalarmult_ristretto255_base", _P, _P)
 _add = _raw("crypto_core_ristretto255_add", _P, _P, _P)
+_sub = _raw("crypto_core_ristretto255_sub", _P, _P, _P)
 _scalar_invert = _raw("crypto_core_ristretto255_scalar_invert", _P, _P)
 # These take a quarter of a microsecond and keep the interpreter's lock: handing it over would cost more than the call.
 _scalar_random = _raw("crypto_core_ristretto255_scalar_random", _P, prototype=ctypes.PYFUNCTYPE)
@@ -214,12 +215,25 @@ def add(left: bytes, right: bytes) -> bytes:
 
 def add_each(left: Sequence[bytes], right: Sequence[bytes], field: str = "elements", threads: int = 1) -> list[bytes]:
     """left[i] + right[i]. Raises CryptoError where one is no element."""
+    return _pairwise(_add, left, right, field, threads)
+
+
+def subtract_each(
+    left: Sequence[bytes], right: Sequence[bytes], field: str = "elements", threads: int = 1
+) -> list[bytes]:
+    """left[i] - right[i]. Raises CryptoError where one is no element."""
+    return _pairwise(_sub, left, right, field, threads)
+
+
+def _pairwise(
+    call: Callable[..., int], left: Sequence[bytes], right: Sequence[bytes], field: str, threads: int
+) -> list[bytes]:
     if len(left) != len(right) or not (_all_right(left) and _all_right(right)):
         raise CryptoError(ErrorCode.INVALID_LENGTH, field, f"as many left as right, {ELEMENT_BYTES} bytes each")
 
     def part(start: int, stop: int) -> list[bytes]:
         row = _Row(stop - start)
-        if any(map(_add, row.addresses, left[start:stop], right[start:stop])):
+        if any(map(call, row.addresses, left[start:stop], right[start:stop])):
             raise CryptoError(ErrorCode.INVALID_ELEMENT, field, "canonical ristretto255 encodings")
         return row.elements()
 

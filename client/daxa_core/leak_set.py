@@ -5,8 +5,13 @@ many bits as the set needs, stand for it. The values are sorted, and the gaps be
 without its hash): 1.07 times the least that a set of this false-positive rate can take. A set is cut into chunks by the values'
 upper bits; each chunk stands alone and is named by its digest, so it can be fetched in any order, again, and kept.
 
-False positives: one value in 2^32 that is not in the set is found in it, for each set. A hit is therefore a question, and is
-asked exactly. A chunk that is torn, or another than the manifest names, is refused before anything of it is believed.
+False positives: one value in 2^32 that is not in the set is found in it, for each set, at most. A hit is therefore a question,
+and is asked exactly. So many keys may be held against one set until one false hit is to be expected, in millions:
+
+    >>> 2**RATE_BITS // 1_000_000
+    4294
+
+A chunk that is torn, or another than the manifest names, is refused before anything of it is believed.
 
     >>> shape = Shape.of(3)
     >>> chunk = encode(shape, sorted(shape.value(bytes(8) + bytes([n]) * 8 + bytes(16)) for n in (1, 9, 200)))

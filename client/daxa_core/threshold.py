@@ -24,7 +24,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import lru_cache
+from itertools import permutations
+from math import lcm
 
 from . import dleq, group, suite
 from .errors import CryptoError, ErrorCode, InvalidInput
@@ -32,6 +35,8 @@ from .group import ORDER
 from .suite import Mode
 
 MAX_EVALUATORS = 255
+MULTIPLICATION = 3
+"""A multiplication takes as long as so many additions, and half of one more."""
 _VERIFIED = object()
 
 
@@ -181,20 +186,68 @@ def combine_verified(blinds: Sequence[bytes], partials: Sequence[VerifiedPartial
 def combine_unblind_batch(
     blinds: Sequence[bytes], partials: Mapping[int, Sequence[bytes]], threads: int = 1
 ) -> list[bytes]:
-    """Combines and unblinds many: each partial is multiplied once, by its Lagrange weight over the blind.
+    """Combines and unblinds many.
 
-    ``partials`` has one list by index, each as long as ``blinds``. Verify each list's proof first.
+    The Lagrange weights of few evaluators are small whole numbers over one denominator: then the partials are added up as often
+    as those say, and multiplied once, by the inverse of denominator and blind. Otherwise each is multiplied, by its weight over
+    the blind. ``partials`` has one list by index, each as long as ``blinds``. Verify each list's proof first.
     """
     weights = lagrange_coefficients(partials)
     if any(len(elements) != len(blinds) for elements in partials.values()):
         raise InvalidInput(ErrorCode.INVALID_LENGTH, "partials", f"{len(blinds)} elements of each evaluator")
     inverses = group.scalar_inverses(blinds, "blinds")
+    wholes, denominator = _whole_weights(list(partials))
     totals: list[bytes] = []
+    if _additions(wholes.values()) < (len(partials) - 1) * (MULTIPLICATION + 1):
+        inverse = group.scalar_bytes(pow(denominator, -1, ORDER))
+        scalars = [group.scalar_product(inverse, one) for one in inverses]
+        totals = _not_cancelled(_added_up(partials, wholes, threads))
+        return group.multiply_each(scalars, totals, "partials", threads)
     for index, elements in partials.items():
         weight = group.scalar_bytes(weights[index])
         scalars = [group.scalar_product(weight, inverse) for inverse in inverses]
         products = group.multiply_each(scalars, elements, f"partials[{index}]", threads)
         totals = group.add_each(totals, products, "partials", threads) if totals else products
+    return _not_cancelled(totals)
+
+
+def _whole_weights(indexes: Sequence[int]) -> tuple[dict[int, int], int]:
+    """The weights at zero as whole numbers, and what all of them are to be divided by; a positive one comes in first."""
+    exact = {i: Fraction(1) for i in indexes}
+    for i, j in permutations(indexes, 2):
+        exact[i] *= Fraction(j, j - i)
+    denominator = lcm(*(weight.denominator for weight in exact.values()))
+    wholes = {i: int(weight * denominator) for i, weight in exact.items()}
+    if max(wholes.values()).bit_length() < _width(wholes.values()):
+        wholes, denominator = {i: -weight for i, weight in wholes.items()}, -denominator
+    return dict(sorted(wholes.items(), key=lambda one: one[1], reverse=True)), denominator
+
+
+def _width(weights: Iterable[int]) -> int:
+    return max(weight.bit_length() for weight in weights)
+
+
+def _additions(weights: Iterable[int]) -> int:
+    """How many :func:`_added_up` takes for one input."""
+    listed = list(weights)
+    return _width(listed) - 1 + sum(weight.bit_count() for weight in listed) - 1
+
+
+def _added_up(partials: Mapping[int, Sequence[bytes]], weights: Mapping[int, int], threads: int) -> list[bytes]:
+    """The sum of each one's elements as often as its weight says, bit by bit. Weights and partials are public."""
+    totals: list[bytes] = []
+    for bit in reversed(range(_width(weights.values()))):
+        if totals:
+            totals = group.add_each(totals, totals, "partials", threads)
+        for index, weight in weights.items():
+            if abs(weight) >> bit & 1:
+                put = group.add_each if weight > 0 else group.subtract_each
+                elements = partials[index]
+                totals = put(totals, elements, f"partials[{index}]", threads) if totals else list(elements)
+    return totals
+
+
+def _not_cancelled(totals: list[bytes]) -> list[bytes]:
     if group.IDENTITY in totals:  # shares chosen to cancel: everybody's fingerprint would be the same
         raise CryptoError(ErrorCode.IDENTITY_ELEMENT, "partials", "a combination other than the identity")
     return totals

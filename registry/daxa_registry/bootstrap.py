@@ -62,11 +62,13 @@ from .rpc.leaks import LeakService
 from .rpc.server import Service, build_server, is_serving
 from .rpc.sightings import SightingService
 from .rpc.verdicts import VerdictService
+from .service import inventories
 from .service.audit import Report, audit
 from .service.authority_acts import AuthorityActs, read_acts, untaken
 from .service.certificate_ends import SECONDS_PER_DAY, CertificateEnds, kept_ends
 from .service.incidents import Incidents
 from .service.intake import Intake
+from .service.inventories import Inventory
 from .service.leak_sets import LeakSets
 from .service.leaks import Leaks
 from .service.limits import Limits, read_spent
@@ -170,6 +172,7 @@ class Status:
     members: Mapping[str, Claims]
     rows: Mapping[str, int]
     peers_left: Mapping[str, float]
+    inventories: Sequence[Inventory] = ()
 
 
 def registry_status(configuration: Path) -> Status:
@@ -196,6 +199,7 @@ def registry_status(configuration: Path) -> Status:
             store.claims(),
             store.counts(),
             _peers_left(store, config.members),
+            inventories.unverified(store),
         )
     finally:
         store.close()
@@ -307,7 +311,7 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
         membership.note()
         ends.keep(store)
 
-    sweep = Sweep(store, matcher, clock=lambda: int(clock()), on_verdicts=news.tell, also=also,
+    sweep = Sweep(store, matcher, clock=lambda: int(clock()), on_verdicts=news.tell, also=also, give_way=leaks.give_way,
                   retention_hours=config.retention_hours, batch_hours=config.batch_hours)  # fmt: skip
     sweeping = threading.Thread(target=sweep.every, args=(config.sweep_seconds,), name="sweep", daemon=True)
     intake = Intake(

@@ -25,10 +25,20 @@ import pytest
 import deployment
 from daxa_api.v1 import envoy_access_log_pb2 as envoy
 from daxa_api.v1 import sidecar_pb2, sidecar_pb2_grpc, types_pb2
-from daxa_client import ClientConfig, ConfigurationError, Gateway, InvalidInput, Level, Verdict, _host_commands
+from daxa_client import (
+    ClientConfig,
+    ConfigurationError,
+    Gateway,
+    InvalidInput,
+    Level,
+    Verdict,
+    _host_commands,
+    _sidecar,
+)
 from daxa_client._complaints import Complaints
 from daxa_client._sidecar import CONNECTIONS, Sidecar, SidecarConfig, _LineServer
 from daxa_client._spool import Spool
+from daxa_client._submission import SubmitResult
 
 WAIT = 30.0
 KEY = "k_live_0123456789"
@@ -137,6 +147,50 @@ def test_grpc(settings: ClientConfig, folder: Path) -> None:
         with pytest.raises(grpc.RpcError, match="TOO_MANY_ITEMS"):
             stub.GetLocalVerdicts(sidecar_pb2.GetLocalVerdictsRequest(), timeout=WAIT)
     assert spooled(settings) == {("key-1", "8.8.8.8", "USED", "7"), ("key-1", "8.8.8.8", "REJECTED", None)}
+
+
+def test_keys_of_no_use_are_told_on_both_sockets(settings: ClientConfig, folder: Path) -> None:
+    """From the moment that the watch is answered; whoever closes is let go of, and another line is none."""
+    with sidecar(settings, folder) as gateway, grpc.insecure_channel(f"unix:{folder / 'grpc'}") as channel:
+        [refused] = ask(folder, b'{"watch": "everything"}\n', answers=1)
+        assert refused["error"].startswith("INVALID_VALUE: line: the fields")
+        with socket.socket(socket.AF_UNIX) as one:
+            one.settimeout(WAIT)
+            one.connect(str(folder / "lines"))
+            one.sendall(b'{"watch": "of_no_use"}\n')
+            reader = one.makefile("rb")
+            assert json.loads(reader.readline()) == {"watch": "of_no_use"}
+            tell_of_no_use(gateway, "foreign-1")
+            assert json.loads(reader.readline()) == {"of_no_use": "foreign-1"}
+        stub = sidecar_pb2_grpc.SidecarServiceStub(channel)
+        watching = stub.WatchOfNoUse(sidecar_pb2.WatchOfNoUseRequest(), timeout=WAIT)
+        heard = threading.Event()
+        telling = threading.Thread(
+            target=lambda: [tell_of_no_use(gateway, "foreign-2") for _ in iter(lambda: heard.wait(0.05), True)]
+        )
+        telling.start()
+        assert next(watching).key == "foreign-2"
+        heard.set()
+        telling.join()
+        watching.cancel()
+
+
+def tell_of_no_use(gateway: Gateway, key: str) -> None:
+    """As when the registry has answered a batch."""
+    gateway._answered(SubmitResult(1, (), {}, of_no_use=frozenset({key})))
+
+
+def test_who_listens_too_slowly_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After what was told until then: a stream with a gap would be believed."""
+    monkeypatch.setattr(_sidecar, "_WAITING", 2)
+    news: _sidecar._News[int] = _sidecar._News()
+    slow = news.listen(lambda: True)
+    for number in range(3):
+        news.tell(number)
+    assert list(slow) == [0, 1]
+    gone = news.listen(lambda: False)
+    assert list(gone) == []
+    assert not news._listeners
 
 
 def _tell_until_heard(gateway: Gateway, heard: threading.Event) -> None:

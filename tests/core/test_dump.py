@@ -7,6 +7,7 @@ import json
 import random
 import time
 import tracemalloc
+from base64 import b64encode, encodebytes
 from collections.abc import Callable
 from string import ascii_letters, digits
 from urllib.parse import quote
@@ -98,6 +99,43 @@ def test_keys_are_found_whatever_parts_them_in_any_encoding(
         assert found(sign.join(keys).encode(encoding)) >= set(keys)
     finally:
         dump.BLOCK_BYTES = before
+
+
+@pytest.mark.parametrize("key", [KEYS[0], HEX_48, HEX_32, UUID])
+def test_what_is_wrapped_in_base64_is_decoded_once(key: str) -> None:
+    """Alone, with and without padding, in lines of mail, in a text of any encoding; and what is twice in it is not looked for."""
+    once = b64encode(key.encode())
+    for data in (
+        once,
+        once.rstrip(b"="),
+        b'{"dump":"' + once + b'"}',
+        b"x " + once + b"\n",
+        once.decode().encode("utf-16"),
+    ):
+        assert found(data) == {key}
+    text = f"user@example.com;{key};2022\n{{'api_key': 'kbt-000001'}}\n" * 9
+    for wrapped in (
+        b64encode(text.encode()),
+        encodebytes(text.encode()),
+        encodebytes(text.encode()).replace(b"\n", b"\r\n"),
+    ):
+        assert found(b"Content-Transfer-Encoding: base64\n\n" + wrapped + b"\n--end") == {key, "kbt-000001"}
+    assert found(b64encode(once)) == set()
+
+
+@given(st.integers(40, 400), st.integers(0, 90), st.sampled_from([b64encode, encodebytes]))
+def test_where_a_block_ends_in_base64_changes_nothing(size: int, junk: int, wrap: Callable[[bytes], bytes]) -> None:
+    """In one line without an end as in lines of mail; nothing is made up of half a key."""
+    data = wrap(("x" * junk + " " + " ".join(KEYS[:60])).encode())
+    before = dump.BLOCK_BYTES
+    try:
+        dump.BLOCK_BYTES = size
+        read = found(data)
+    finally:
+        dump.BLOCK_BYTES = before
+    assert read >= set(KEYS[:60])
+    others = read - {"x" * junk, *KEYS[:60]}
+    assert all(one.encode() in data for one in others), "what is no part of the text that is wrapped"
 
 
 KORBIT = "kbt_0123456789Ab"
@@ -216,6 +254,19 @@ def test_a_label_may_be_korean(encoding: str, label: str) -> None:
 def test_a_value_may_stand_in_the_next_line_or_under_a_name_of_its_own(text: str) -> None:
     """As JSON that is printed wide and lists of settings have it."""
     assert found(text.format("kbt-000001").encode()) == ({"kbt-000001"} if "{}" in text else set())
+
+
+def test_a_list_under_one_label_is_read() -> None:
+    """As far as a thousand characters behind it; what follows the list or names another value is none of it."""
+    for indent in (None, 2):
+        keys = [f"kbt-{n:05d}" for n in range(20)]
+        text = json.dumps({"apiKeys": [*keys, "none-of-it"], "notes": ["word-00001"], "word-00002": 1}, indent=indent)
+        assert found(text.encode()) == set(keys)
+    assert found(b'{"api_key": ["kbt-00001", "b-00002": "c-00003"]}') == {"kbt-00001"}
+    assert found(b'{"api_key": "kbt-00001", "word-00002", "word-00003"]') == {"kbt-00001"}
+    many = [f"kbt-{n:05d}" for n in range(1_000)]
+    read = found(json.dumps({"api_keys": many}).encode())
+    assert set(many[:70]) <= read < set(many)
 
 
 def test_json_is_read() -> None:

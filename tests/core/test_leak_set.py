@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daxa_core import leak_set
 from daxa_core.errors import CryptoError, ErrorCode, InvalidInput
 from daxa_core.leak_set import CHUNK_KEYS, RATE_BITS, Shape, checked, chunk_digest, decode, encode, value_of
 
@@ -42,6 +43,19 @@ def test_it_is_at_most_a_quarter_above_the_least_there_can_be(number: int) -> No
     assert RATE_BITS >= 30
     assert number / 2**shape.bits <= 2**-RATE_BITS
     assert sum(map(len, chunks)) <= 1.25 * shape.least_bytes()
+
+
+@pytest.mark.parametrize(("number", "bits"), [(700, 5), (1_024, 5), (1_500, 8)])
+def test_a_set_of_any_size_has_the_false_positive_rate_that_was_chosen(
+    monkeypatch: pytest.MonkeyPatch, number: int, bits: int
+) -> None:
+    """Measured with rates that can be: no more of 200,000 others are found in it, and no less than half as many."""
+    monkeypatch.setattr(leak_set, "RATE_BITS", bits)
+    shape, _, chunks = made(number)
+    known = {value for place, chunk in enumerate(chunks) for value in decode(shape, place, chunk)}
+    found = sum(shape.value(RNG.randbytes(32)) in known for _ in range(200_000))
+    expected = 200_000 * 2**-bits
+    assert 0.45 * expected < found < 1.1 * expected
 
 
 @given(st.integers(0, 2**32), st.integers(1, 8), st.integers(0, 255))

@@ -27,15 +27,47 @@ def test_any_t_shares_give_what_the_whole_key_gives(data: st.DataObject) -> None
     assert group.multiply(secret, x) == threshold.combine(partials)
 
 
-def test_combining_and_unblinding_at_once_is_the_same_as_one_after_the_other() -> None:
-    """The folded scalar of the hot path gives what combine and unblind give, for every choice of evaluators."""
+@pytest.mark.parametrize("needed", range(1, 7))
+def test_combining_and_unblinding_at_once_is_the_same_as_one_after_the_other(needed: int) -> None:
+    """Weights that are small and such that are not, of either sign, for every choice of evaluators in either order."""
     secret, _ = suite.generate_key_pair()
-    _, shares = threshold.deal(secret, 2, 4)
+    _, shares = threshold.deal(secret, needed, 7)
+    shares.append(threshold.Share(255, share_at(shares[:needed], 255)))
     blinded = oprf.blind_batch([b"a", b"b", b"c"])
+    blinds = [one.blind for one in blinded]
     expected = [group.multiply(secret, oprf.hash_input(x)) for x in (b"a", b"b", b"c")]
-    for pair in combinations(shares, 2):
-        partials = {s.index: [oprf.evaluate(s.scalar, one.element) for one in blinded] for s in pair}
-        assert expected == threshold.combine_unblind_batch([one.blind for one in blinded], partials)
+    answers = {s.index: [oprf.evaluate(s.scalar, one.element) for one in blinded] for s in shares}
+    for chosen in combinations(answers, needed):
+        for order in (chosen, chosen[::-1]):
+            assert expected == threshold.combine_unblind_batch(blinds, {index: answers[index] for index in order})
+
+
+def share_at(shares: list[threshold.Share], index: int) -> bytes:
+    """What lies on the shares' polynomial there."""
+    total = 0
+    for one in shares:
+        term = int.from_bytes(one.scalar, "little")
+        for other in shares:
+            if other is not one:
+                term = term * (index - other.index) * pow(one.index - other.index, -1, group.ORDER) % group.ORDER
+        total += term
+    return group.scalar_bytes(total)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "multiplied"), [((1, 2), 1), ((3, 2), 1), ((3, 4, 5), 3), ((1, 2, 3), 1), ((7, 255), 2)]
+)
+def test_few_evaluators_answers_are_added_and_multiplied_once(
+    monkeypatch: pytest.MonkeyPatch, chosen: tuple[int, ...], multiplied: int
+) -> None:
+    """A multiplication costs more than three additions; where the weights are large, each answer has its own."""
+    calls: list[int] = []
+    multiply_each = group.multiply_each
+    monkeypatch.setattr(group, "multiply_each", lambda *asked: calls.append(1) or multiply_each(*asked))
+    blinded = oprf.blind_batch([b"a"])
+    calls.clear()
+    threshold.combine_unblind_batch([blinded[0].blind], {index: [oprf.hash_input(b"x")] for index in chosen})
+    assert len(calls) == multiplied
 
 
 def test_fewer_than_t_give_something_else() -> None:
@@ -166,3 +198,13 @@ def test_commitments_that_are_no_elements_are_refused() -> None:
     for commitments in ([], [bytes(32)], [suite.GENERATOR, b"\xff" * 32], [b""]):
         with pytest.raises(DaxaError):
             threshold.public_share(1, commitments)
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, 2), (7, 255)])
+def test_answers_that_cancel_each_other_are_refused(one: int, other: int) -> None:
+    """Shares that were dealt so would give every key one fingerprint; whether few additions or multiplications combine them."""
+    [blinded] = oprf.blind_batch([b"a"])
+    x = oprf.hash_input(b"x")
+    partials = {index: [group.multiply(group.scalar_bytes(index), x)] for index in (one, other)}
+    with pytest.raises(CryptoError, match="IDENTITY_ELEMENT: partials"):
+        threshold.combine_unblind_batch([blinded.blind], partials)

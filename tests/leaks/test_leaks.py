@@ -10,7 +10,9 @@ from click.testing import CliRunner
 import life
 from daxa_client import Act, Cause, ErrorCode, Level, RawSighting
 from daxa_core.model import Manner
+from daxa_registry.bootstrap import registry_status
 from daxa_registry.cli import cli
+from daxa_registry.cli.status import attention
 from leaking import Run, codes, customer, dump, key, load, member, refused, rows
 
 
@@ -87,6 +89,23 @@ def test_a_withdrawal_corrects_what_rested_on_the_leak_and_forgets_its_keys(
     refused(ErrorCode.NOT_FOUND, lambda: run("verify", "L9", "--reason", "none", "--yes"))
 
 
+def test_a_dump_that_another_loaded_as_well_is_in_force_beside_it(world: life.World, run: Run, tmp_path: Path) -> None:
+    """Whoever loads it is told what is known already, and an operator alone; the other's withdrawal takes nothing from it."""
+    member(world, "bithumb", "report", dump(tmp_path, "u1", "u2"), "--name", "a paste", "--source", "found")
+    shown = load(run, dump(tmp_path, "u1", "u2"), "the same")
+    assert "2 of its 2 keys stand in L1 already" in shown
+    shown = load(run, dump(tmp_path, "u1", "u2", "more"), "a later one")
+    assert "2 of its 3 keys stand in L1 already" in shown
+    assert "2 of its 3 keys stand in L2 already" in shown
+    [report] = member(world, "korbit", "report", dump(tmp_path, "u1"), "--name", "again", "--source", "found")
+    assert (report["leak"], report["keys"]) == ("L4", 1)
+    member(world, "bithumb", "withdraw", "L1")
+    run("verify", "L2", "--reason", "confirmed", "--yes")
+    assert "2 of its 3 keys stand in L2 already" in run("verify", "L3", "--reason", "is it one?")
+    verdicts = world.client("upbit").verdicts([key("u1"), key("u2")])
+    assert {verdict.level for verdict in verdicts.values()} == {Level.REVOKE}
+
+
 def test_a_member_that_reports_anothers_whole_inventory_moves_it_to_monitor_at_most(
     world: life.World, run: Run, tmp_path: Path
 ) -> None:
@@ -102,6 +121,8 @@ def test_a_member_that_reports_anothers_whole_inventory_moves_it_to_monitor_at_m
     assert {upbit.verdicts([key(name)])[key(name)].level for name in names} == {Level.MONITOR}
     shown = run("verify", "L1", "--reason", "is it one?")
     assert "It looks like its inventory" in shown
+    has = "L1, reported by bithumb, has 12 of upbit's 14 keys: an inventory rather than a dump? Ask upbit before it is verified"
+    assert has in attention(registry_status(world.folder / "registry/registry.toml"))
     # A second member's word makes it WARN, and no more.
     member(world, "korbit", "report", dump(tmp_path, *names), "--name", "the same", "--source", "made up")
     for _ in range(4):

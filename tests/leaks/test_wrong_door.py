@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import life
-from daxa_client import Level, RawSighting
+from daxa_client import Device, Level, RawSighting
 from daxa_core.model import Manner
 from leaking import Run, codes, customer, key
 
@@ -60,6 +60,35 @@ def test_a_list_that_is_gone_through_once_is_told_of_every_key(world: life.World
     world.pass_hours(100)
     upbit.submit([customer("t0", world.hour(), "211.234.40.1")])
     assert upbit.verdicts([key("t0")])[key("t0")].level is Level.MONITOR
+
+
+def test_a_list_that_is_gone_through_over_many_addresses_is_told_by_its_client_stack(
+    world: life.World, run: Run
+) -> None:
+    """Each key once, from an address of its own; those tried first are told with their next hour of use. Of a stack that as many
+    keys are used with nobody is told."""
+    upbit, bithumb = world.client("upbit"), world.client("bithumb")
+    exits = {"python-requests/2.31": ("stock", 60), "listgoer/1.0": ("list", 70)}
+    for agent, (name, network) in exits.items():
+        keys = [f"{name}{n}" for n in range(6)]
+        upbit.submit([customer(one, world.hour(), f"211.234.{network}.{n}") for n, one in enumerate(keys)])
+        device = Device(agent)
+        if name == "stock":
+            users = [(f"user{n}", f"211.234.{80 + n}.1") for n in range(6)]
+            upbit.submit([RawSighting(key(one), at, world.hour(), device=device, account=one) for one, at in users])
+        for n, one in enumerate(keys):
+            bithumb.submit(
+                [RawSighting(key(one), f"185.{network + n}.1.9", world.hour(), Manner.REJECTED, device=device)]
+            )
+    world.pass_hours(1)
+    for name, network in exits.values():
+        upbit.submit([customer(f"{name}{n}", world.hour(), f"211.234.{network}.{n}") for n in range(6)])
+    told = {name: upbit.verdicts([key(f"{name}{n}") for n in range(6)]).values() for name in ("stock", "list")}
+    assert {verdict.sequence for verdict in told["stock"]} == {0}
+    assert {verdict.level for verdict in told["list"]} == {Level.MONITOR}
+    assert all("TRIED_WITH_MANY" in codes(verdict) for verdict in told["list"])
+    [line] = run("testers").splitlines()
+    assert "6 keys tried at 1 exchanges" in line
 
 
 def test_a_program_that_tries_ones_own_key_again_at_the_wrong_exchange_is_no_attack(world: life.World) -> None:

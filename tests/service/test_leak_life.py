@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,9 +14,13 @@ from daxa_registry.bootstrap import open_store
 from daxa_registry.decision.leaked import OPERATORS
 from daxa_registry.decision.policy import default_policy
 from daxa_registry.service import leak_sets, leaks
+from daxa_registry.service.inventories import Inventory, unverified
 from daxa_registry.service.leak_sets import LeakSets
 from daxa_registry.service.leaks import Leaks
 from daxa_registry.service.matching import Matcher
+from daxa_registry.service.metrics import Metrics
+from daxa_registry.service.sweep import Sweep
+from daxa_registry.service.watched import watch_store
 from daxa_registry.store.leak_interface import StoredLeak
 from sightings import fine, fp, seen
 
@@ -284,6 +289,50 @@ def test_a_notice_is_measured_from_the_commit(world: World, monkeypatch: pytest.
     now[0] += 25.0
     apply(world.leaks)
     assert world.notices == [(20.0, 1)], "another node judged it"
+
+
+def test_a_leak_that_looks_like_an_inventory_is_told_until_it_is_judged(world: World) -> None:
+    """Half of a member's keys, and not few: whose, and who says so; also what a restart interrupted. A number for each member."""
+    keys = [f"k{n}" for n in range(12)]
+    with world.store.transaction():
+        world.store.absorb(world.store.member_id("bithumb"), [seen(f"b{n}", f"c{n}") for n in range(12)], fine)
+        world.store.absorb(MEMBER, [seen(key, f"home of {key}") for key in keys], fine)
+    world.commit("few", *keys[:5], reporter=OPERATORS)
+    assert unverified(world.store) == []
+    world.commit("many", *keys[:6], "nobody's", reporter=2)
+    [told] = unverified(world.store)
+    assert told == Inventory(2, "bithumb", "upbit", 6, 12)
+    metrics = Metrics()
+    watch_store(metrics, world.store)
+    text = metrics.text()
+    assert 'daxa_leak_inventories{member="upbit"} 1.0' in text
+    assert 'daxa_leak_inventories{member="bithumb"} 0.0' in text
+    world.leaks.judge(2, Confidence.VERIFIED, "daxa/kim", "looked", False)
+    assert unverified(world.store) == []
+    world.leaks.judge(2, Confidence.UNVERIFIED, "daxa/kim", "not sure", False)
+    assert unverified(world.store) == [told]
+    world.leaks.judge(2, None, "daxa/kim", "made up", False)
+    assert unverified(world.store) == []
+
+
+def test_the_sweep_gives_way_to_a_notice(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole looks at a leak's keys take longer than telling their issuers; for no part it waits longer than it has patience."""
+    with world.store.transaction():
+        world.store.absorb(MEMBER, [seen("a", "home of a")], fine)
+    world.commit("one", "a")
+    sweep = Sweep(
+        world.store, Matcher(world.store, default_policy()), clock=lambda: world.now, give_way=world.leaks.give_way
+    )
+    for patience, waits in ((60.0, True), (0.0, False)):
+        monkeypatch.setattr(leaks, "PATIENCE_SECONDS", patience)
+        world.now += DAY
+        looking = threading.Thread(target=sweep.run)
+        with world.leaks._applying:
+            looking.start()
+            looking.join(0.3 if waits else 30.0)
+            assert looking.is_alive() is waits
+        looking.join(30.0)
+        assert world.store.due(world.now, 9) == []
 
 
 def test_verified_and_operators_sets_are_listed_first_and_digests_are_made_once(

@@ -180,6 +180,18 @@ def test_matches_are_counted_by_issuer(reopen: Open) -> None:
     assert store.leaked_subjects(leak.number, subjects[0]) == subjects[1:]
 
 
+def test_the_keys_that_leaks_share_are_counted(reopen: Open) -> None:
+    """With those in force alone: a withdrawn one has nothing left to say, and one that is loading may never come."""
+    store = reopen()
+    with store.transaction():
+        leaks = [opened(store, name) for name in ("one", "two", "gone", "loading")]
+        for leak, names in zip(leaks, ("abcd", "cdef", "a", "a"), strict=True):
+            store.add_leaked(leak.number, [fp(name) for name in names])
+        for leak, state in zip(leaks, (LeakState.IN_FORCE, LeakState.IN_FORCE, LeakState.WITHDRAWN), strict=False):
+            store.save_leak(dataclasses.replace(leak, state=state))
+    assert [store.leak_overlaps(leak.number) for leak in leaks] == [{2: 2}, {1: 2}, {1: 1}, {1: 1}]
+
+
 def test_what_a_member_only_refused_is_told_from_its_own_keys(reopen: Open) -> None:
     """By what it alone sent: used, declared or with an account is its own, whatever it refused of it; others do not count."""
     store = reopen()
@@ -234,3 +246,48 @@ def test_a_stack_that_goes_through_a_list_over_many_addresses_is_told_from_a_sto
     [found] = store.testers(2, 9)
     assert found == (Kind.DEVICE, store.node(Kind.DEVICE, fp("script")), 6, 2, 1_005)
     assert store.testers(7, 9) == []
+
+
+def test_a_stack_that_more_keys_use_than_were_tried_with_it_is_a_stock_one(reopen: Open) -> None:
+    """Holders who try it first at the wrong exchange are no list; a thief for whom two of six keys work has one."""
+    store = reopen()
+    with store.transaction():
+        upbit, bithumb = store.member_id("upbit"), store.member_id("bithumb")
+        names = [f"{stack}{n}" for stack in ("stock", "script") for n in range(6)]
+        store.absorb(upbit, [seen(name, f"home {name}", device="own") for name in names], fine)
+        for stack, users in (("stock", 6), ("script", 2)):
+            store.absorb(upbit, [seen(f"{stack} user {n}", f"b{stack}{n}", device=stack) for n in range(users)], fine)
+            tried = [
+                seen(f"{stack}{n}", f"exit {stack}{n}", 1_000 + 60 * n, manner=Manner.REJECTED, device=stack)
+                for n in range(6)
+            ]
+            store.absorb(bithumb, tried, fine)
+    script = store.node(Kind.DEVICE, fp("script"))
+    assert [(one.node, one.keys) for one in store.testers(2, 9)] == [(script, 6)]
+    with store.transaction():
+        stacks = {key: stacks_of(store, key) for key in ("stock0", "script0", "script3")}
+    assert stacks["stock0"] == {}
+    # What was first tried within two weeks of the key's own try, either way.
+    assert stacks["script0"] == {script: [1_000 + 60 * n for n in reversed(range(6))]}
+    assert stacks["script3"] == stacks["script0"]
+
+
+def stacks_of(store: Store, key: str) -> dict[int, list[int]]:
+    """What upbit's decision of a key sees of the stacks with which it was tried elsewhere: when each key was first."""
+    standing = store.standing_of(store.member_id("upbit"), fp(key))
+    assert standing is not None
+    [neighbourhood] = store.neighbourhoods([standing.subject])
+    return {device: [one.first for one in tried] for device, tried in neighbourhood.stacks.items()}
+
+
+def test_a_stack_with_too_few_keys_and_one_that_is_not_known_are_not_looked_into(reopen: Open) -> None:
+    """Nor a key that is used nowhere: it expired."""
+    store = reopen()
+    with store.transaction():
+        upbit, bithumb = store.member_id("upbit"), store.member_id("bithumb")
+        store.absorb(upbit, [seen(f"k{n}", f"home {n}", device="own") for n in range(4)], fine)
+        for device in ("script", None):
+            tried = [seen(f"k{n}", f"exit {n}", manner=Manner.REJECTED, device=device) for n in range(9)]
+            store.absorb(bithumb, tried, fine)
+    with store.transaction():
+        assert stacks_of(store, "k0") == {}

@@ -382,6 +382,7 @@ def test_hours_counted_before_they_were_counted_by_member_are_counted_again(node
     with psycopg.connect(postgres_url, autocommit=True) as database:
         assert database.execute("SELECT * FROM activity ORDER BY hour, member").fetchall() == counted
         database.execute("DROP TABLE activity")
+        database.execute("DROP INDEX presence_refused")
         database.execute("CREATE TABLE activity (hour bigint PRIMARY KEY, active bigint NOT NULL)")
         database.execute("DROP TABLE doubtful")
         database.execute("DROP INDEX subject_holder")

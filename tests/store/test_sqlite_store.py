@@ -40,6 +40,7 @@ BEFORE_MEMBERS = """
     DROP TABLE leak;
     DROP TABLE leaked;
     DROP INDEX presence_place;
+    DROP INDEX presence_refused;
     ALTER TABLE presence DROP COLUMN member;
     CREATE UNIQUE INDEX presence_place ON presence (address, device, subject, manner);
     DROP TABLE doubtful;

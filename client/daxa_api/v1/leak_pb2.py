@@ -24,21 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64\x61xa_api/v1/leak.proto\x12\x0b\x64\x61xa_api.v1\"\xad\x01\n\x0fOpenLeakRequest\x12\x0f\n\x07leak_id\x18\x01 \x01(\x0c\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x10\n\x08\x66ound_at\x18\x04 \x01(\x03\x12\x1d\n\x03tlp\x18\x05 \x01(\x0e\x32\x10.daxa_api.v1.Tlp\x12\x13\n\x0bkey_version\x18\x06 \x01(\r\x12\x19\n\x11\x63\x61nonical_version\x18\x07 \x01(\r\x12\n\n\x02\x62y\x18\x08 \x01(\t\"W\n\x10OpenLeakResponse\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04keys\x18\x02 \x01(\x04\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.daxa_api.v1.LeakState\"=\n\x14\x41\x64\x64LeakedKeysRequest\x12\x0f\n\x07leak_id\x18\x01 \x01(\x0c\x12\x14\n\x0c\x66ingerprints\x18\x02 \x03(\x0c\"%\n\x15\x41\x64\x64LeakedKeysResponse\x12\x0c\n\x04keys\x18\x01 \x01(\x04\"0\n\x11\x43ommitLeakRequest\x12\x0f\n\x07leak_id\x18\x01 \x01(\x0c\x12\n\n\x02\x62y\x18\x02 \x01(\t\"c\n\x12\x43ommitLeakResponse\x12$\n\x04leak\x18\x01 \x01(\x0b\x32\x16.daxa_api.v1.LeakEntry\x12\'\n\x07matches\x18\x02 \x03(\x0b\x32\x16.daxa_api.v1.LeakMatch\"9\n\tLeakMatch\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x0e\n\x06leaked\x18\x02 \x01(\x04\x12\x0c\n\x04keys\x18\x03 \x01(\x04\"\xf5\x01\n\tLeakEntry\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x10\n\x08\x66ound_at\x18\x04 \x01(\x03\x12\x1d\n\x03tlp\x18\x05 \x01(\x0e\x32\x10.daxa_api.v1.Tlp\x12/\n\nconfidence\x18\x06 \x01(\x0e\x32\x1b.daxa_api.v1.LeakConfidence\x12%\n\x05state\x18\x07 \x01(\x0e\x32\x16.daxa_api.v1.LeakState\x12\x0c\n\x04keys\x18\x08 \x01(\x04\x12\x11\n\tloaded_at\x18\t \x01(\x03\x12\x10\n\x08reporter\x18\n \x01(\t\"\x12\n\x10ListLeaksRequest\":\n\x11ListLeaksResponse\x12%\n\x05leaks\x18\x01 \x03(\x0b\x32\x16.daxa_api.v1.LeakEntry\"~\n\x10JudgeLeakRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12-\n\tjudgement\x18\x02 \x01(\x0e\x32\x1a.daxa_api.v1.LeakJudgement\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\n\n\x02\x62y\x18\x05 \x01(\t\"b\n\x11JudgeLeakResponse\x12$\n\x04leak\x18\x01 \x01(\x0b\x32\x16.daxa_api.v1.LeakEntry\x12\'\n\x07matches\x18\x02 \x03(\x0b\x32\x16.daxa_api.v1.LeakMatch\"#\n\x12ListTestersRequest\x12\r\n\x05least\x18\x01 \x01(\r\";\n\x13ListTestersResponse\x12$\n\x07testers\x18\x01 \x03(\x0b\x32\x13.daxa_api.v1.Tester\"V\n\x06Tester\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\x04\x12\x0c\n\x04keys\x18\x02 \x01(\r\x12\x0f\n\x07members\x18\x03 \x01(\r\x12\x0c\n\x04hour\x18\x04 \x01(\r\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\x04\"\x15\n\x13ListLeakSetsRequest\":\n\x14ListLeakSetsResponse\x12\"\n\x04sets\x18\x01 \x03(\x0b\x32\x14.daxa_api.v1.LeakSet\"\x9c\x01\n\x07LeakSet\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04keys\x18\x02 \x01(\x04\x12/\n\nconfidence\x18\x03 \x01(\x0e\x32\x1b.daxa_api.v1.LeakConfidence\x12\x1d\n\x03tlp\x18\x04 \x01(\x0e\x32\x10.daxa_api.v1.Tlp\x12\x0e\n\x06\x63hunks\x18\x05 \x03(\x0c\x12\x13\n\x0bkey_version\x18\x06 \x01(\r\"7\n\x16GetLeakSetChunkRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\r\n\x05\x63hunk\x18\x02 \x01(\r\"(\n\x17GetLeakSetChunkResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"=\n\x18\x43onfirmLeakedKeysRequest\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\x13\n\x0bkey_version\x18\x02 \x01(\r\"C\n\x19\x43onfirmLeakedKeysResponse\x12&\n\x06leaked\x18\x01 \x03(\x0b\x32\x16.daxa_api.v1.LeakedKey\"?\n\tLeakedKey\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12%\n\x05leaks\x18\x02 \x03(\x0b\x32\x16.daxa_api.v1.LeakEntry*o\n\x0eLeakConfidence\x12\x1f\n\x1bLEAK_CONFIDENCE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aLEAK_CONFIDENCE_UNVERIFIED\x10\x01\x12\x1c\n\x18LEAK_CONFIDENCE_VERIFIED\x10\x02*r\n\tLeakState\x12\x1a\n\x16LEAK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12LEAK_STATE_LOADING\x10\x01\x12\x17\n\x13LEAK_STATE_IN_FORCE\x10\x02\x12\x18\n\x14LEAK_STATE_WITHDRAWN\x10\x03*j\n\x03Tlp\x12\x13\n\x0fTLP_UNSPECIFIED\x10\x00\x12\r\n\tTLP_CLEAR\x10\x01\x12\r\n\tTLP_GREEN\x10\x02\x12\r\n\tTLP_AMBER\x10\x03\x12\x14\n\x10TLP_AMBER_STRICT\x10\x04\x12\x0b\n\x07TLP_RED\x10\x05*\x89\x01\n\rLeakJudgement\x12\x1e\n\x1aLEAK_JUDGEMENT_UNSPECIFIED\x10\x00\x12\x1b\n\x17LEAK_JUDGEMENT_VERIFIED\x10\x01\x12\x1d\n\x19LEAK_JUDGEMENT_UNVERIFIED\x10\x02\x12\x1c\n\x18LEAK_JUDGEMENT_WITHDRAWN\x10\x03\x32\xfe\x05\n\x0bLeakService\x12G\n\x08OpenLeak\x12\x1c.daxa_api.v1.OpenLeakRequest\x1a\x1d.daxa_api.v1.OpenLeakResponse\x12V\n\rAddLeakedKeys\x12!.daxa_api.v1.AddLeakedKeysRequest\x1a\".daxa_api.v1.AddLeakedKeysResponse\x12M\n\nCommitLeak\x12\x1e.daxa_api.v1.CommitLeakRequest\x1a\x1f.daxa_api.v1.CommitLeakResponse\x12J\n\tListLeaks\x12\x1d.daxa_api.v1.ListLeaksRequest\x1a\x1e.daxa_api.v1.ListLeaksResponse\x12J\n\tJudgeLeak\x12\x1d.daxa_api.v1.JudgeLeakRequest\x1a\x1e.daxa_api.v1.JudgeLeakResponse\x12P\n\x0bListTesters\x12\x1f.daxa_api.v1.ListTestersRequest\x1a .daxa_api.v1.ListTestersResponse\x12S\n\x0cListLeakSets\x12 .daxa_api.v1.ListLeakSetsRequest\x1a!.daxa_api.v1.ListLeakSetsResponse\x12\\\n\x0fGetLeakSetChunk\x12#.daxa_api.v1.GetLeakSetChunkRequest\x1a$.daxa_api.v1.GetLeakSetChunkResponse\x12\x62\n\x11\x43onfirmLeakedKeys\x12%.daxa_api.v1.ConfirmLeakedKeysRequest\x1a&.daxa_api.v1.ConfirmLeakedKeysResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64\x61xa_api/v1/leak.proto\x12\x0b\x64\x61xa_api.v1\"\xad\x01\n\x0fOpenLeakRequest\x12\x0f\n\x07leak_id\x18\x01 \x01(\x0c\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x10\n\x08\x66ound_at\x18\x04 \x01(\x03\x12\x1d\n\x03tlp\x18\x05 \x01(\x0e\x32\x10.daxa_api.v1.Tlp\x12\x13\n\x0bkey_version\x18\x06 \x01(\r\x12\x19\n\x11\x63\x61nonical_version\x18\x07 \x01(\r\x12\n\n\x02\x62y\x18\x08 \x01(\t\"W\n\x10OpenLeakResponse\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04keys\x18\x02 \x01(\x04\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.daxa_api.v1.LeakState\"=\n\x14\x41\x64\x64LeakedKeysRequest\x12\x0f\n\x07leak_id\x18\x01 \x01(\x0c\x12\x14\n\x0c\x66ingerprints\x18\x02 \x03(\x0c\"%\n\x15\x41\x64\x64LeakedKeysResponse\x12\x0c\n\x04keys\x18\x01 \x01(\x04\"0\n\x11\x43ommitLeakRequest\x12\x0f\n\x07leak_id\x18\x01 \x01(\x0c\x12\n\n\x02\x62y\x18\x02 \x01(\t\"\x8f\x01\n\x12\x43ommitLeakResponse\x12$\n\x04leak\x18\x01 \x01(\x0b\x32\x16.daxa_api.v1.LeakEntry\x12\'\n\x07matches\x18\x02 \x03(\x0b\x32\x16.daxa_api.v1.LeakMatch\x12*\n\x08overlaps\x18\x03 \x03(\x0b\x32\x18.daxa_api.v1.LeakOverlap\"+\n\x0bLeakOverlap\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04keys\x18\x02 \x01(\x04\"9\n\tLeakMatch\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x0e\n\x06leaked\x18\x02 \x01(\x04\x12\x0c\n\x04keys\x18\x03 \x01(\x04\"\xf5\x01\n\tLeakEntry\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x10\n\x08\x66ound_at\x18\x04 \x01(\x03\x12\x1d\n\x03tlp\x18\x05 \x01(\x0e\x32\x10.daxa_api.v1.Tlp\x12/\n\nconfidence\x18\x06 \x01(\x0e\x32\x1b.daxa_api.v1.LeakConfidence\x12%\n\x05state\x18\x07 \x01(\x0e\x32\x16.daxa_api.v1.LeakState\x12\x0c\n\x04keys\x18\x08 \x01(\x04\x12\x11\n\tloaded_at\x18\t \x01(\x03\x12\x10\n\x08reporter\x18\n \x01(\t\"\x12\n\x10ListLeaksRequest\":\n\x11ListLeaksResponse\x12%\n\x05leaks\x18\x01 \x03(\x0b\x32\x16.daxa_api.v1.LeakEntry\"~\n\x10JudgeLeakRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12-\n\tjudgement\x18\x02 \x01(\x0e\x32\x1a.daxa_api.v1.LeakJudgement\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\n\n\x02\x62y\x18\x05 \x01(\t\"\x8e\x01\n\x11JudgeLeakResponse\x12$\n\x04leak\x18\x01 \x01(\x0b\x32\x16.daxa_api.v1.LeakEntry\x12\'\n\x07matches\x18\x02 \x03(\x0b\x32\x16.daxa_api.v1.LeakMatch\x12*\n\x08overlaps\x18\x03 \x03(\x0b\x32\x18.daxa_api.v1.LeakOverlap\"#\n\x12ListTestersRequest\x12\r\n\x05least\x18\x01 \x01(\r\";\n\x13ListTestersResponse\x12$\n\x07testers\x18\x01 \x03(\x0b\x32\x13.daxa_api.v1.Tester\"V\n\x06Tester\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\x04\x12\x0c\n\x04keys\x18\x02 \x01(\r\x12\x0f\n\x07members\x18\x03 \x01(\r\x12\x0c\n\x04hour\x18\x04 \x01(\r\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\x04\"\x15\n\x13ListLeakSetsRequest\":\n\x14ListLeakSetsResponse\x12\"\n\x04sets\x18\x01 \x03(\x0b\x32\x14.daxa_api.v1.LeakSet\"\x9c\x01\n\x07LeakSet\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04keys\x18\x02 \x01(\x04\x12/\n\nconfidence\x18\x03 \x01(\x0e\x32\x1b.daxa_api.v1.LeakConfidence\x12\x1d\n\x03tlp\x18\x04 \x01(\x0e\x32\x10.daxa_api.v1.Tlp\x12\x0e\n\x06\x63hunks\x18\x05 \x03(\x0c\x12\x13\n\x0bkey_version\x18\x06 \x01(\r\"7\n\x16GetLeakSetChunkRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\r\n\x05\x63hunk\x18\x02 \x01(\r\"(\n\x17GetLeakSetChunkResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"=\n\x18\x43onfirmLeakedKeysRequest\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\x13\n\x0bkey_version\x18\x02 \x01(\r\"C\n\x19\x43onfirmLeakedKeysResponse\x12&\n\x06leaked\x18\x01 \x03(\x0b\x32\x16.daxa_api.v1.LeakedKey\"?\n\tLeakedKey\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12%\n\x05leaks\x18\x02 \x03(\x0b\x32\x16.daxa_api.v1.LeakEntry*o\n\x0eLeakConfidence\x12\x1f\n\x1bLEAK_CONFIDENCE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aLEAK_CONFIDENCE_UNVERIFIED\x10\x01\x12\x1c\n\x18LEAK_CONFIDENCE_VERIFIED\x10\x02*r\n\tLeakState\x12\x1a\n\x16LEAK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12LEAK_STATE_LOADING\x10\x01\x12\x17\n\x13LEAK_STATE_IN_FORCE\x10\x02\x12\x18\n\x14LEAK_STATE_WITHDRAWN\x10\x03*j\n\x03Tlp\x12\x13\n\x0fTLP_UNSPECIFIED\x10\x00\x12\r\n\tTLP_CLEAR\x10\x01\x12\r\n\tTLP_GREEN\x10\x02\x12\r\n\tTLP_AMBER\x10\x03\x12\x14\n\x10TLP_AMBER_STRICT\x10\x04\x12\x0b\n\x07TLP_RED\x10\x05*\x89\x01\n\rLeakJudgement\x12\x1e\n\x1aLEAK_JUDGEMENT_UNSPECIFIED\x10\x00\x12\x1b\n\x17LEAK_JUDGEMENT_VERIFIED\x10\x01\x12\x1d\n\x19LEAK_JUDGEMENT_UNVERIFIED\x10\x02\x12\x1c\n\x18LEAK_JUDGEMENT_WITHDRAWN\x10\x03\x32\xfe\x05\n\x0bLeakService\x12G\n\x08OpenLeak\x12\x1c.daxa_api.v1.OpenLeakRequest\x1a\x1d.daxa_api.v1.OpenLeakResponse\x12V\n\rAddLeakedKeys\x12!.daxa_api.v1.AddLeakedKeysRequest\x1a\".daxa_api.v1.AddLeakedKeysResponse\x12M\n\nCommitLeak\x12\x1e.daxa_api.v1.CommitLeakRequest\x1a\x1f.daxa_api.v1.CommitLeakResponse\x12J\n\tListLeaks\x12\x1d.daxa_api.v1.ListLeaksRequest\x1a\x1e.daxa_api.v1.ListLeaksResponse\x12J\n\tJudgeLeak\x12\x1d.daxa_api.v1.JudgeLeakRequest\x1a\x1e.daxa_api.v1.JudgeLeakResponse\x12P\n\x0bListTesters\x12\x1f.daxa_api.v1.ListTestersRequest\x1a .daxa_api.v1.ListTestersResponse\x12S\n\x0cListLeakSets\x12 .daxa_api.v1.ListLeakSetsRequest\x1a!.daxa_api.v1.ListLeakSetsResponse\x12\\\n\x0fGetLeakSetChunk\x12#.daxa_api.v1.GetLeakSetChunkRequest\x1a$.daxa_api.v1.GetLeakSetChunkResponse\x12\x62\n\x11\x43onfirmLeakedKeys\x12%.daxa_api.v1.ConfirmLeakedKeysRequest\x1a&.daxa_api.v1.ConfirmLeakedKeysResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'daxa_api.v1.leak_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LEAKCONFIDENCE']._serialized_start=1896
-  _globals['_LEAKCONFIDENCE']._serialized_end=2007
-  _globals['_LEAKSTATE']._serialized_start=2009
-  _globals['_LEAKSTATE']._serialized_end=2123
-  _globals['_TLP']._serialized_start=2125
-  _globals['_TLP']._serialized_end=2231
-  _globals['_LEAKJUDGEMENT']._serialized_start=2234
-  _globals['_LEAKJUDGEMENT']._serialized_end=2371
+  _globals['_LEAKCONFIDENCE']._serialized_start=2031
+  _globals['_LEAKCONFIDENCE']._serialized_end=2142
+  _globals['_LEAKSTATE']._serialized_start=2144
+  _globals['_LEAKSTATE']._serialized_end=2258
+  _globals['_TLP']._serialized_start=2260
+  _globals['_TLP']._serialized_end=2366
+  _globals['_LEAKJUDGEMENT']._serialized_start=2369
+  _globals['_LEAKJUDGEMENT']._serialized_end=2506
   _globals['_OPENLEAKREQUEST']._serialized_start=40
   _globals['_OPENLEAKREQUEST']._serialized_end=213
   _globals['_OPENLEAKRESPONSE']._serialized_start=215
@@ -49,42 +49,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDLEAKEDKEYSRESPONSE']._serialized_end=404
   _globals['_COMMITLEAKREQUEST']._serialized_start=406
   _globals['_COMMITLEAKREQUEST']._serialized_end=454
-  _globals['_COMMITLEAKRESPONSE']._serialized_start=456
-  _globals['_COMMITLEAKRESPONSE']._serialized_end=555
-  _globals['_LEAKMATCH']._serialized_start=557
-  _globals['_LEAKMATCH']._serialized_end=614
-  _globals['_LEAKENTRY']._serialized_start=617
-  _globals['_LEAKENTRY']._serialized_end=862
-  _globals['_LISTLEAKSREQUEST']._serialized_start=864
-  _globals['_LISTLEAKSREQUEST']._serialized_end=882
-  _globals['_LISTLEAKSRESPONSE']._serialized_start=884
-  _globals['_LISTLEAKSRESPONSE']._serialized_end=942
-  _globals['_JUDGELEAKREQUEST']._serialized_start=944
-  _globals['_JUDGELEAKREQUEST']._serialized_end=1070
-  _globals['_JUDGELEAKRESPONSE']._serialized_start=1072
-  _globals['_JUDGELEAKRESPONSE']._serialized_end=1170
-  _globals['_LISTTESTERSREQUEST']._serialized_start=1172
-  _globals['_LISTTESTERSREQUEST']._serialized_end=1207
-  _globals['_LISTTESTERSRESPONSE']._serialized_start=1209
-  _globals['_LISTTESTERSRESPONSE']._serialized_end=1268
-  _globals['_TESTER']._serialized_start=1270
-  _globals['_TESTER']._serialized_end=1356
-  _globals['_LISTLEAKSETSREQUEST']._serialized_start=1358
-  _globals['_LISTLEAKSETSREQUEST']._serialized_end=1379
-  _globals['_LISTLEAKSETSRESPONSE']._serialized_start=1381
-  _globals['_LISTLEAKSETSRESPONSE']._serialized_end=1439
-  _globals['_LEAKSET']._serialized_start=1442
-  _globals['_LEAKSET']._serialized_end=1598
-  _globals['_GETLEAKSETCHUNKREQUEST']._serialized_start=1600
-  _globals['_GETLEAKSETCHUNKREQUEST']._serialized_end=1655
-  _globals['_GETLEAKSETCHUNKRESPONSE']._serialized_start=1657
-  _globals['_GETLEAKSETCHUNKRESPONSE']._serialized_end=1697
-  _globals['_CONFIRMLEAKEDKEYSREQUEST']._serialized_start=1699
-  _globals['_CONFIRMLEAKEDKEYSREQUEST']._serialized_end=1760
-  _globals['_CONFIRMLEAKEDKEYSRESPONSE']._serialized_start=1762
-  _globals['_CONFIRMLEAKEDKEYSRESPONSE']._serialized_end=1829
-  _globals['_LEAKEDKEY']._serialized_start=1831
-  _globals['_LEAKEDKEY']._serialized_end=1894
-  _globals['_LEAKSERVICE']._serialized_start=2374
-  _globals['_LEAKSERVICE']._serialized_end=3140
+  _globals['_COMMITLEAKRESPONSE']._serialized_start=457
+  _globals['_COMMITLEAKRESPONSE']._serialized_end=600
+  _globals['_LEAKOVERLAP']._serialized_start=602
+  _globals['_LEAKOVERLAP']._serialized_end=645
+  _globals['_LEAKMATCH']._serialized_start=647
+  _globals['_LEAKMATCH']._serialized_end=704
+  _globals['_LEAKENTRY']._serialized_start=707
+  _globals['_LEAKENTRY']._serialized_end=952
+  _globals['_LISTLEAKSREQUEST']._serialized_start=954
+  _globals['_LISTLEAKSREQUEST']._serialized_end=972
+  _globals['_LISTLEAKSRESPONSE']._serialized_start=974
+  _globals['_LISTLEAKSRESPONSE']._serialized_end=1032
+  _globals['_JUDGELEAKREQUEST']._serialized_start=1034
+  _globals['_JUDGELEAKREQUEST']._serialized_end=1160
+  _globals['_JUDGELEAKRESPONSE']._serialized_start=1163
+  _globals['_JUDGELEAKRESPONSE']._serialized_end=1305
+  _globals['_LISTTESTERSREQUEST']._serialized_start=1307
+  _globals['_LISTTESTERSREQUEST']._serialized_end=1342
+  _globals['_LISTTESTERSRESPONSE']._serialized_start=1344
+  _globals['_LISTTESTERSRESPONSE']._serialized_end=1403
+  _globals['_TESTER']._serialized_start=1405
+  _globals['_TESTER']._serialized_end=1491
+  _globals['_LISTLEAKSETSREQUEST']._serialized_start=1493
+  _globals['_LISTLEAKSETSREQUEST']._serialized_end=1514
+  _globals['_LISTLEAKSETSRESPONSE']._serialized_start=1516
+  _globals['_LISTLEAKSETSRESPONSE']._serialized_end=1574
+  _globals['_LEAKSET']._serialized_start=1577
+  _globals['_LEAKSET']._serialized_end=1733
+  _globals['_GETLEAKSETCHUNKREQUEST']._serialized_start=1735
+  _globals['_GETLEAKSETCHUNKREQUEST']._serialized_end=1790
+  _globals['_GETLEAKSETCHUNKRESPONSE']._serialized_start=1792
+  _globals['_GETLEAKSETCHUNKRESPONSE']._serialized_end=1832
+  _globals['_CONFIRMLEAKEDKEYSREQUEST']._serialized_start=1834
+  _globals['_CONFIRMLEAKEDKEYSREQUEST']._serialized_end=1895
+  _globals['_CONFIRMLEAKEDKEYSRESPONSE']._serialized_start=1897
+  _globals['_CONFIRMLEAKEDKEYSRESPONSE']._serialized_end=1964
+  _globals['_LEAKEDKEY']._serialized_start=1966
+  _globals['_LEAKEDKEY']._serialized_end=2029
+  _globals['_LEAKSERVICE']._serialized_start=2509
+  _globals['_LEAKSERVICE']._serialized_end=3275
 # @@protoc_insertion_point(module_scope)

@@ -106,12 +106,22 @@ class CommitLeakRequest(_message.Message):
     def __init__(self, leak_id: _Optional[bytes] = ..., by: _Optional[str] = ...) -> None: ...
 
 class CommitLeakResponse(_message.Message):
-    __slots__ = ("leak", "matches")
+    __slots__ = ("leak", "matches", "overlaps")
     LEAK_FIELD_NUMBER: _ClassVar[int]
     MATCHES_FIELD_NUMBER: _ClassVar[int]
+    OVERLAPS_FIELD_NUMBER: _ClassVar[int]
     leak: LeakEntry
     matches: _containers.RepeatedCompositeFieldContainer[LeakMatch]
-    def __init__(self, leak: _Optional[_Union[LeakEntry, _Mapping]] = ..., matches: _Optional[_Iterable[_Union[LeakMatch, _Mapping]]] = ...) -> None: ...
+    overlaps: _containers.RepeatedCompositeFieldContainer[LeakOverlap]
+    def __init__(self, leak: _Optional[_Union[LeakEntry, _Mapping]] = ..., matches: _Optional[_Iterable[_Union[LeakMatch, _Mapping]]] = ..., overlaps: _Optional[_Iterable[_Union[LeakOverlap, _Mapping]]] = ...) -> None: ...
+
+class LeakOverlap(_message.Message):
+    __slots__ = ("number", "keys")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    keys: int
+    def __init__(self, number: _Optional[int] = ..., keys: _Optional[int] = ...) -> None: ...
 
 class LeakMatch(_message.Message):
     __slots__ = ("member", "leaked", "keys")
@@ -172,12 +182,14 @@ class JudgeLeakRequest(_message.Message):
     def __init__(self, number: _Optional[int] = ..., judgement: _Optional[_Union[LeakJudgement, str]] = ..., reason: _Optional[str] = ..., dry_run: bool = ..., by: _Optional[str] = ...) -> None: ...
 
 class JudgeLeakResponse(_message.Message):
-    __slots__ = ("leak", "matches")
+    __slots__ = ("leak", "matches", "overlaps")
     LEAK_FIELD_NUMBER: _ClassVar[int]
     MATCHES_FIELD_NUMBER: _ClassVar[int]
+    OVERLAPS_FIELD_NUMBER: _ClassVar[int]
     leak: LeakEntry
     matches: _containers.RepeatedCompositeFieldContainer[LeakMatch]
-    def __init__(self, leak: _Optional[_Union[LeakEntry, _Mapping]] = ..., matches: _Optional[_Iterable[_Union[LeakMatch, _Mapping]]] = ...) -> None: ...
+    overlaps: _containers.RepeatedCompositeFieldContainer[LeakOverlap]
+    def __init__(self, leak: _Optional[_Union[LeakEntry, _Mapping]] = ..., matches: _Optional[_Iterable[_Union[LeakMatch, _Mapping]]] = ..., overlaps: _Optional[_Iterable[_Union[LeakOverlap, _Mapping]]] = ...) -> None: ...
 
 class ListTestersRequest(_message.Message):
     __slots__ = ("least",)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from daxa_api.v1 import types_pb2 as daxa__api_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64\x61xa_api/v1/sidecar.proto\x12\x0b\x64\x61xa_api.v1\x1a\x17\x64\x61xa_api/v1/types.proto\"\x8b\x02\n\x0bRawSighting\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12#\n\x06manner\x18\x03 \x01(\x0e\x32\x13.daxa_api.v1.Manner\x12\x12\n\nuser_agent\x18\x04 \x01(\t\x12\x0b\n\x03ja4\x18\x05 \x01(\t\x12\x36\n\x07headers\x18\x06 \x03(\x0b\x32%.daxa_api.v1.RawSighting.HeadersEntry\x12\x0f\n\x07\x61\x63\x63ount\x18\x07 \x01(\t\x12\x0e\n\x06holder\x18\x08 \x01(\x0c\x12\x0f\n\x07seen_at\x18\t \x01(\x01\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"1\n\x0fObserveResponse\x12\r\n\x05taken\x18\x01 \x01(\x04\x12\x0f\n\x07refused\x18\x02 \x01(\x04\"\'\n\x17GetLocalVerdictsRequest\x12\x0c\n\x04keys\x18\x01 \x03(\t\"G\n\x18GetLocalVerdictsResponse\x12+\n\x08verdicts\x18\x01 \x03(\x0b\x32\x19.daxa_api.v1.LocalVerdict\"\x1b\n\x19WatchLocalVerdictsRequest\"B\n\x0cLocalVerdict\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x07verdict\x18\x02 \x01(\x0b\x32\x14.daxa_api.v1.Verdict2\x91\x02\n\x0eSidecarService\x12\x43\n\x07Observe\x12\x18.daxa_api.v1.RawSighting\x1a\x1c.daxa_api.v1.ObserveResponse(\x01\x12_\n\x10GetLocalVerdicts\x12$.daxa_api.v1.GetLocalVerdictsRequest\x1a%.daxa_api.v1.GetLocalVerdictsResponse\x12Y\n\x12WatchLocalVerdicts\x12&.daxa_api.v1.WatchLocalVerdictsRequest\x1a\x19.daxa_api.v1.LocalVerdict0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64\x61xa_api/v1/sidecar.proto\x12\x0b\x64\x61xa_api.v1\x1a\x17\x64\x61xa_api/v1/types.proto\"\x8b\x02\n\x0bRawSighting\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12#\n\x06manner\x18\x03 \x01(\x0e\x32\x13.daxa_api.v1.Manner\x12\x12\n\nuser_agent\x18\x04 \x01(\t\x12\x0b\n\x03ja4\x18\x05 \x01(\t\x12\x36\n\x07headers\x18\x06 \x03(\x0b\x32%.daxa_api.v1.RawSighting.HeadersEntry\x12\x0f\n\x07\x61\x63\x63ount\x18\x07 \x01(\t\x12\x0e\n\x06holder\x18\x08 \x01(\x0c\x12\x0f\n\x07seen_at\x18\t \x01(\x01\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"1\n\x0fObserveResponse\x12\r\n\x05taken\x18\x01 \x01(\x04\x12\x0f\n\x07refused\x18\x02 \x01(\x04\"\'\n\x17GetLocalVerdictsRequest\x12\x0c\n\x04keys\x18\x01 \x03(\t\"G\n\x18GetLocalVerdictsResponse\x12+\n\x08verdicts\x18\x01 \x03(\x0b\x32\x19.daxa_api.v1.LocalVerdict\"\x1b\n\x19WatchLocalVerdictsRequest\"\x15\n\x13WatchOfNoUseRequest\"\x19\n\nKeyOfNoUse\x12\x0b\n\x03key\x18\x01 \x01(\t\"B\n\x0cLocalVerdict\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x07verdict\x18\x02 \x01(\x0b\x32\x14.daxa_api.v1.Verdict2\xde\x02\n\x0eSidecarService\x12\x43\n\x07Observe\x12\x18.daxa_api.v1.RawSighting\x1a\x1c.daxa_api.v1.ObserveResponse(\x01\x12_\n\x10GetLocalVerdicts\x12$.daxa_api.v1.GetLocalVerdictsRequest\x1a%.daxa_api.v1.GetLocalVerdictsResponse\x12Y\n\x12WatchLocalVerdicts\x12&.daxa_api.v1.WatchLocalVerdictsRequest\x1a\x19.daxa_api.v1.LocalVerdict0\x01\x12K\n\x0cWatchOfNoUse\x12 .daxa_api.v1.WatchOfNoUseRequest\x1a\x17.daxa_api.v1.KeyOfNoUse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,8 +46,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETLOCALVERDICTSRESPONSE']._serialized_end=500
   _globals['_WATCHLOCALVERDICTSREQUEST']._serialized_start=502
   _globals['_WATCHLOCALVERDICTSREQUEST']._serialized_end=529
-  _globals['_LOCALVERDICT']._serialized_start=531
-  _globals['_LOCALVERDICT']._serialized_end=597
-  _globals['_SIDECARSERVICE']._serialized_start=600
-  _globals['_SIDECARSERVICE']._serialized_end=873
+  _globals['_WATCHOFNOUSEREQUEST']._serialized_start=531
+  _globals['_WATCHOFNOUSEREQUEST']._serialized_end=552
+  _globals['_KEYOFNOUSE']._serialized_start=554
+  _globals['_KEYOFNOUSE']._serialized_end=579
+  _globals['_LOCALVERDICT']._serialized_start=581
+  _globals['_LOCALVERDICT']._serialized_end=647
+  _globals['_SIDECARSERVICE']._serialized_start=650
+  _globals['_SIDECARSERVICE']._serialized_end=1000
 # @@protoc_insertion_point(module_scope)

@@ -60,6 +60,16 @@ class WatchLocalVerdictsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class WatchOfNoUseRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class KeyOfNoUse(_message.Message):
+    __slots__ = ("key",)
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    def __init__(self, key: _Optional[str] = ...) -> None: ...
+
 class LocalVerdict(_message.Message):
     __slots__ = ("key", "verdict")
     KEY_FIELD_NUMBER: _ClassVar[int]

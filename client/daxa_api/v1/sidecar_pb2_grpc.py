@@ -51,6 +51,11 @@ class SidecarServiceStub(object):
                 request_serializer=daxa__api_dot_v1_dot_sidecar__pb2.WatchLocalVerdictsRequest.SerializeToString,
                 response_deserializer=daxa__api_dot_v1_dot_sidecar__pb2.LocalVerdict.FromString,
                 _registered_method=True)
+        self.WatchOfNoUse = channel.unary_stream(
+                '/daxa_api.v1.SidecarService/WatchOfNoUse',
+                request_serializer=daxa__api_dot_v1_dot_sidecar__pb2.WatchOfNoUseRequest.SerializeToString,
+                response_deserializer=daxa__api_dot_v1_dot_sidecar__pb2.KeyOfNoUse.FromString,
+                _registered_method=True)
 
 
 class SidecarServiceServicer(object):
@@ -80,6 +85,14 @@ class SidecarServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchOfNoUse(self, request, context):
+        """Every key that was refused here and of which the registry answers, from now on, that it is of no use here: this member has only
+        ever refused it. Of several sidecars on one state folder the one that ships tells. Again for each batch with the key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SidecarServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +110,11 @@ def add_SidecarServiceServicer_to_server(servicer, server):
                     servicer.WatchLocalVerdicts,
                     request_deserializer=daxa__api_dot_v1_dot_sidecar__pb2.WatchLocalVerdictsRequest.FromString,
                     response_serializer=daxa__api_dot_v1_dot_sidecar__pb2.LocalVerdict.SerializeToString,
+            ),
+            'WatchOfNoUse': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchOfNoUse,
+                    request_deserializer=daxa__api_dot_v1_dot_sidecar__pb2.WatchOfNoUseRequest.FromString,
+                    response_serializer=daxa__api_dot_v1_dot_sidecar__pb2.KeyOfNoUse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -182,6 +200,33 @@ class SidecarService(object):
             '/daxa_api.v1.SidecarService/WatchLocalVerdicts',
             daxa__api_dot_v1_dot_sidecar__pb2.WatchLocalVerdictsRequest.SerializeToString,
             daxa__api_dot_v1_dot_sidecar__pb2.LocalVerdict.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchOfNoUse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/daxa_api.v1.SidecarService/WatchOfNoUse',
+            daxa__api_dot_v1_dot_sidecar__pb2.WatchOfNoUseRequest.SerializeToString,
+            daxa__api_dot_v1_dot_sidecar__pb2.KeyOfNoUse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,14 @@ class SidecarServiceStub:
     ]
     """Every change from now on, at least once."""
 
+    WatchOfNoUse: grpc.UnaryStreamMultiCallable[
+        daxa_api.v1.sidecar_pb2.WatchOfNoUseRequest,
+        daxa_api.v1.sidecar_pb2.KeyOfNoUse,
+    ]
+    """Every key that was refused here and of which the registry answers, from now on, that it is of no use here: this member has only
+    ever refused it. Of several sidecars on one state folder the one that ships tells. Again for each batch with the key.
+    """
+
 class SidecarServiceAsyncStub:
     """On the member's own host, for gateways that are not in Python: raw sightings over a Unix socket that only the member's own
     processes can open. None of these messages ever leaves the host.
@@ -67,6 +75,14 @@ class SidecarServiceAsyncStub:
         daxa_api.v1.sidecar_pb2.LocalVerdict,
     ]
     """Every change from now on, at least once."""
+
+    WatchOfNoUse: grpc.aio.UnaryStreamMultiCallable[
+        daxa_api.v1.sidecar_pb2.WatchOfNoUseRequest,
+        daxa_api.v1.sidecar_pb2.KeyOfNoUse,
+    ]
+    """Every key that was refused here and of which the registry answers, from now on, that it is of no use here: this member has only
+    ever refused it. Of several sidecars on one state folder the one that ships tells. Again for each batch with the key.
+    """
 
 class SidecarServiceServicer(metaclass=abc.ABCMeta):
     """On the member's own host, for gateways that are not in Python: raw sightings over a Unix socket that only the member's own
@@ -98,5 +114,15 @@ class SidecarServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[daxa_api.v1.sidecar_pb2.LocalVerdict], collections.abc.AsyncIterator[daxa_api.v1.sidecar_pb2.LocalVerdict]]:
         """Every change from now on, at least once."""
+
+    @abc.abstractmethod
+    def WatchOfNoUse(
+        self,
+        request: daxa_api.v1.sidecar_pb2.WatchOfNoUseRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[daxa_api.v1.sidecar_pb2.KeyOfNoUse], collections.abc.AsyncIterator[daxa_api.v1.sidecar_pb2.KeyOfNoUse]]:
+        """Every key that was refused here and of which the registry answers, from now on, that it is of no use here: this member has only
+        ever refused it. Of several sidecars on one state folder the one that ships tells. Again for each batch with the key.
+        """
 
 def add_SidecarServiceServicer_to_server(servicer: SidecarServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -20,14 +20,12 @@ from daxa_registry.decision.refusals import TESTER_KEYS
 from daxa_registry.keys.files import replace_file
 from daxa_registry.rpc.admin_codec import address_name, device_name
 from daxa_registry.rpc.operator import Operator
-from daxa_registry.rpc.operator_leaks import LeakView
-from daxa_registry.service.leaks import Match
+from daxa_registry.rpc.operator_leaks import Counted, LeakView
+from daxa_registry.service.inventories import is_inventory
 
 from .acts import Act, act
 from .online import FILE, connect, operator_option, when
 
-INVENTORY = 0.5
-"""From this share of a member's keys on, a leak looks like its inventory."""
 _number = click.argument("number", metavar="L-NUMBER")
 _reason = click.option("--reason", required=True, help="Why, for the record; nothing about a person belongs in it.")
 
@@ -88,19 +86,19 @@ def _tell_read(size: int, offset: int, found: int) -> None:
 def _load(operator: Operator, dump: BinaryIO, size: int, said: Leak, kept: Path) -> None:
     progress = Progress.kept_in(kept, leaks.identity_of(dump, size))
     try:
-        view, matches = _loaded(operator, dump, size, said, kept, progress)
+        view, counted = _loaded(operator, dump, size, said, kept, progress)
     except DaxaError as error:
         if error.code in leaks.OVER:
             kept.unlink(missing_ok=True)
         raise
     kept.unlink(missing_ok=True)
     click.echo(_line(view))
-    _tell(matches)
+    _tell(view, counted)
 
 
 def _loaded(
     operator: Operator, dump: BinaryIO, size: int, said: Leak, kept: Path, progress: Progress
-) -> tuple[LeakView, Sequence[Match]]:
+) -> tuple[LeakView, Counted]:
     number, keys, state = operator.leaks.open(progress.leak_id, said)
     if state is LeakState.LOADING:
         if progress.offset:
@@ -119,14 +117,14 @@ def _loaded(
     return operator.leaks.commit(progress.leak_id)
 
 
-def _tell(matches: Sequence[Match]) -> None:
-    for one in matches:
-        share = one.leaked / max(one.keys, 1)
+def _tell(view: LeakView, counted: Counted) -> None:
+    for number, keys in counted.overlaps.items():
+        click.echo(f"  {keys:,} of its {view.keys:,} keys stand in L{number} already; each is in force for itself")
+    for one in counted.matches:
         click.echo(f"  {one.member:<12} {one.leaked:>9,} of its {one.keys:,} keys")
-        if share >= INVENTORY and one.keys >= 10:
-            click.echo(
-                f"  {one.member}: {share:.0%} of all its keys. It looks like its inventory: ask it before verifying"
-            )
+        if is_inventory(one.leaked, one.keys):
+            share = f"{one.member}: {one.leaked / one.keys:.0%} of all its keys"
+            click.echo(f"  {share}. It looks like its inventory: ask it before verifying")
 
 
 def _line(one: LeakView) -> str:
@@ -153,7 +151,7 @@ def testers(least: int, configuration: Path) -> None:
     """Addresses from which keys were tried that are not used there: whoever is there goes through a list.
 
     After them, client stacks with which keys were tried, on two addresses or more, that are used with another: whoever goes
-    through a list over many addresses. A stack that many use is no proof of anybody.
+    through a list over many addresses. A stack that as many keys or more are used with is left out.
     """
     with connect(configuration) as operator:
         for one in operator.leaks.testers(least):
@@ -167,9 +165,9 @@ def _judge(number: str, confidence: Confidence | None, reason: str, configuratio
     if not (digits.isascii() and digits.isdecimal()) or len(digits) > 18:
         raise click.BadParameter("a pseudonym of the list, such as L7", param_hint="L-NUMBER")
     with connect(configuration, act.by) as operator:
-        view, matches = operator.leaks.judge(int(digits), confidence, reason, dry_run=not act.agreed)
+        view, counted = operator.leaks.judge(int(digits), confidence, reason, dry_run=not act.agreed)
     act.says(f"L{view.number} {view.leak.name!r}, {view.keys:,} keys, {what}, by {act.by}")
-    _tell(matches)
+    _tell(view, counted)
 
 
 @leak.command()

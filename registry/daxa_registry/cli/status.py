@@ -47,6 +47,9 @@ def attention(status: Status) -> list[str]:
                 f"{others} {claims.contradicted:,} of the {claims.keys:,} keys that {name} claims ({claims.rate:.1%}),"
                 " though a key has one issuer: ask them"
             )
+    for one in status.inventories:
+        has = f"L{one.leak}, reported by {one.reporter or 'operators'}, has {one.leaked:,} of {one.member}'s {one.keys:,} keys"
+        out.append(f"{has}: an inventory rather than a dump? Ask {one.member} before it is verified")
     return out
 
 
@@ -83,6 +86,7 @@ def status(configuration: Path, as_json: bool) -> None:
             "days_left": {what: round(days, 1) for what, days in found.days_left.items()}, "log_size": found.log_size,
             "peers_days_left": {peer: round(days, 1) for peer, days in found.peers_left.items()},
             "levels": dict(found.levels), "members": members, "rows": dict(found.rows),
+            "inventories": [asdict(one) for one in found.inventories],
         }  # fmt: skip
         click.echo(json.dumps(table, indent=1))
     else:

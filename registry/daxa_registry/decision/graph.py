@@ -7,7 +7,8 @@ Everything is frozen: a store builds it, the decision only reads it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from daxa_core.model import Manner
 
@@ -107,12 +108,22 @@ class Leaks:
     reporters: frozenset[int]
 
 
+class Tried(NamedTuple):
+    """A key that was refused with a client stack, and when first and last (hours)."""
+
+    key: int
+    first: int
+    last: int
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbourhood:
     """All that one decision may look at.
 
     ``own`` are the subject's presences in every manner; ``elsewhere`` those of the same key at other members;
-    ``places`` has one entry per address in either; ``leaks`` is what leaks in force say of the key.
+    ``places`` has one entry per address in either; ``leaks`` is what leaks in force say of the key. ``stacks``: of client stacks
+    with which the key was refused elsewhere, by device, the keys refused with it that are used with others alone; of a stack
+    that more keys use than were tried with it, nothing.
     """
 
     subject: Subject
@@ -120,3 +131,4 @@ class Neighbourhood:
     elsewhere: tuple[Presence, ...]
     places: Mapping[int, Place]
     leaks: Leaks | None = None
+    stacks: Mapping[int, tuple[Tried, ...]] = field(default_factory=dict)

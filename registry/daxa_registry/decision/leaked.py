@@ -21,7 +21,7 @@ Both are stored before the evidence that a verdict rested on, so that the verdic
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -29,10 +29,10 @@ from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import SECONDS_PER_HOUR, Level, Manner
 from daxa_registry.decision.assess import Assessment, Term, ordered
 from daxa_registry.decision.features import Hypothesis
-from daxa_registry.decision.graph import UNKNOWN_DEVICE, Leaks, Neighbourhood, Presence
+from daxa_registry.decision.graph import UNKNOWN_DEVICE, Leaks, Neighbourhood, Presence, Tried
 from daxa_registry.decision.places import PlaceFacts
 from daxa_registry.decision.policy import Policy
-from daxa_registry.decision.refusals import TESTER_KEYS, TOGETHER_HOURS
+from daxa_registry.decision.refusals import SLOWLY_HOURS, TESTER_KEYS, TOGETHER_HOURS
 
 SLIPS = 2
 """So many presentations by strangers at another exchange are no slip any more. A program that tries again and again is one."""
@@ -70,7 +70,7 @@ class Beside:
     the last time (0: never).
 
     ``slip``: all of that may be one mistake of the holder's. ``tried``: with how many keys, itself included, it was tried from an
-    address where somebody goes through a list, and the hour of the last time (0: nowhere).
+    address, or with a client stack, with which somebody goes through a list, and the hour of the last time (0: nowhere).
     """
 
     claim: Claim | None = None
@@ -96,7 +96,8 @@ def beside(neighbourhood: Neighbourhood, facts: Mapping[int, PlaceFacts]) -> Bes
     if not strange:
         return NOTHING if claim is None else Beside(claim)
     times = min(sum(p.count for p in strange), _MOST)
-    tried = [(keys, p.last) for p in strange if (keys := _tried_with(p, facts.get(p.address))) >= TESTER_KEYS]
+    counted = [(_tried_with(p, facts.get(p.address), neighbourhood.stacks.get(p.device, ())), p.last) for p in strange]
+    tried = [(keys, last) for keys, last in counted if keys >= TESTER_KEYS]
     return Beside(
         claim,
         times,
@@ -123,20 +124,22 @@ def _presentations(presence: Presence) -> Iterator[tuple[int, int, int]]:
             yield presence.subject.member, presence.address, presence.first + offset
 
 
-def _tried_with(presence: Presence, place: PlaceFacts | None) -> int:
-    """How many keys, this one included, failed on that address within two days though they are strangers there."""
+def _tried_with(presence: Presence, place: PlaceFacts | None, with_stack: Sequence[Tried]) -> int:
+    """How many keys, this one included, failed around then though they are strangers: on that address, or with that stack."""
     if place is None or place.infrastructure:
         return 0  # a licensed service goes on with keys that expired, many from one address
-    first, last = presence.first - TOGETHER_HOURS, presence.last + TOGETHER_HOURS
-    return len(
-        {
-            key
-            for refused in place.refused.values()
-            for _, rows in refused.by_member
-            for key, start, end in rows
-            if start <= last and end >= first
-        }
-    )
+    there = [Tried(*row) for refused in place.refused.values() for _, rows in refused.by_member for row in rows]
+    soon, slowly = _keys_near(presence, there, TOGETHER_HOURS), _keys_near(presence, there, SLOWLY_HOURS)
+    # Of a crowd that is not looked at whole it cannot be said that more failed there than are used.
+    outnumbers = not place.crowded and slowly > len(place.tenants)
+    over_addresses = _keys_near(presence, with_stack, SLOWLY_HOURS)
+    return max(soon, slowly if outnumbers else 0, over_addresses)
+
+
+def _keys_near(presence: Presence, tried: Iterable[Tried], hours: int) -> int:
+    """How many keys were tried within so many hours of that presentation."""
+    first, last = presence.first - hours, presence.last + hours
+    return len({one.key for one in tried if one.first <= last and one.last >= first})
 
 
 def with_beside(assessment: Assessment, said: Beside, policy: Policy, now: int) -> Assessment:

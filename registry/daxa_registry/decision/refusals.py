@@ -18,7 +18,9 @@ from daxa_registry.decision.places import HOME_SHARE, PlaceFacts, Refused
 TOGETHER_HOURS = 48
 PROBER_KEYS = 3
 TESTER_KEYS = 5
-"""So many keys that failed on an address though they are strangers there: somebody goes through a list."""
+"""So many keys that failed on an address, or with a client stack, as strangers there: somebody goes through a list."""
+SLOWLY_HOURS = 14 * 24
+"""Who goes through a list slowly is told from a crowd's mistakes of so long a time: more keys failed there than are used."""
 NOTHING = (0.0, 0.0, 0.0, 0.0)
 
 

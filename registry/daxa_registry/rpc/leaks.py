@@ -69,9 +69,16 @@ class LeakService(leak_pb2_grpc.LeakServiceServicer):
         return leak_pb2.AddLeakedKeysResponse(keys=keys)
 
     async def CommitLeak(self, request: leak_pb2.CommitLeakRequest, context: Context) -> leak_pb2.CommitLeakResponse:
-        operator = self._operator(context, request.by)
-        leak, matches = await asyncio.to_thread(self._leaks.commit, self._reporter(context), request.leak_id, operator)
-        return leak_pb2.CommitLeakResponse(leak=self.entry(leak), matches=[_match(one) for one in matches])
+        operator, reporter = self._operator(context, request.by), self._reporter(context)
+        leak, matches = await asyncio.to_thread(self._leaks.commit, reporter, request.leak_id, operator)
+        overlaps = await asyncio.to_thread(self._overlaps, leak.number, reporter)
+        told = [_match(one) for one in matches]
+        return leak_pb2.CommitLeakResponse(leak=self.entry(leak), matches=told, overlaps=overlaps)
+
+    def _overlaps(self, number: int, reporter: int) -> list[leak_pb2.LeakOverlap]:
+        """What others reported is none of a member's business."""
+        found = self._store.leak_overlaps(number) if reporter == OPERATORS else {}
+        return [leak_pb2.LeakOverlap(number=other, keys=keys) for other, keys in found.items()]
 
     async def ListLeaks(self, request: leak_pb2.ListLeaksRequest, context: Context) -> leak_pb2.ListLeaksResponse:
         reporter = self._reporter(context)
@@ -91,7 +98,9 @@ class LeakService(leak_pb2_grpc.LeakServiceServicer):
             request.dry_run,
             None if reporter == OPERATORS else reporter,
         )
-        return leak_pb2.JudgeLeakResponse(leak=self.entry(leak), matches=[_match(one) for one in matches])
+        overlaps = await asyncio.to_thread(self._overlaps, leak.number, reporter)
+        told = [_match(one) for one in matches]
+        return leak_pb2.JudgeLeakResponse(leak=self.entry(leak), matches=told, overlaps=overlaps)
 
     async def ListTesters(self, request: leak_pb2.ListTestersRequest, context: Context) -> leak_pb2.ListTestersResponse:
         if request.least < 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,14 @@ class LeakView:
     keys: int
     loaded_at: int
     reporter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many of a leak's keys each member issued, and how many each other leak in force has, by its number."""
+
+    matches: tuple[Match, ...]
+    overlaps: Mapping[int, int]
 
 
 class OperatorLeaks:
@@ -66,12 +74,12 @@ class OperatorLeaks:
         request = leak_pb2.AddLeakedKeysRequest(leak_id=leak_id, fingerprints=fingerprints)
         return int(self._call(self._stub.AddLeakedKeys, request).keys)
 
-    def commit(self, leak_id: bytes) -> tuple[LeakView, tuple[Match, ...]]:
-        """Brings it into force: the leak, and how many of its keys each member issued."""
+    def commit(self, leak_id: bytes) -> tuple[LeakView, Counted]:
+        """Brings it into force: the leak, and whose its keys are."""
         answer = self._call(
             self._stub.CommitLeak, leak_pb2.CommitLeakRequest(leak_id=leak_id, by=self._by), LONG_SECONDS
         )
-        return read_leak(answer.leak), _matches(answer)
+        return read_leak(answer.leak), _counted(answer)
 
     def listed(self) -> list[LeakView]:
         """Every leak, the newest first."""
@@ -91,9 +99,7 @@ class OperatorLeaks:
             for one in answer.testers
         ]
 
-    def judge(
-        self, number: int, confidence: Confidence | None, reason: str, dry_run: bool
-    ) -> tuple[LeakView, tuple[Match, ...]]:
+    def judge(self, number: int, confidence: Confidence | None, reason: str, dry_run: bool) -> tuple[LeakView, Counted]:
         """Verifies or doubts a leak, or (None) withdraws it."""
         if reason or not dry_run:
             check_text("reason", reason, MAX_REASON)
@@ -105,7 +111,7 @@ class OperatorLeaks:
             by=self._by,
         )
         answer = self._call(self._stub.JudgeLeak, request, LONG_SECONDS)
-        return read_leak(answer.leak), _matches(answer)
+        return read_leak(answer.leak), _counted(answer)
 
 
 def read_leak(entry: leak_pb2.LeakEntry) -> LeakView:
@@ -122,5 +128,6 @@ def read_leak(entry: leak_pb2.LeakEntry) -> LeakView:
     )
 
 
-def _matches(answer: Any) -> tuple[Match, ...]:
-    return tuple(Match(one.member, one.leaked, one.keys) for one in answer.matches)
+def _counted(answer: Any) -> Counted:
+    matches = tuple(Match(one.member, one.leaked, one.keys) for one in answer.matches)
+    return Counted(matches, {one.number: one.keys for one in answer.overlaps})

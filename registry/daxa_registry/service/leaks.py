@@ -28,6 +28,7 @@ from daxa_registry.decision.leaked import OPERATORS
 from daxa_registry.store.interface import CheckElements, Store
 from daxa_registry.store.leak_interface import StoredLeak
 
+from . import inventories
 from .acts import ActKind, record_act
 from .appeals import MAX_REASON
 from .leak_told import keep_told
@@ -42,6 +43,8 @@ MAX_IN_FORCE = 100
 """How many leaks of one member may be in force at once: five members leave room for operators' among the sets that are listed."""
 ABANDONED_SECONDS = 7 * 86_400
 """How long after its last keys a leak that is loading is forgotten."""
+PATIENCE_SECONDS = 2.0
+"""How long others' work waits for a notice before it goes on with a part of its own."""
 _PAGE = 20_000
 _SINCE = "leak_since"
 """Kept by a leak's number: when it came into force or was judged last, in seconds."""
@@ -190,10 +193,10 @@ class Leaks:
         member: int | None = None,
     ) -> tuple[StoredLeak, tuple[Match, ...]]:
         """Gives a leak that confidence, or (None) withdraws it. ``member``: whose report it has to be, where a member asks."""
+        reader = OPERATORS if member is None else member
         leak, changes = self._judgeable(number, confidence, member)
-        matches = self.matches(number, OPERATORS if member is None else member)
         if dry_run or not changes:
-            return leak, matches
+            return leak, self.matches(number, reader)
         if member is None:
             check_text("reason", reason, MAX_REASON)
         with self._store.transaction():
@@ -201,6 +204,7 @@ class Leaks:
             if changes:
                 leak = self._judged(leak, confidence, "" if member is not None else operator, reason)
         self.apply()
+        matches = self.matches(number, reader)  # issuers come first, and of forgotten keys nothing can be counted
         self._drop(number)
         return leak, matches
 
@@ -258,6 +262,11 @@ class Leaks:
                     looked += self._apply(leak)
         return looked
 
+    def give_way(self) -> None:
+        """Returns once nobody is being told of a leak, after PATIENCE_SECONDS at most: for what would hold up issuers."""
+        if self._applying.acquire(timeout=PATIENCE_SECONDS):
+            self._applying.release()
+
     def _apply(self, leak: StoredLeak) -> int:
         assert leak.applied is not None
         began, told = self._began(leak), 0
@@ -286,6 +295,8 @@ class Leaks:
                 self._on_verdicts(heads)
                 if leak.state is LeakState.IN_FORCE and not leak.lowering:
                     self._on_notice(time.monotonic() - began, told)
+        if leak.state is LeakState.IN_FORCE and not leak.lowering:
+            inventories.note(self._store, leak.number)
         with self._store.transaction():
             if not self._goes_on(leak):
                 return len(subjects)

@@ -43,13 +43,15 @@ class Sweep:
         retention_hours: int | None = None,
         batch_hours: int | None = None,
         also: Callable[[], None] = lambda: None,
+        give_way: Callable[[], None] = lambda: None,
     ) -> None:
         """``on_verdicts`` is called after each commit that brought news; ``part`` is how many verdicts one may hold.
 
         Sightings and batch ids older than so many hours are let go of; None keeps them. ``also`` is what else is looked after
-        each time, after all that.
+        each time, after all that. ``give_way`` is called before each part: what is more urgent goes first.
         """
         self._also = also
+        self._give_way = give_way
         self._store = store
         self._matcher = matcher
         self._clock = clock
@@ -69,6 +71,7 @@ class Sweep:
         looked = 0
         fresh = unapplied(self._store)
         while not self._stopped.is_set():
+            self._give_way()
             now = self._clock()
             found = self._store.due(now, self._part)
             part = list(itertools.islice(fresh, self._part))

@@ -5,11 +5,13 @@ The same functions feed the metrics and ``daxa-registry status``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 
 from daxa_registry.keys.credentials import Credentials
 from daxa_registry.store.interface import Store
 
+from . import inventories
 from .certificate_ends import SECONDS_PER_DAY, CertificateEnds
 from .limits import Limits
 from .metrics import Gauge, Metrics
@@ -53,3 +55,14 @@ def watch_store(metrics: Metrics, store: Store) -> None:
         Gauge("daxa_contradicted_ratio", "Share of the keys that a member claims which another member claims too.", ("member",),
               lambda: {(name,): claims.rate for name, claims in store.claims().items()})
     )  # fmt: skip
+    metrics.add(
+        Gauge(
+            "daxa_leak_inventories", "Unverified leaks that hold half of a member's keys or more.", ("member",),
+            lambda: {(name,): float(number) for name, number in _inventories(store).items()},
+        )
+    )  # fmt: skip
+
+
+def _inventories(store: Store) -> Mapping[str, int]:
+    """By member; those of whom there is no such leak are there as well."""
+    return dict.fromkeys(store.members().values(), 0) | Counter(one.member for one in inventories.unverified(store))

@@ -100,9 +100,13 @@ class LeakStore(Protocol):
     def leak_matches(self, leak: int) -> Mapping[int, tuple[int, int]]:
         """By member: how many of the keys that it used or declared stand in the leak, and how many it has."""
 
+    def leak_overlaps(self, leak: int) -> Mapping[int, int]:
+        """By its number, each other leak in force that has keys of that one, and how many."""
+
     def only_refused(self, member: str, keys: Sequence[bytes]) -> frozenset[bytes]:
         """Those of the keys that the member has refused, and never used, declared or named an account of."""
 
     def testers(self, least: int, limit: int) -> list[Tester]:
         """Addresses where ``least`` keys or more were refused that were never used there, then client stacks with which as many
-        were refused, on two addresses or more, that are used but never with that stack: ``limit`` of each, the most first."""
+        were refused, on two addresses or more, that are used but never with that stack, and are more than the keys that are used
+        with it: ``limit`` of each, the most first."""

@@ -120,6 +120,9 @@ MIGRATIONS = (
     INSERT INTO doubtful SELECT id, 0 FROM node WHERE kind IN (3, 4);
     DELETE FROM document WHERE kind='retention';
     """,
+    """
+    CREATE INDEX presence_refused ON presence (device, first) WHERE manner=2;
+    """,
 )
 
 

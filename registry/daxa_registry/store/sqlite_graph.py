@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from daxa_core.model import Manner
-from daxa_registry.decision.graph import Neighbourhood, Place, Population, Presence, Subject
+from daxa_registry.decision.graph import (
+    UNKNOWN_DEVICE,
+    Neighbourhood,
+    Place,
+    Population,
+    Presence,
+    Subject,
+    Tried,
+)
+from daxa_registry.decision.refusals import SLOWLY_HOURS
 
 from .database import Database
 from .hours import unpack
 from .interface import of_each_member
+from .sqlite_stacks import Stacks
 
 CHUNK = 400
 PLACES_CACHED = 20_000
@@ -34,6 +44,7 @@ class GraphReader:
         self._db = connection
         self._unusual = unusual
         self._hub_size = hub_size
+        self._stacks = Stacks(connection)
         self.forget()
 
     def forget(self) -> None:
@@ -113,7 +124,20 @@ class GraphReader:
                         devices = frozenset(p.device for p in (*own, *elsewhere) if p.address == presence.address)
                         place = self._crowd(presence.address, crowds[presence.address], devices)
                     places[presence.address] = place
-            yield Neighbourhood(me, own, elsewhere, places)
+            yield Neighbourhood(me, own, elsewhere, places, stacks=self._tried_with(elsewhere))
+
+    def _tried_with(self, elsewhere: Sequence[Presence]) -> Mapping[int, tuple[Tried, ...]]:
+        """Of stacks with which the key was refused there, what else was tried with them around then."""
+        hours: dict[int, tuple[int, int]] = {}
+        for presence in elsewhere:
+            if presence.manner is Manner.REJECTED and presence.device != UNKNOWN_DEVICE:
+                first, last = hours.get(presence.device, (presence.first, presence.last))
+                hours[presence.device] = min(first, presence.first), max(last, presence.last)
+        return {
+            device: tried
+            for device, (first, last) in hours.items()
+            if (tried := self._stacks.tried_with(device, first - SLOWLY_HOURS, last + SLOWLY_HOURS))
+        }
 
     def _load_subjects(self, wanted: Iterable[int]) -> None:
         missing = {subject for subject in wanted if subject not in self._subjects}

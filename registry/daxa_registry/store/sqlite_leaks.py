@@ -49,6 +49,9 @@ class LeakTables:
     def _reading(self) -> AbstractContextManager[Database]:
         raise NotImplementedError
 
+    def _counting(self) -> AbstractContextManager[Database]:
+        raise NotImplementedError
+
     def _at_hand(self) -> bool:
         raise NotImplementedError
 
@@ -165,12 +168,20 @@ class LeakTables:
             "SELECT s.member, count(*) FROM leaked l JOIN node n ON n.fingerprint=l.fingerprint AND n.kind=1"
             " JOIN subject s ON s.key=n.id AND s.seen>0 WHERE l.leak=? GROUP BY s.member"
         )
-        with self._reading() as reader:
+        with self._counting() as reader:
             leaked = dict(reader.execute(query, (leak,)))
             if not leaked:
                 return {}
             keys = dict(reader.execute("SELECT member, count(*) FROM subject WHERE seen>0 GROUP BY member"))
         return {member: (number, keys.get(member, 0)) for member, number in leaked.items()}
+
+    def leak_overlaps(self, leak: int) -> Mapping[int, int]:
+        query = (
+            "SELECT o.leak, count(*) FROM leaked l JOIN leaked o ON o.fingerprint=l.fingerprint AND o.leak<>l.leak"
+            " JOIN leak k ON k.number=o.leak WHERE l.leak=? AND k.state=? GROUP BY o.leak ORDER BY o.leak"
+        )
+        with self._counting() as reader:
+            return dict(reader.execute(query, (leak, _IN_FORCE)))
 
     def only_refused(self, member: str, keys: Sequence[bytes]) -> frozenset[bytes]:
         query = (
@@ -182,20 +193,25 @@ class LeakTables:
 
     def testers(self, least: int, limit: int) -> list[Tester]:
         tried = (
-            "SELECT p.{0}, count(DISTINCT s.key), count(DISTINCT s.member), max(p.first)"
+            "SELECT p.{0} AS node, count(DISTINCT s.key) AS keys, count(DISTINCT s.member) AS members, max(p.first) AS newest"
             " FROM presence p JOIN subject s ON s.id=p.subject WHERE p.manner=2 AND {1}"
-            " GROUP BY p.{0} HAVING count(DISTINCT s.key) >= ? AND count(DISTINCT p.address) >= {2} ORDER BY 2 DESC, 1 LIMIT ?"
+            " GROUP BY p.{0} HAVING count(DISTINCT s.key) >= ? AND count(DISTINCT p.address) >= {2}"
         )
         used = "EXISTS (SELECT 1 FROM subject t JOIN presence q ON q.subject=t.id WHERE t.key=s.key AND q.manner=1{})"
         # A key that is used nowhere expired, and its holder's bot goes on with a stack like many others'.
         foreign = f"p.device<>0 AND {used.format('')} AND NOT {used.format(' AND q.device=p.device')}"
-        queries = {
-            Kind.ADDRESS: tried.format("address", f"NOT {used.format(' AND q.address=p.address')}", 1),
-            Kind.DEVICE: tried.format("device", foreign, 2),
-        }
-        with self._reading() as reader:
+        addresses = tried.format("address", f"NOT {used.format(' AND q.address=p.address')}", 1)
+        stacks = (
+            f"WITH tried AS ({tried.format('device', foreign, 2)}), used AS (SELECT p.device, count(DISTINCT s.key) AS keys"  # noqa: S608
+            " FROM presence p JOIN subject s ON s.id=p.subject WHERE p.manner=1 AND p.device IN (SELECT node FROM tried)"
+            " GROUP BY p.device) SELECT t.node, t.keys, t.members, t.newest FROM tried t LEFT JOIN used u ON u.device=t.node"
+            " WHERE t.keys > coalesce(u.keys, 0)"
+        )
+        with self._counting() as reader:
             return [
-                Tester(kind, *row) for kind, query in queries.items() for row in reader.execute(query, (least, limit))
+                Tester(kind, *row)
+                for kind, query in ((Kind.ADDRESS, addresses), (Kind.DEVICE, stacks))
+                for row in reader.execute(f"{query} ORDER BY 2 DESC, 1 LIMIT ?", (least, limit))
             ]
 
     def _known_prefixes(self) -> np.ndarray:

@@ -160,6 +160,10 @@ MIGRATIONS = (
     INSERT INTO doubtful SELECT id, 0 FROM node WHERE kind IN (3, 4);
     DELETE FROM document WHERE kind='retention';
     """,
+    """
+    -- Refusals by client stack, to tell with which one somebody goes through a list.
+    CREATE INDEX presence_refused ON presence (device, first) WHERE manner=2;
+    """,
 )
 
 
