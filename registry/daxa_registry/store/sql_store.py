@@ -19,7 +19,7 @@ from daxa_registry.decision.graph import Neighbourhood, Population
 from daxa_registry.decision.quiet import Glance
 
 from .database import Database
-from .interface import Absorbed, CheckElements, Expired, Standing, StoredBatch, StoredVerdict
+from .interface import Absorbed, CheckElements, Expired, Standing, StoredBatch, StoredVerdict, Superseded
 from .sqlite_absorb import Absorber
 from .sqlite_graph import GraphReader
 from .sqlite_ladder import LadderTables
@@ -38,6 +38,7 @@ class SqlStore(LadderTables, LogTables, LeakTables):
     _read_lock: AbstractContextManager[bool]
     _writing: int | None = None
     """The thread that a transaction is open on."""
+    _on_superseded: Callable[[Superseded], None] = staticmethod(lambda error: None)
 
     def _remember(self, writer: Database, hub_size: int) -> None:
         """What is asked through that connection from now on; nothing of it is known yet."""
@@ -102,6 +103,8 @@ class SqlStore(LadderTables, LogTables, LeakTables):
                     self._roll_back(error)
                 if isinstance(error, self._errors):
                     raise self._unavailable(error) from error
+                if isinstance(error, Superseded):
+                    self._on_superseded(error)
                 raise
             finally:
                 self._writing = None
@@ -109,6 +112,11 @@ class SqlStore(LadderTables, LogTables, LeakTables):
     def _at_hand(self) -> bool:
         """Whether this thread is inside a transaction, and what is remembered is so."""
         return self._writing == threading.get_ident()
+
+    def _inside(self) -> None:
+        """For what looks at that: it is right on no other thread, and nobody's while no transaction is open."""
+        if not self._at_hand():
+            raise AssertionError("inside a transaction only, on the thread that opened it")
 
     def _reader_now(self) -> Database:
         return self._reader
@@ -124,30 +132,22 @@ class SqlStore(LadderTables, LogTables, LeakTables):
             except self._errors as error:
                 raise self._unavailable(error) from error
 
-    def _counter_now(self) -> Database | None:
-        """The connection for what goes through whole tables; None where there can be no other than the writer's."""
+    def _counter_now(self) -> Database:
+        """The connection for what goes through whole tables."""
         raise NotImplementedError
 
     @contextmanager
     def _counting(self) -> Iterator[Database]:
         """For what goes through whole tables, as metrics ask: no look-up waits behind it."""
+        if self._at_hand() or self._reader is self._writer:
+            with self._reading() as reader:
+                yield reader
+            return
         with self._count_lock:
             try:
-                counter = None if self._at_hand() else self._counter_now()
+                yield self._counter_now()
             except self._errors as error:
                 raise self._unavailable(error) from error
-            if counter is None:
-                with self._reading() as reader:
-                    yield reader
-                return
-            try:
-                yield counter
-            except self._errors as error:
-                raise self._unavailable(error) from error
-
-    def _writing_now(self) -> AbstractContextManager[Database]:
-        """The connection for a statement that may stand outside a transaction, with its errors made this package's."""
-        raise NotImplementedError
 
     # between nodes: there are none, unless a store says so
 
@@ -156,6 +156,7 @@ class SqlStore(LadderTables, LogTables, LeakTables):
         before_turn: Callable[[], None],
         on_heads: Callable[[dict[int, int]], None],
         on_notice: Callable[[str], None],
+        on_superseded: Callable[[Superseded], None] = lambda error: None,
     ) -> None:
         """Nobody else writes."""
 
@@ -171,12 +172,15 @@ class SqlStore(LadderTables, LogTables, LeakTables):
         # A number that an open transaction gave is nobody else's to use: when that fails, another member may get it.
         inside = self._at_hand()
         known = self._members.get(name) or (self._newcomers.get(name) if inside else None)
-        if known is None:
-            with self._writing_now() as writer:
-                writer.execute("INSERT INTO member (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
-                known = int(writer.execute("SELECT id FROM member WHERE name=?", (name,)).fetchone()[0])
-            (self._newcomers if inside else self._members)[name] = known
-        return known
+        if known is not None:
+            return known
+        if not inside:
+            with self.transaction():
+                return self.member_id(name)
+        self._writer.execute("INSERT INTO member (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
+        [known] = self._writer.execute("SELECT id FROM member WHERE name=?", (name,)).fetchone()
+        self._newcomers[name] = int(known)
+        return int(known)
 
     # batches
 
@@ -227,24 +231,28 @@ class SqlStore(LadderTables, LogTables, LeakTables):
         return int(row[0])
 
     def all_subjects(self) -> Iterator[int]:
-        with self._writing_now() as writer:
-            rows = writer.execute("SELECT id FROM subject WHERE seen > 0 ORDER BY id").fetchall()
+        with self._counting() as reader:
+            rows = reader.execute("SELECT id FROM subject WHERE seen > 0 ORDER BY id").fetchall()
         return (row[0] for row in rows)
 
     def glances(self, subjects: Iterable[int]) -> Iterator[Glance]:
+        self._inside()
         return self._absorber.glances(subjects)
 
     def subjects_on(self, addresses: Iterable[int]) -> frozenset[int]:
+        self._inside()
         self._absorber.flush()
         return self._graph.subjects_on(addresses)
 
     def neighbourhoods(self, subjects: Sequence[int]) -> Iterator[Neighbourhood]:
+        self._inside()
         self._absorber.flush()
         self._graph.changed(self._absorber.changed_places)
         self._absorber.changed_places.clear()
         return self._graph.neighbourhoods(subjects)
 
     def population(self) -> Population:
+        self._inside()
         return self._graph.population()
 
     # verdicts

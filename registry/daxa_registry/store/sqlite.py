@@ -120,8 +120,8 @@ class SqliteStore(SqlStore):
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    def _counter_now(self) -> Database | None:
-        if self._counter is None and self._reader is not self._connection:
+    def _counter_now(self) -> Database:
+        if self._counter is None:
             self._counter = self._connect(str(self._file()))
             self._tune(self._counter, cache_mib=2)
         return self._counter
@@ -134,14 +134,6 @@ class SqliteStore(SqlStore):
                 self._counter.close()
             self._reader.close()
             self._connection.close()
-
-    @contextmanager
-    def _writing_now(self) -> Iterator[Database]:
-        with self._write_lock:
-            try:
-                yield self._connection
-            except sqlite3.Error as error:
-                raise unavailable(error) from error
 
     # whole
 

@@ -49,6 +49,9 @@ class LeakTables:
     def _reading(self) -> AbstractContextManager[Database]:
         raise NotImplementedError
 
+    def _counting(self) -> AbstractContextManager[Database]:
+        raise NotImplementedError
+
     def _at_hand(self) -> bool:
         raise NotImplementedError
 
@@ -118,7 +121,7 @@ class LeakTables:
             " WHERE l.leak=? AND s.id>? AND (s.seen>0 OR s.account IS NOT NULL) ORDER BY s.id"
         )
         self._write_pending()
-        with self._reading() as reader:
+        with self._counting() as reader:
             return [row[0] for row in reader.execute(query, (leak, after))]
 
     def leaks_of(self, subjects: Sequence[int]) -> Mapping[int, Leaks]:
@@ -165,7 +168,7 @@ class LeakTables:
             "SELECT s.member, count(*) FROM leaked l JOIN node n ON n.fingerprint=l.fingerprint AND n.kind=1"
             " JOIN subject s ON s.key=n.id AND s.seen>0 WHERE l.leak=? GROUP BY s.member"
         )
-        with self._reading() as reader:
+        with self._counting() as reader:
             leaked = dict(reader.execute(query, (leak,)))
             if not leaked:
                 return {}
@@ -193,7 +196,7 @@ class LeakTables:
             Kind.ADDRESS: tried.format("address", f"NOT {used.format(' AND q.address=p.address')}", 1),
             Kind.DEVICE: tried.format("device", foreign, 2),
         }
-        with self._reading() as reader:
+        with self._counting() as reader:
             return [
                 Tester(kind, *row) for kind, query in queries.items() for row in reader.execute(query, (least, limit))
             ]
@@ -224,7 +227,7 @@ class LeakTables:
 
     def _prefixes_of(self, leak: int) -> np.ndarray:
         query = "SELECT substr(fingerprint, 1, 8) FROM leaked WHERE leak=?"
-        with self._reading() as reader:
+        with self._counting() as reader:
             return np.frombuffer(b"".join(row[0] for row in reader.execute(query, (leak,))), _PREFIX)
 
     def _write_pending(self) -> None:
