@@ -95,7 +95,9 @@ def test_a_program_that_cannot_read_the_policy_in_force_does_not_start_and_leave
         with store.transaction():
             store.absorb(store.member_id("upbit"), [seen("k", "a")], fine)
         for instead_of in ("", "0" * 16):
-            with pytest.raises(ConfigurationError, match=f"^INVALID_POLICY: policy: .*--instead-of-policy {DIGEST[:16]}$"):
+            with pytest.raises(
+                ConfigurationError, match=f"^INVALID_POLICY: policy: .*--instead-of-policy {DIGEST[:16]}$"
+            ):
                 in_force(store, deployment.PLAIN, NOW, instead_of)
         assert json.loads(store.document("policy_active", "now") or "")["digest"] == DIGEST
         policy = in_force(store, deployment.PLAIN, NOW, DIGEST[:16])

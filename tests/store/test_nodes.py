@@ -21,7 +21,6 @@ from daxa_core import merkle
 from daxa_core.errors import ConfigurationError, Unavailable
 from daxa_core.leaks import LeakState, Tlp
 from daxa_core.model import Level
-from daxa_registry.bootstrap import open_store
 from daxa_registry.store import postgres_rows
 from daxa_registry.store.interface import StoredBatch, StoredVerdict
 from daxa_registry.store.leak_interface import StoredLeak
@@ -225,22 +224,6 @@ def test_a_turn_that_somebody_keeps_is_unavailable_and_not_waited_for_longer(nod
             raise AssertionError("not reached")
     assert caught.value.retry_after is not None
     grow(store, 1)
-
-
-@pytest.mark.parametrize(
-    ("url", "told"),
-    [
-        ("mysql://db/registry", "got mysql://"),
-        ("postgresql://postgres@/none?host=/nowhere", "reached and written to, got OperationalError"),
-        ("postgresql://postgres@/x?nonsense=1", "reached and written to, got ProgrammingError"),
-    ],
-)
-def test_a_wrong_or_unreachable_url_is_told_in_one_line(url: str, told: str) -> None:
-    """Without the URL, which may hold a password."""
-    with pytest.raises(ConfigurationError, match="^INVALID_CONFIGURATION: database: ") as caught:
-        open_store(url)
-    assert told in str(caught.value)
-    assert "nowhere" not in str(caught.value)
 
 
 def test_a_database_from_the_future_is_refused_untouched(postgres_url: str) -> None:

@@ -52,6 +52,8 @@ def not_opened(error: sqlite3.Error) -> DaxaError:
     if code == sqlite3.SQLITE_ERROR:
         return incomplete()
     wanted = f"a path where a file can be written, got {getattr(error, 'sqlite_errorname', type(error).__name__)}"
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        wanted = f"a disk that takes it; what was there is as it was, got {getattr(error, 'sqlite_errorname', '')}"
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         wanted = "a registry's SQLite file that is whole; this one is not: restore a backup into a new one"
     return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
