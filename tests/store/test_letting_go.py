@@ -9,22 +9,23 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from daxa_core.model import Manner
 from daxa_registry.store import sqlite_recall
 from daxa_registry.store.interface import Store
+from daxa_registry.store.postgres import PostgresStore
 from daxa_registry.store.sqlite import SqliteStore
 from daxa_registry.store.sqlite_memory import Edge
 from sightings import Open, fine, fp, seen
 
-EDGES = """SELECT k.fingerprint, p.member, a.fingerprint, coalesce(d.fingerprint, ''), p.manner, p.first, p.hours, p.count
+EDGES = """SELECT k.fingerprint, p.member, a.fingerprint, d.fingerprint, p.manner, p.first, p.hours, p.count
  FROM presence p JOIN subject s ON s.id=p.subject JOIN node k ON k.id=s.key JOIN node a ON a.id=p.address
- LEFT JOIN node d ON d.id=p.device ORDER BY 1, 2, 3, 4, 5"""
-SUBJECTS = """SELECT k.fingerprint, s.member, s.account, s.seen, s.hours, s.addresses FROM subject s JOIN node k ON k.id=s.key
- ORDER BY 1, 2"""
-NODES = "SELECT kind, fingerprint, subjects FROM node ORDER BY 1, 2"
-HOURS = "SELECT hour, member, active FROM activity WHERE active > 0 ORDER BY 1, 2"
+ LEFT JOIN node d ON d.id=p.device"""
+SUBJECTS = """SELECT k.fingerprint, s.member, s.account, s.seen, s.hours, s.addresses FROM subject s JOIN node k ON k.id=s.key"""
+NODES = "SELECT kind, fingerprint, subjects FROM node"
+HOURS = "SELECT hour, member, active FROM activity WHERE active > 0"
 HOUR = 1_000
 
 
@@ -61,6 +62,13 @@ def change(store: Store, chance: random.Random) -> tuple[list[object], set[objec
     return told, glances
 
 
+def rows(database: sqlite3.Connection | psycopg.Connection) -> list[object]:
+    """What a database holds, by fingerprints; the connection is closed."""
+    with closing(database):
+        found = (database.execute(query).fetchall() for query in (EDGES, SUBJECTS, NODES, HOURS))
+        return [sorted(rows, key=repr) for rows in found]
+
+
 def bounded(monkeypatch: pytest.MonkeyPatch, kept: int, freed: int) -> None:
     """A memory of so many of each, of which so many are taken apart with a transaction."""
     for name in ("NODES_KEPT", "EDGES_KEPT", "SUBJECTS_KEPT", "ADDRESSES_KEPT"):
@@ -86,13 +94,31 @@ def test_one_that_stays_open_does_as_one_that_is_opened_each_time(
         assert told == told_anew
         assert glances >= glances_anew  # who is not at hand is not glanced at
         opened.close()
-        for query in (EDGES, SUBJECTS, NODES, HOURS):
-            rows = []
-            for path in paths:
-                with closing(sqlite3.connect(path)) as database:
-                    rows.append(database.execute(query).fetchall())
-            assert rows[0] == rows[1]
+        assert rows(sqlite3.connect(paths[0])) == rows(sqlite3.connect(paths[1]))
     stays.close()
+
+
+@pytest.mark.parametrize("kept", [None, 8])
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_nodes_on_postgresql_do_as_one_file_that_is_opened_each_time(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, nodes: int, kept: int | None
+) -> None:
+    """One that stays, and two that write now the one and now the other: the same answers, the same rows."""
+    if kept is not None:
+        bounded(monkeypatch, kept, 1)
+    path = tmp_path / "opened"
+    stay = [PostgresStore(postgres_url, hub_size=5) for _ in range(nodes)]
+    turns = random.Random(nodes)
+    for step in range(40):
+        chances = random.Random(step), random.Random(step)
+        with closing(SqliteStore(path, hub_size=5)) as opened:
+            told_anew, glances_anew = change(opened, chances[1])
+        told, glances = change(turns.choice(stay), chances[0])
+        assert told == told_anew
+        assert glances >= glances_anew
+        assert rows(psycopg.connect(postgres_url)) == rows(sqlite3.connect(path))
+    for store in stay:
+        store.close()
 
 
 def test_what_is_dropped_goes_a_little_at_a_time_and_without_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:
