@@ -20,12 +20,13 @@ from daxa_registry.store.sqlite import SqliteStore
 from daxa_registry.store.sqlite_memory import Edge
 from sightings import Open, fine, fp, seen
 
-EDGES = """SELECT k.fingerprint, p.member, a.fingerprint, d.fingerprint, p.manner, p.first, p.hours, p.count
+EDGES = """SELECT k.fingerprint, p.member, a.fingerprint, coalesce(d.fingerprint, ''), p.manner, p.first, p.hours, p.count
  FROM presence p JOIN subject s ON s.id=p.subject JOIN node k ON k.id=s.key JOIN node a ON a.id=p.address
- LEFT JOIN node d ON d.id=p.device"""
-SUBJECTS = """SELECT k.fingerprint, s.member, s.account, s.seen, s.hours, s.addresses FROM subject s JOIN node k ON k.id=s.key"""
-NODES = "SELECT kind, fingerprint, subjects FROM node"
-HOURS = "SELECT hour, member, active FROM activity WHERE active > 0"
+ LEFT JOIN node d ON d.id=p.device ORDER BY 1, 2, 3, 4, 5"""
+SUBJECTS = """SELECT k.fingerprint, s.member, s.account, s.seen, s.hours, s.addresses FROM subject s JOIN node k ON k.id=s.key
+ ORDER BY 1, 2"""
+NODES = "SELECT kind, fingerprint, subjects FROM node ORDER BY 1, 2"
+HOURS = "SELECT hour, member, active FROM activity WHERE active > 0 ORDER BY 1, 2"
 HOUR = 1_000
 
 
@@ -62,13 +63,6 @@ def change(store: Store, chance: random.Random) -> tuple[list[object], set[objec
     return told, glances
 
 
-def rows(database: sqlite3.Connection | psycopg.Connection) -> list[object]:
-    """What a database holds, by fingerprints; the connection is closed."""
-    with closing(database):
-        found = (database.execute(query).fetchall() for query in (EDGES, SUBJECTS, NODES, HOURS))
-        return [sorted(rows, key=repr) for rows in found]
-
-
 def bounded(monkeypatch: pytest.MonkeyPatch, kept: int, freed: int) -> None:
     """A memory of so many of each, of which so many are taken apart with a transaction."""
     for name in ("NODES_KEPT", "EDGES_KEPT", "SUBJECTS_KEPT", "ADDRESSES_KEPT"):
@@ -94,8 +88,20 @@ def test_one_that_stays_open_does_as_one_that_is_opened_each_time(
         assert told == told_anew
         assert glances >= glances_anew  # who is not at hand is not glanced at
         opened.close()
-        assert rows(sqlite3.connect(paths[0])) == rows(sqlite3.connect(paths[1]))
+        for query in (EDGES, SUBJECTS, NODES, HOURS):
+            rows = []
+            for path in paths:
+                with closing(sqlite3.connect(path)) as database:
+                    rows.append(database.execute(query).fetchall())
+            assert rows[0] == rows[1]
     stays.close()
+
+
+def rows(database: sqlite3.Connection | psycopg.Connection) -> list[object]:
+    """What a database holds, by fingerprints, with nothing as empty bytes; the connection is closed."""
+    with closing(database):
+        found = [database.execute(query).fetchall() for query in (EDGES, SUBJECTS, NODES, HOURS)]
+    return [[tuple(b"" if value == "" else value for value in row) for row in table] for table in found]
 
 
 @pytest.mark.parametrize("kept", [None, 8])

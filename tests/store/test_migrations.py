@@ -20,10 +20,11 @@ from daxa_registry.store import postgres_schema
 from daxa_registry.store.postgres import PostgresStore
 from daxa_registry.store.sqlite import SqliteStore
 from daxa_registry.store.sqlite_schema import MIGRATIONS
-from sightings import fine, seen
 
 WAIT_SECONDS = 60
 HOURS = 3_000
+OLD_FILE, OLD_DATABASE = 7, 2
+"""The versions before the migration that counts hours by member, which writes much."""
 KILLED = """
 import os, signal, sys
 from daxa_registry.store import sqlite, sqlite_schema
@@ -37,7 +38,8 @@ def dying(path):
     return connection
 
 sqlite.SqliteStore._connect = staticmethod(dying)
-sqlite_schema.MIGRATIONS = (*sqlite_schema.MIGRATIONS[:-1], sqlite_schema.MIGRATIONS[-1] + "; SELECT die();")
+old = int(sys.argv[2])
+sqlite_schema.MIGRATIONS = (*sqlite_schema.MIGRATIONS[:old], sqlite_schema.MIGRATIONS[old] + "; SELECT die();")
 sqlite.SqliteStore(sys.argv[1])
 """
 LIMITED = """
@@ -56,18 +58,19 @@ import sys
 from daxa_registry.store import postgres_schema
 from daxa_registry.store.postgres import PostgresStore
 
-postgres_schema.MIGRATIONS = (*postgres_schema.MIGRATIONS[:-1], postgres_schema.MIGRATIONS[-1] + "; SELECT pg_sleep(2);")
+old = int(sys.argv[2])
+postgres_schema.MIGRATIONS = (*postgres_schema.MIGRATIONS[:old], postgres_schema.MIGRATIONS[old] + "; SELECT pg_sleep(2);")
 PostgresStore(sys.argv[1])
 """
 
 
 def old_file(path: Path, journal: str) -> list[str]:
-    """A registry's file of the version before this one, in which the next migration has much to write: all that it holds."""
+    """A registry's file of an older version, in which the next migration has much to write: all that it holds."""
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute(f"PRAGMA journal_mode={journal}")
-        for script in MIGRATIONS[:-1]:
+        for script in MIGRATIONS[:OLD_FILE]:
             database.executescript(script)
-        database.execute(f"PRAGMA user_version={len(MIGRATIONS) - 1}")
+        database.execute(f"PRAGMA user_version={OLD_FILE}")
         database.executemany(
             "INSERT INTO presence (address, member, device, subject, manner, network, first, hours, count)"
             " VALUES (?1, 1, 1, ?1, 1, 1, ?1, x'01', 1)",
@@ -95,7 +98,9 @@ def test_a_file_whose_migration_is_killed_is_as_it_was(tmp_path: Path, journal: 
     """SIGKILL when all is written and nothing committed."""
     path = tmp_path / "registry.sqlite"
     before = old_file(path, journal)
-    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], capture_output=True, timeout=WAIT_SECONDS)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(path), str(OLD_FILE)], capture_output=True, timeout=WAIT_SECONDS
+    )
     assert (done.returncode, done.stderr) == (-signal.SIGKILL, b"")
     assert held(path) == before
     check_it_goes_on(path)
@@ -119,14 +124,14 @@ def test_a_file_whose_migration_the_disk_does_not_take_is_as_it_was(tmp_path: Pa
 
 @pytest.fixture
 def old_database(postgres_url: str) -> str:
-    """A registry's PostgreSQL of the version before this one."""
-    with contextlib.closing(PostgresStore(postgres_url)) as store, store.transaction():
-        store.absorb(store.member_id("upbit"), [seen("k", "a", hour) for hour in (1_000, 1_007)], fine)
+    """A registry's PostgreSQL of an older version."""
     with psycopg.connect(postgres_url, autocommit=True) as database:
-        database.execute("DROP TABLE activity")
-        database.execute("CREATE TABLE activity (hour bigint PRIMARY KEY, active bigint NOT NULL)")
+        database.execute("CREATE TABLE schema_version (version bigint NOT NULL)")
+        for version in range(1, OLD_DATABASE + 1):
+            database.execute(postgres_schema.MIGRATIONS[version - 1])
+            database.execute("INSERT INTO schema_version VALUES (%s)", (version,))
+        database.execute("INSERT INTO presence VALUES (1, 1, 1, 1, 1, 1, 1, 1000, '\\x81', 2)")
         database.execute("INSERT INTO activity VALUES (1000, 1), (1007, 1)")
-        database.execute("DELETE FROM schema_version WHERE version=3")
     return postgres_url
 
 
@@ -143,7 +148,7 @@ def test_a_postgresql_database_whose_migration_is_killed_is_as_it_was(old_databa
     running = "SELECT 1 FROM pg_stat_activity WHERE wait_event='PgSleep' AND datname=%s"
     name = urlsplit(old_database).path[1:]
     with psycopg.connect(old_database, autocommit=True) as other:
-        process = subprocess.Popen([sys.executable, "-c", SLOW, old_database])
+        process = subprocess.Popen([sys.executable, "-c", SLOW, old_database, str(OLD_DATABASE)])
         until = time.monotonic() + WAIT_SECONDS
         while not other.execute(running, (name,)).fetchall():
             assert process.poll() is None
@@ -152,10 +157,10 @@ def test_a_postgresql_database_whose_migration_is_killed_is_as_it_was(old_databa
         process.wait(WAIT_SECONDS)
         while other.execute(running, (name,)).fetchall():
             assert time.monotonic() < until
-    assert before[0] == [(2,)]
+    assert before[0] == [(OLD_DATABASE,)]
     assert rows(old_database) == before
     PostgresStore(old_database).close()
-    assert rows(old_database)[:2] == [[(3,)], [(1_000, 1, 1), (1_007, 1, 1)]]
+    assert rows(old_database)[:2] == [[(len(postgres_schema.MIGRATIONS),)], [(1_000, 1, 1), (1_007, 1, 1)]]
 
 
 def test_a_postgresql_database_whose_server_is_full_is_as_it_was(
@@ -165,10 +170,10 @@ def test_a_postgresql_database_whose_server_is_full_is_as_it_was(
     before = rows(old_database)
     full = "; DO $$ BEGIN RAISE EXCEPTION 'no space' USING ERRCODE='53100'; END $$"
     with monkeypatch.context() as patched:
-        last = postgres_schema.MIGRATIONS[-1] + full
-        patched.setattr(postgres_schema, "MIGRATIONS", (*postgres_schema.MIGRATIONS[:-1], last))
+        known = postgres_schema.MIGRATIONS
+        patched.setattr(postgres_schema, "MIGRATIONS", (*known[:OLD_DATABASE], known[OLD_DATABASE] + full))
         with pytest.raises(ConfigurationError, match="database: a server whose disk has room; nothing was changed"):
             PostgresStore(old_database)
     assert rows(old_database) == before
     PostgresStore(old_database).close()
-    assert rows(old_database)[0] == [(3,)]
+    assert rows(old_database)[0] == [(len(postgres_schema.MIGRATIONS),)]
