@@ -91,6 +91,7 @@ ANYWHERE: dict[str, Callable[[Store], object]] = {
     "levels": lambda s: s.levels(),
     "contradictions": lambda s: s.contradictions(),
     "counts": lambda s: s.counts(),
+    "rows": lambda s: s.rows(),
     "prepare_leak": lambda s: s.prepare_leak(1, b"d" * 32),
     "leak": lambda s: s.leak(KEPT.leak_id),
     "leaks": lambda s: s.leaks(),

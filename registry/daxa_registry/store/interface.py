@@ -372,5 +372,8 @@ class Store(LeakStore, Protocol):
         exchange that issued it, so of two claims the later is false: a mistake, or a lie.
         """
 
+    def rows(self) -> Mapping[str, int]:
+        """How many rows there are of everything that is kept, under whatever names, which are the same on every store."""
+
     def counts(self) -> Mapping[str, int]:
         """How many members, subjects, presences, verdicts, batches, and nodes by kind (``node_KEY`` …)."""

@@ -26,6 +26,7 @@ from .sqlite_ladder import LadderTables
 from .sqlite_leaks import LeakTables
 from .sqlite_log import LogTables
 from .sqlite_memory import Record
+from .sqlite_schema import TABLES
 
 
 class SqlStore(LadderTables, LogTables, LeakTables):
@@ -363,11 +364,18 @@ class SqlStore(LadderTables, LogTables, LeakTables):
             ).fetchall()
         return {name: (false, claims) for name, false, claims in rows}
 
-    def counts(self) -> Mapping[str, int]:
+    def rows(self) -> Mapping[str, int]:
+        return self._rows_of(TABLES)
+
+    def _rows_of(self, tables: Sequence[str]) -> dict[str, int]:
         with self._counting() as reader:
-            out = {
-                name: int(reader.execute(f"SELECT count(*) FROM {name}").fetchone()[0])  # noqa: S608 - fixed names
-                for name in ("member", "subject", "presence", "verdict", "batch", "leaf", "leak", "leaked")
+            return {
+                table: int(reader.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - fixed names
+                for table in tables
             }
+
+    def counts(self) -> Mapping[str, int]:
+        out = self._rows_of(("member", "subject", "presence", "verdict", "batch", "leaf", "leak", "leaked"))
+        with self._counting() as reader:
             kinds = dict(reader.execute("SELECT kind, count(*) FROM node GROUP BY kind"))
         return out | {f"node_{kind.name}": kinds.get(int(kind), 0) for kind in Kind}
