@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import queue
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -260,22 +259,6 @@ def test_a_node_waits_for_as_long_as_another_migrates(postgres_url: str, monkeyp
         assert not opening.done()
         migrating.rollback()
         opening.result(30).close()
-
-
-def test_a_look_up_of_fingerprints_or_of_an_edge_names_its_partition(postgres_url: str) -> None:
-    """What an engine that shards needs: each of these statements goes to the partition of its fingerprint or address alone."""
-    PostgresStore(postgres_url).close()
-    statements = (
-        ("SELECT id FROM node WHERE fingerprint=%s AND kind=1", fp("k")),
-        ("SELECT 1 FROM presence WHERE address=%s AND device=2 LIMIT 1", 7),
-        ("SELECT DISTINCT subject FROM presence WHERE address=%s", 7),
-        ("DELETE FROM presence WHERE id=3 AND address=%s", 7),
-    )
-    with psycopg.connect(postgres_url) as database:
-        for statement, value in statements:
-            plan = "\n".join(row[0] for row in database.execute(f"EXPLAIN {statement}", (value,)))
-            table = "node" if "node" in statement else "presence"
-            assert len(set(re.findall(rf" on ({table}_\d)\b", plan))) == 1, plan
 
 
 def test_a_transaction_whose_error_was_swallowed_is_not_answered_as_committed(node: Node) -> None:
