@@ -27,6 +27,7 @@ from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_core.pseudonym import digest
 
 from .bootstrap import check_empty, open_store
+from .comparison import check_copy
 from .config import read_evaluator, read_registry
 from .keys.authority_folder import ACTS
 from .keys.files import append_line, make_private_folder
@@ -158,7 +159,7 @@ def restore(backup: Path, target: Path, passphrase: bytes | None, by: str, dry_r
             store = open_store(read_registry(home / configuration.name, checked=False).database)
             try:
                 store.load(folder / DATABASE)
-                _same(store, kept)
+                _check_restored(folder / DATABASE, store)
                 _record(store, ActKind.BACKUP_RESTORED, by, kept)
             finally:
                 store.close()
@@ -186,7 +187,7 @@ def migrate_store(source: str, target: str, by: str) -> Kept:
                 kept = _described(old)
                 if not _was_copied(path, kept, old, new):
                     new.load(path)
-                _same(new, kept)
+                check_copy(old, new)
                 for member in old.members():
                     if _verdicts(old, member) != _verdicts(new, member):
                         raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "--to", "the verdicts of --from")
@@ -276,12 +277,12 @@ def _described(store: Store) -> Kept:
     return Kept(size, merkle.root_at(size, store.tree_hashes).hex(), dict(store.counts()), ())
 
 
-def _same(store: Store, kept: Kept) -> None:
-    found = _described(store)
-    if (found.size, found.root, found.rows) != (kept.size, kept.root, kept.rows):
-        raise ConfigurationError(
-            ErrorCode.INVALID_CONFIGURATION, "database", "the same rows and the same root as the source"
-        )
+def _check_restored(database: Path, store: Store) -> None:
+    source = open_store(str(database))
+    try:
+        check_copy(source, store)
+    finally:
+        source.close()
 
 
 def _verdicts(store: Store, member: int) -> bytes:

@@ -262,13 +262,22 @@ async def evaluator_server(
 
 
 @asynccontextmanager
-async def registry_server(config: RegistryConfig, clock: Callable[[], float] = time.time) -> AsyncIterator[int]:
-    """A running registry: its port."""
+async def registry_server(
+    config: RegistryConfig,
+    clock: Callable[[], float] = time.time,
+    instead_of: str = "",
+    on_superseded: Callable[[DaxaError], None] = lambda error: None,
+) -> AsyncIterator[int]:
+    """A running registry: its port.
+
+    ``instead_of``: the policy that gives way to the configuration's, as :func:`in_force` has it. ``on_superseded``: told, on any
+    thread, that this node may not write any more.
+    """
     parameters = read_parameters(config.parameters)
     first = read_policy_text(config.policy) if config.policy else default_policy_text()
     begun = load_policy(first)  # refused when read, though another may be in force
     store = open_store(config.database)
-    policy = in_force(store, first, int(clock()))
+    policy = in_force(store, first, int(clock()), instead_of)
     if policy.digest != begun.digest:
         LOG.warning(
             "policy %s stays in force, as it was activated; the one of this start, %s, takes a test and an activation",
@@ -293,7 +302,7 @@ async def registry_server(config: RegistryConfig, clock: Callable[[], float] = t
     def on_notice(notice: str) -> None:
         loop.call_soon_threadsafe(_spent_elsewhere, limits, notice)
 
-    store.share(lambda: follow(store, matcher), news.tell, on_notice)
+    store.share(lambda: follow(store, matcher), news.tell, on_notice, on_superseded)
     leaks = Leaks(
         store,
         matcher,
@@ -417,29 +426,43 @@ def run_evaluator(configuration: Path, say: Callable[[str], None]) -> None:
         async with evaluator_server(config) as (index, port):
             host = config.listen.rpartition(":")[0]
             say(f"evaluator {index} listening on {host}:{port}")
-            await _until_told()
+            await _until_told(asyncio.Event())
 
     asyncio.run(main())
 
 
-def run_registry(configuration: Path, say: Callable[[str], None], listen: str | None = None) -> None:
-    """Serves until SIGTERM or SIGINT; as one more node, on another address than the configuration's."""
+def run_registry(
+    configuration: Path, say: Callable[[str], None], listen: str | None = None, instead_of: str = ""
+) -> None:
+    """Serves until SIGTERM or SIGINT; as one more node, on another address than the configuration's.
+
+    Raises Superseded where the node ends because a newer program has taken over: members go on at that one's nodes.
+    """
     config = read_registry(configuration)
     if listen is not None:
         config = replace(config, listen=checked_listen(listen), metrics_port=None)
     gc.set_threshold(*GC_THRESHOLD)
     sys.setswitchinterval(SWITCH_SECONDS)
 
+    superseded: list[DaxaError] = []
+
     async def main() -> None:
-        async with registry_server(config) as port:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def end(error: DaxaError) -> None:
+            superseded.append(error)
+            loop.call_soon_threadsafe(stop.set)
+
+        async with registry_server(config, instead_of=instead_of, on_superseded=end) as port:
             say(f"registry listening on {config.listen.rpartition(':')[0]}:{port}")
-            await _until_told()
+            await _until_told(stop)
 
     asyncio.run(main())
+    if superseded:
+        raise superseded[0]
 
 
-async def _until_told() -> None:
-    stop = asyncio.Event()
+async def _until_told(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):

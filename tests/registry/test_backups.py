@@ -9,7 +9,7 @@ import os
 import re
 import sqlite3
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,14 +22,19 @@ import deployment
 import postgres
 from daxa_core import merkle
 from daxa_core.errors import DaxaError, Unavailable
+from daxa_core.leaks import Tlp
 from daxa_core.model import Level, Verdict
 from daxa_registry import backups
 from daxa_registry.bootstrap import audit_database, open_log, open_store
 from daxa_registry.cli import cli
 from daxa_registry.config import read_registry
+from daxa_registry.decision.ladder import START
 from daxa_registry.service.acts import LOGGED_AS, acts
-from daxa_registry.store import transfer
-from daxa_registry.store.interface import Store, StoredVerdict
+from daxa_registry.store import postgres as postgres_store
+from daxa_registry.store import sqlite_schema, transfer
+from daxa_registry.store.database import Database
+from daxa_registry.store.interface import Store, StoredBatch, StoredVerdict
+from daxa_registry.store.leak_interface import StoredLeak
 from daxa_registry.store.sqlite_schema import TABLES
 from sightings import fine, seen
 
@@ -302,6 +307,55 @@ def test_a_registry_moves_to_postgresql_while_it_is_open_and_the_file_takes_noth
     assert root_at(store, kept.size) == kept.root
     store.close()
     assert said(world.configuration) == [("registry/kim", "store_moved", kept.root)]
+
+
+def skipping(table: str) -> Callable[[], Mapping[str, tuple[str, ...]]]:
+    """The columns of every table but one: what a copy goes by."""
+    return lambda: {name: columns for name, columns in sqlite_schema.columns().items() if name != table}
+
+
+@pytest.mark.parametrize("table", ["document", "ladder", "cosignature", "activity", "leak", "leaked", "batch"])
+def test_a_copy_that_lacks_a_table_is_no_move_and_no_restore(
+    make: Make, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    """Whichever, though no verdict and no leaf is missing; the file stays in use."""
+    world = make("")
+    with world.opened.transaction():
+        world.opened.write_document("appeal", "upbit/1", "{}")
+        world.opened.save_ladder(1, START, 9)
+        world.opened.save_batch(1, b"i" * 16, StoredBatch(b"d" * 32, 1, (), ()), NOW)
+        leak = StoredLeak(0, b"i" * 16, 0, "one", "a paste", 1_000, Tlp.AMBER, 2_000)
+        world.opened.add_leaked(world.opened.open_leak(leak).number, [seen("k1", "a").key])
+    file = world.folder / "registry/data/registry.sqlite"
+    backups.make_backup(world.configuration, tmp_path / "one.backup", with_files=False, passphrase=None, by="kim")
+    if table == "cosignature":  # a backup's have to verify
+        world.opened.save_cosignature(1, "somebody", "a line")
+    monkeypatch.setattr(transfer, "columns", skipping(table))
+    told = f"INVALID_CONFIGURATION: database: all rows of the source, and not others; it differs in {table}$"
+    with pytest.raises(DaxaError, match=told):
+        backups.migrate_store(str(file), postgres_url, "kim")
+    world.decide(8)
+    if table != "cosignature":
+        world.configuration.write_text(world.configuration.read_text().replace("registry.sqlite", "second.sqlite"))
+        with pytest.raises(DaxaError, match=told):
+            backups.restore(tmp_path / "one.backup", world.configuration, None, "kim")
+
+
+def test_a_copy_whose_leaves_are_not_those_of_its_tree_is_no_move(
+    make: Make, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tree's hashes are copied with everything else, and alone would make the same root."""
+    world = make("")
+    copy_in = postgres_store.copy_in
+
+    def changing(database: Database, path: Path) -> None:
+        copy_in(database, path)
+        database.execute("UPDATE leaf SET body=? WHERE event<>''", (b"{}",))
+
+    monkeypatch.setattr(postgres_store, "copy_in", changing)
+    with pytest.raises(DaxaError, match="^INVALID_CONFIGURATION: database: leaves that make the root"):
+        backups.migrate_store(str(world.folder / "registry/data/registry.sqlite"), postgres_url, "kim")
+    world.decide(8)
 
 
 def test_a_move_into_a_database_that_holds_something_changes_neither(make: Make, postgres_url: str) -> None:

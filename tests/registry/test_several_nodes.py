@@ -9,15 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 import deployment
 import life
 from daxa_client import RegistryClient, Verdict
-from daxa_core.errors import DaxaError
+from daxa_core.errors import DaxaError, Unavailable
 from daxa_registry.bootstrap import evaluator_server, open_store
 from daxa_registry.config import read_evaluator
 from daxa_registry.service.limits import Limits
+from daxa_registry.store.postgres_schema import MIGRATIONS
 
 WAIT_SECONDS = 30
 
@@ -122,6 +124,22 @@ def test_a_member_at_one_node_hears_what_was_sent_to_another_and_goes_on_when_th
         assert sum(leaf.event == "members" for leaf in log) == 1
     finally:
         store.close()
+
+
+def test_a_node_ends_when_a_newer_program_has_migrated_the_database(nodes: Nodes) -> None:
+    """At its next turn; one line says why. It does not start again, so that members' clients go on at the newer program's."""
+    this = len(MIGRATIONS)
+    with psycopg.connect(_database(nodes.configuration), autocommit=True) as database:
+        database.execute("WITH turn AS (UPDATE turn SET node='') INSERT INTO schema_version VALUES (%s)", (this + 1,))
+    for address, process in nodes.running.items():
+        with nodes.client("upbit", address) as upbit, pytest.raises(Unavailable):
+            upbit.submit(ring("upbit")[:1])
+        code, said = process.wait()
+        told = f"a node of the program that made schema version {this + 1}; this one writes version {this}"
+        assert (code, told in said) == (2, True)
+    with deployment.Process("serve", nodes.configuration) as again:
+        code, said = again.wait()
+        assert (code, f"schema version up to {this}, this one is {this + 1}" in said) == (2, True)
 
 
 def test_a_limit_is_one_at_all_nodes() -> None:

@@ -30,6 +30,7 @@ class World:
 
     submit: grpc.UnaryUnaryMultiCallable
     look_up: grpc.UnaryUnaryMultiCallable
+    others_look_up: grpc.UnaryUnaryMultiCallable
     store: sqlite.SqliteStore
     path: Path
 
@@ -54,10 +55,15 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     root = deployment.deploy(tmp_path / "deployment", threshold=1, evaluators=1)
     configuration = root / "registry/registry.toml"
     server = partial(bootstrap.registry_server, read_registry(configuration), lambda: float(NOW))
-    with deployment.in_process(server), deployment.channel(root / "members/upbit", configuration) as channel:
+    with (
+        deployment.in_process(server),
+        deployment.channel(root / "members/upbit", configuration) as channel,
+        deployment.channel(root / "members/bithumb", configuration) as others,
+    ):
         submit = sighting_pb2_grpc.SightingServiceStub(channel).SubmitSightings
         look_up = verdict_pb2_grpc.VerdictServiceStub(channel).BatchGetVerdicts
-        yield World(submit, look_up, stores[0], root / "registry/data/registry.sqlite")
+        others_look_up = verdict_pb2_grpc.VerdictServiceStub(others).BatchGetVerdicts
+        yield World(submit, look_up, others_look_up, stores[0], root / "registry/data/registry.sqlite")
 
 
 def element() -> bytes:
@@ -125,3 +131,16 @@ def test_a_database_that_somebody_holds_refuses_until_it_is_let_go(world: World)
     assert world.submit(first).accepted == 1
     assert world.submit(second).accepted == MANY
     assert world.stored() == (1 + MANY, 2 + 2 * MANY)
+
+
+def test_a_member_that_calls_for_the_first_time_while_somebody_writes_holds_up_nobody(world: World) -> None:
+    """Its number is written down, which waits for the writer; who is known is answered meanwhile."""
+    request = verdict_pb2.BatchGetVerdictsRequest(keys=[element()], key_version=1)
+    world.look_up(request, timeout=30)
+    with world.store.transaction():
+        waiting = world.others_look_up.future(request, timeout=30)
+        for _ in range(5):
+            world.look_up(request, timeout=5)
+        assert not waiting.done()
+    waiting.result()
+    assert sorted(world.store.members().values()) == ["bithumb", "upbit"]

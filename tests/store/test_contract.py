@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from daxa_core import merkle
 from daxa_core.errors import CryptoError, DaxaError, ErrorCode
 from daxa_core.model import Act, Kind, Level, Manner, Refusal
 from daxa_registry.decision.ladder import START, State
-from daxa_registry.store.interface import EVERYBODY, Store, StoredBatch, StoredLeaf, StoredVerdict
-from sightings import Open, fine, fp, grow, seen, stirring
+from daxa_registry.store.interface import Store, StoredBatch, StoredVerdict
+from sightings import Open, fine, fp, seen, stirring
 
 
 def test_what_a_transaction_wrote_is_there_after_reopening(reopen: Open) -> None:
@@ -111,6 +111,22 @@ def test_on_a_hub_no_members_crowd_hides_anothers_subjects(reopen: Open) -> None
         by_member = [sorted({p.subject.id for p in place.presences if p.subject.member == m}) for m in (few, many)]
         assert by_member == [list(few_there), list(shown[:2])]
         assert sum(p.subject.member == crowd for p in place.presences) <= 2
+
+
+def test_what_looks_at_what_the_writer_remembers_is_refused_outside_its_transaction(reopen: Open) -> None:
+    """On this thread when no transaction is open, and on another while one is: it would see what may never have been."""
+    store = reopen()
+    with store.transaction():
+        store.absorb(store.member_id("upbit"), [seen("k", "a")], fine)
+    asks = (store.glances, store.subjects_on, store.neighbourhoods, lambda _: store.population())
+    for ask in asks:
+        with pytest.raises(AssertionError, match="inside a transaction only"):
+            ask([1])
+    with store.transaction(), ThreadPoolExecutor(1) as pool:
+        for ask in asks:
+            with pytest.raises(AssertionError, match="inside a transaction only"):
+                pool.submit(ask, [1]).result(10)
+            ask([1])
 
 
 def test_the_same_key_at_another_member_is_seen_elsewhere(reopen: Open) -> None:
@@ -391,6 +407,39 @@ def test_withdrawing_is_as_if_it_had_never_been_sent(reopen: Open) -> None:
         assert store.withdraw(member + 1, fp("k2"), 0, 2**32 - 1)[0] == 0
 
 
+def test_withdrawing_hours_out_of_the_middle_leaves_the_others_and_their_part_of_the_count(reopen: Open) -> None:
+    """Of the edge in memory as of the one in the database; the hours that went can come again."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        store.absorb(member, [seen("k", "a", hour, count=2) for hour in range(1_000, 1_010)], fine)
+        assert store.withdraw(member, fp("k"), 1_003, 1_006)[0] == 1
+        [neighbourhood] = store.neighbourhoods([1])
+        [presence] = neighbourhood.own
+        assert (presence.first, presence.hours, presence.count) == (1_000, 0b1110000111, 12)
+        assert neighbourhood.subject.hours == 6
+        assert not store.absorb(member, [seen("k", "a", 1_002)], fine).moved
+        assert store.absorb(member, [seen("k", "a", 1_003)], fine).moved
+    store = reopen()
+    with store.transaction():
+        [presence] = next(store.neighbourhoods([1])).own
+    assert (presence.first, presence.hours, presence.count) == (1_000, 0b1110001111, 14)
+
+
+def test_a_declaration_that_is_made_again_is_not_counted_again(reopen: Open) -> None:
+    """An allow-list is sent whole each time: its count is the first one's, in whatever hour it comes."""
+    store = reopen()
+    with store.transaction():
+        member = store.member_id("upbit")
+        for hour, count in ((1_000, 3), (1_000, 5), (1_004, 7)):
+            store.absorb(member, [seen("k", "a", hour, count=count, manner=Manner.DECLARED)], fine)
+    store = reopen()
+    with store.transaction():
+        store.absorb(member, [seen("k", "a", 1_000, count=5, manner=Manner.DECLARED)], fine)
+        [presence] = next(store.neighbourhoods([1])).own
+    assert (presence.manner, presence.first, presence.hours, presence.count) == (Manner.DECLARED, 1_000, 0b10001, 3)
+
+
 def test_what_is_too_old_leaves_in_parts_and_counters_are_of_what_is_left(reopen: Open) -> None:
     """Hours, then presences, subjects that were never told anything, their keys and addresses; a verdict's subject stays."""
     store = reopen()
@@ -422,52 +471,3 @@ def test_what_is_too_old_leaves_in_parts_and_counters_are_of_what_is_left(reopen
         assert store.current_verdicts(member, [fp("k0")]) == {fp("k0"): b"body"}
         assert len(store.absorb(member, [seen("k0", "a0", 2_000), seen("k3", "a3", 2_000)], fine).moved) == 2
     assert store.counts()["node_ADDRESS"] == 4
-
-
-def test_the_log_grows_across_reopening_and_its_hashes_make_its_roots(reopen: Open) -> None:
-    """A frontier that is read again goes on where the old one was; what is stored gives the root of every smaller tree."""
-    hashes = grow(reopen(), 5) + grow(reopen(), 8)
-    store = reopen()
-    assert store.log_size() == 13
-    frontier = merkle.Frontier()
-    for size, leaf in enumerate(hashes, 1):
-        frontier.append(leaf)
-        assert frontier.root() == merkle.root_at(size, store.tree_hashes)
-    assert [leaf.body for leaf in store.leaves(11, 10)] == [b"leaf 11", b"leaf 12"]
-    assert store.last_event("test") == b"leaf 12"
-    assert store.last_event("other") is None
-
-
-def test_a_leaf_of_a_transaction_that_fails_was_never_there(reopen: Open) -> None:
-    """Neither in the file nor in what the writer remembers of the tree's edge."""
-    store = reopen()
-    grow(store, 3)
-    with pytest.raises(RuntimeError), store.transaction():  # noqa: PT012
-        store.append_leaf(StoredLeaf(3, EVERYBODY, event="test", body=b"gone"), merkle.leaf_hash(b"gone"))
-        raise RuntimeError
-    assert store.log_size() == 3
-    [after] = grow(store, 1)
-    assert store.tree_hashes([merkle.position(0, 3)]) == [after]
-    with pytest.raises(AssertionError), store.transaction():
-        store.append_leaf(StoredLeaf(3, EVERYBODY, event="test"), b"h" * 32)
-
-
-def test_a_verdicts_leaf_has_the_verdicts_own_bytes(reopen: Open) -> None:
-    """They are stored once: whoever changed the verdict has changed the leaf."""
-    store = reopen()
-    with store.transaction():
-        member = store.member_id("upbit")
-        [subject] = store.absorb(member, [seen("k", "a")], fine).moved
-        store.append_leaf(StoredLeaf(0, member, sequence=1, salt=b"salt"), b"h" * 32)
-        store.append_verdict(StoredVerdict(subject, member, 1, Level.WARN, 50, b"body", b"evidence"))
-    assert store.leaves(0, 5) == [StoredLeaf(0, member, "", 1, b"salt", b"body")]
-
-
-def test_the_largest_size_with_enough_cosignatures_is_found(reopen: Open) -> None:
-    """One line a witness and size; a second one of that witness changes nothing."""
-    store = reopen()
-    with store.transaction():
-        for size, witness, line in ((5, "a", "a5"), (5, "b", "b5"), (7, "a", "a7"), (7, "a", "again")):
-            store.save_cosignature(size, witness, line)
-    assert [store.cosigned_size(number) for number in (1, 2, 3)] == [7, 5, None]
-    assert (store.cosignatures(5), store.cosignatures(7), store.cosignatures(6)) == (["a5", "b5"], ["a7"], [])

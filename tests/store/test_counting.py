@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
+from daxa_core.leaks import Tlp
 from daxa_core.model import Level, Manner
 from daxa_registry.store.interface import Claims, StoredVerdict
+from daxa_registry.store.leak_interface import StoredLeak
 from daxa_registry.store.postgres import PostgresStore
 from sightings import Open, fine, fp, seen
 
@@ -20,10 +22,19 @@ def test_no_look_up_waits_while_tables_are_counted_and_no_count_while_somebody_l
         member = store.member_id("upbit")
         [subject] = store.absorb(member, [seen("k", "a")], fine).moved
         store.append_verdict(StoredVerdict(subject, member, 1, Level.WARN, 50, b"body", b""))
+        leak = store.open_leak(StoredLeak(0, b"i" * 16, 0, "one", "a paste", 1_000, Tlp.AMBER, 2_000))
+        store.add_leaked(leak.number, [fp("k")])
     with ThreadPoolExecutor(1) as pool:
         with store._reading():  # type: ignore[attr-defined]
             asked = [pool.submit(ask) for ask in (store.counts, store.levels, store.claims)]
+            leaks = [
+                pool.submit(store.testers, 2, 10),
+                pool.submit(store.leak_matches, leak.number),
+                pool.submit(store.leaked_subjects, leak.number, 0),
+                pool.submit(lambda: list(store.all_subjects())),
+            ]
             counts, levels, claims = (one.result(10) for one in asked)
+            assert [one.result(10) for one in leaks] == [[], {member: (1, 1)}, [subject], [subject]]
         with store._counting():  # type: ignore[attr-defined]
             assert pool.submit(store.current_verdicts, member, [fp("k")]).result(10) == {fp("k"): b"body"}
     assert (counts["verdict"], levels[Level.WARN], claims) == (1, 1, {"upbit": Claims(1, 0, 0)})

@@ -9,11 +9,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from daxa_core.model import Manner
 from daxa_registry.store import sqlite_recall
 from daxa_registry.store.interface import Store
+from daxa_registry.store.postgres import PostgresStore
 from daxa_registry.store.sqlite import SqliteStore
 from daxa_registry.store.sqlite_memory import Edge
 from sightings import EDGES, IN_DOUBT, MISSING, NODES, SUBJECTS, UNNAMED, Open, fine, fp, seen
@@ -89,6 +91,36 @@ def test_one_that_stays_open_does_as_one_that_is_opened_each_time(
             assert rows[0] == rows[1]
             assert rows[0] == [] or query in (EDGES, SUBJECTS, NODES, HOURS)
     stays.close()
+
+
+def rows(database: sqlite3.Connection | psycopg.Connection) -> list[object]:
+    """What a database holds, by fingerprints, with nothing as empty bytes; the connection is closed."""
+    with closing(database):
+        found = [database.execute(query).fetchall() for query in (EDGES, SUBJECTS, NODES, HOURS)]
+    return [[tuple(b"" if value == "" else value for value in row) for row in table] for table in found]
+
+
+@pytest.mark.parametrize("kept", [None, 8])
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_nodes_on_postgresql_do_as_one_file_that_is_opened_each_time(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, nodes: int, kept: int | None
+) -> None:
+    """One that stays, and two that write now the one and now the other: the same answers, the same rows."""
+    if kept is not None:
+        bounded(monkeypatch, kept, 1)
+    path = tmp_path / "opened"
+    stay = [PostgresStore(postgres_url, hub_size=5) for _ in range(nodes)]
+    turns = random.Random(nodes)
+    for step in range(40):
+        chances = random.Random(step), random.Random(step)
+        with closing(SqliteStore(path, hub_size=5)) as opened:
+            told_anew, glances_anew = change(opened, chances[1])
+        told, glances = change(turns.choice(stay), chances[0])
+        assert told == told_anew
+        assert glances >= glances_anew
+        assert rows(psycopg.connect(postgres_url)) == rows(sqlite3.connect(path))
+    for store in stay:
+        store.close()
 
 
 def test_what_is_dropped_goes_a_little_at_a_time_and_without_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:

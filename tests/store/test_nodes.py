@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import queue
 import random
-import re
 import sqlite3
 import threading
 import time
@@ -23,7 +22,6 @@ from daxa_core import merkle
 from daxa_core.errors import ConfigurationError, Unavailable
 from daxa_core.leaks import LeakState, Tlp
 from daxa_core.model import Kind, Level
-from daxa_registry.bootstrap import open_store
 from daxa_registry.store import postgres_rows
 from daxa_registry.store.interface import StoredBatch, StoredVerdict
 from daxa_registry.store.leak_interface import StoredLeak
@@ -259,22 +257,6 @@ def test_a_turn_that_somebody_keeps_is_unavailable_and_not_waited_for_longer(nod
     grow(store, 1)
 
 
-@pytest.mark.parametrize(
-    ("url", "told"),
-    [
-        ("mysql://db/registry", "got mysql://"),
-        ("postgresql://postgres@/none?host=/nowhere", "reached and written to, got OperationalError"),
-        ("postgresql://postgres@/x?nonsense=1", "reached and written to, got ProgrammingError"),
-    ],
-)
-def test_a_wrong_or_unreachable_url_is_told_in_one_line(url: str, told: str) -> None:
-    """Without the URL, which may hold a password."""
-    with pytest.raises(ConfigurationError, match="^INVALID_CONFIGURATION: database: ") as caught:
-        open_store(url)
-    assert told in str(caught.value)
-    assert "nowhere" not in str(caught.value)
-
-
 def test_a_database_from_the_future_is_refused_untouched(postgres_url: str) -> None:
     """And one that holds tables without their version, as somebody's half-done work leaves it."""
     PostgresStore(postgres_url).close()
@@ -309,22 +291,6 @@ def test_a_node_waits_for_as_long_as_another_migrates(postgres_url: str, monkeyp
         assert not opening.done()
         migrating.rollback()
         opening.result(30).close()
-
-
-def test_a_look_up_of_fingerprints_or_of_an_edge_names_its_partition(postgres_url: str) -> None:
-    """What an engine that shards needs: each of these statements goes to the partition of its fingerprint or address alone."""
-    PostgresStore(postgres_url).close()
-    statements = (
-        ("SELECT id FROM node WHERE fingerprint=%s AND kind=1", fp("k")),
-        ("SELECT 1 FROM presence WHERE address=%s AND device=2 LIMIT 1", 7),
-        ("SELECT DISTINCT subject FROM presence WHERE address=%s", 7),
-        ("DELETE FROM presence WHERE id=3 AND address=%s", 7),
-    )
-    with psycopg.connect(postgres_url) as database:
-        for statement, value in statements:
-            plan = "\n".join(row[0] for row in database.execute(f"EXPLAIN {statement}", (value,)))
-            table = "node" if "node" in statement else "presence"
-            assert len(set(re.findall(rf" on ({table}_\d)\b", plan))) == 1, plan
 
 
 def test_a_transaction_whose_error_was_swallowed_is_not_answered_as_committed(node: Node) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
-from daxa_core.errors import ConfigurationError
+from daxa_core.errors import ConfigurationError, Unavailable
 from daxa_registry.bootstrap import open_store
 from daxa_registry.store.postgres import PostgresStore
 from daxa_registry.store.sqlite import SqliteStore
@@ -74,6 +74,33 @@ def test_a_path_where_no_file_can_be_is_told_with_sqlites_own_word(tmp_path: Pat
     """A folder of that name."""
     with pytest.raises(ConfigurationError, match="database: a path where a file can be written, got SQLITE_CANTOPEN"):
         SqliteStore(tmp_path)
+
+
+def test_a_file_that_another_database_took_the_place_of_is_written_by_nobody(tmp_path: Path) -> None:
+    """Not where the move failed; then neither by who has it open, who is told to wait, nor by who opens it anew."""
+    path = tmp_path / "registry.sqlite"
+    with contextlib.closing(SqliteStore(path)) as store:
+        with pytest.raises(RuntimeError), store.moving():
+            raise RuntimeError
+        store.member_id("upbit")
+        with store.moving() as moved:
+            assert moved == path
+        with pytest.raises(Unavailable, match="UNAVAILABLE: store: the database that this was moved to") as caught:
+            store.member_id("bithumb")
+        assert caught.value.retry_after is not None
+        assert store.members() == {1: "upbit"}
+    with pytest.raises(ConfigurationError, match="the one that this was moved to by migrate-store"):
+        SqliteStore(path)
+
+
+def test_a_registry_does_not_move_out_of_postgresql(postgres_url: str) -> None:
+    """The other way there are backups."""
+    with (
+        contextlib.closing(PostgresStore(postgres_url)) as store,
+        pytest.raises(ConfigurationError, match="^INVALID_CONFIGURATION: --from: an SQLite file"),
+        store.moving(),
+    ):
+        raise AssertionError("not reached")
 
 
 @pytest.mark.parametrize(

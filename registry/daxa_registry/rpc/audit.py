@@ -44,7 +44,7 @@ class AuditService(audit_pb2_grpc.AuditServiceServicer):
         self, request: audit_pb2.ListEntriesRequest, context: Context
     ) -> audit_pb2.ListEntriesResponse:
         peer = peer_of(context, self._trust_domain)
-        reader = None if peer.role is Role.AUDITOR else self._store.member_id(peer.name)
+        reader = None if peer.role is Role.AUDITOR else await asyncio.to_thread(self._store.member_id, peer.name)
         limit = request.limit if 0 < request.limit < PAGE else PAGE
         size, entries = await asyncio.to_thread(self._page, request.start, limit, reader)
         return audit_pb2.ListEntriesResponse(tree_size=size, entries=entries)

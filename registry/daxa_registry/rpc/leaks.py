@@ -34,10 +34,12 @@ class LeakService(leak_pb2_grpc.LeakServiceServicer):
         self._parameters = parameters
         self._trust_domain = trust_domain
 
-    def _reporter(self, context: Context) -> int:
+    async def _reporter(self, context: Context) -> int:
         """The member's number, or 0 for an operator."""
         peer = peer_of(context, self._trust_domain)
-        return OPERATORS if peer.role is Role.OPERATOR else self._store.member_id(peer.name)
+        if peer.role is Role.OPERATOR:
+            return OPERATORS
+        return await asyncio.to_thread(self._store.member_id, peer.name)
 
     def _operator(self, context: Context, by: str, dry_run: bool = False) -> str:
         """Who acts, where it is an operator; empty for a member."""
@@ -57,19 +59,19 @@ class LeakService(leak_pb2_grpc.LeakServiceServicer):
             raise InvalidInput(ErrorCode.INVALID_VALUE, "tlp", "one of those in Tlp")
         self._operator(context, request.by)
         leak = Leak(request.name, request.source, request.found_at, Tlp(request.tlp))
-        found = await asyncio.to_thread(self._leaks.open, self._reporter(context), request.leak_id, leak)
+        found = await asyncio.to_thread(self._leaks.open, await self._reporter(context), request.leak_id, leak)
         return leak_pb2.OpenLeakResponse(number=found.number, keys=found.keys, state=int(found.state))  # type: ignore[arg-type]
 
     async def AddLeakedKeys(
         self, request: leak_pb2.AddLeakedKeysRequest, context: Context
     ) -> leak_pb2.AddLeakedKeysResponse:
         keys = await asyncio.to_thread(
-            self._leaks.add, self._reporter(context), request.leak_id, list(request.fingerprints)
+            self._leaks.add, await self._reporter(context), request.leak_id, list(request.fingerprints)
         )
         return leak_pb2.AddLeakedKeysResponse(keys=keys)
 
     async def CommitLeak(self, request: leak_pb2.CommitLeakRequest, context: Context) -> leak_pb2.CommitLeakResponse:
-        operator, reporter = self._operator(context, request.by), self._reporter(context)
+        operator, reporter = self._operator(context, request.by), await self._reporter(context)
         leak, matches = await asyncio.to_thread(self._leaks.commit, reporter, request.leak_id, operator)
         overlaps = await asyncio.to_thread(self._overlaps, leak.number, reporter)
         told = [_match(one) for one in matches]
@@ -81,14 +83,14 @@ class LeakService(leak_pb2_grpc.LeakServiceServicer):
         return [leak_pb2.LeakOverlap(number=other, keys=keys) for other, keys in found.items()]
 
     async def ListLeaks(self, request: leak_pb2.ListLeaksRequest, context: Context) -> leak_pb2.ListLeaksResponse:
-        reporter = self._reporter(context)
+        reporter = await self._reporter(context)
         found = await asyncio.to_thread(self._leaks.listed, None if reporter == OPERATORS else reporter)
         return leak_pb2.ListLeaksResponse(leaks=[self.entry(one) for one in found[:MAX_LISTED]])
 
     async def JudgeLeak(self, request: leak_pb2.JudgeLeakRequest, context: Context) -> leak_pb2.JudgeLeakResponse:
         if request.judgement not in _JUDGEMENTS:
             raise InvalidInput(ErrorCode.INVALID_VALUE, "judgement", "one of those in LeakJudgement")
-        operator, reporter = self._operator(context, request.by, request.dry_run), self._reporter(context)
+        operator, reporter = self._operator(context, request.by, request.dry_run), await self._reporter(context)
         leak, matches = await asyncio.to_thread(
             self._leaks.judge,
             request.number,

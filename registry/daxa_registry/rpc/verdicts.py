@@ -51,17 +51,17 @@ class VerdictService(verdict_pb2_grpc.VerdictServiceServicer):
         self._heartbeat = heartbeat
         self._members: dict[str, int] = {}
 
-    def _member(self, context: Context) -> int:
+    async def _member(self, context: Context) -> int:
         name = peer_of(context, self._trust_domain).name
         member = self._members.get(name)
-        if member is None:
-            member = self._members[name] = self._store.member_id(name)
+        if member is None:  # made on first use, which waits for its turn to write
+            member = self._members[name] = await asyncio.to_thread(self._store.member_id, name)
         return member
 
     async def BatchGetVerdicts(
         self, request: verdict_pb2.BatchGetVerdictsRequest, context: Context
     ) -> verdict_pb2.BatchGetVerdictsResponse:
-        member = self._member(context)
+        member = await self._member(context)
         check_key_version(self._parameters, request.key_version)
         keys = request.keys
         if not 1 <= len(keys) <= MAX_KEYS_PER_LOOKUP:
@@ -82,7 +82,7 @@ class VerdictService(verdict_pb2_grpc.VerdictServiceServicer):
     async def GetVerdictDigest(
         self, request: verdict_pb2.GetVerdictDigestRequest, context: Context
     ) -> verdict_pb2.GetVerdictDigestResponse:
-        member = self._member(context)
+        member = await self._member(context)
         until = request.at_sequence
         head = self._store.head(member)
         if until > head:
@@ -101,7 +101,7 @@ class VerdictService(verdict_pb2_grpc.VerdictServiceServicer):
     async def WatchVerdicts(
         self, request: verdict_pb2.WatchVerdictsRequest, context: Context
     ) -> AsyncIterator[verdict_pb2.WatchVerdictsResponse]:
-        member = self._member(context)
+        member = await self._member(context)
         cursor = request.after_sequence
         head = self._store.head(member)
         if cursor > head:
@@ -130,7 +130,7 @@ class VerdictService(verdict_pb2_grpc.VerdictServiceServicer):
     async def ReportEnforcement(
         self, request: verdict_pb2.ReportEnforcementRequest, context: Context
     ) -> verdict_pb2.ReportEnforcementResponse:
-        member = self._member(context)
+        member = await self._member(context)
         check_key_version(self._parameters, request.key_version)
         _check_length("report_id", request.report_id, BATCH_ID_BYTES)
         _check_length("key", request.key, FINGERPRINT_BYTES)
@@ -144,7 +144,7 @@ class VerdictService(verdict_pb2_grpc.VerdictServiceServicer):
         )
 
     async def Appeal(self, request: verdict_pb2.AppealRequest, context: Context) -> verdict_pb2.AppealResponse:
-        member = self._member(context)
+        member = await self._member(context)
         check_key_version(self._parameters, request.key_version)
         _check_length("appeal_id", request.appeal_id, BATCH_ID_BYTES)
         _check_length("key", request.key, FINGERPRINT_BYTES)

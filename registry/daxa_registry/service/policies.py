@@ -13,13 +13,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused
+from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, InvalidInput, Refused
 from daxa_core.model import Level
 from daxa_registry.decision.assess import assess
 from daxa_registry.decision.ladder import START, supported
 from daxa_registry.decision.leaked import beside, with_beside
 from daxa_registry.decision.policy import Policy, load_policy
-from daxa_registry.store.interface import Store
+from daxa_registry.store.interface import Store, Superseded
 
 from .acts import ActKind, record_act
 from .matching import Matcher
@@ -68,20 +68,22 @@ class PolicyMove:
     score_after: float
 
 
-def in_force(store: Store, first: str, now: int) -> Policy:
+def in_force(store: Store, first: str, now: int, instead_of: str = "") -> Policy:
     """The policy in force, where the registry starts: the one last activated, else ``first``, which then is kept as such.
 
-    A stored one that this program cannot read any more gives way to ``first`` too.
+    Raises ConfigurationError for one that this program cannot read: it stays in force, as other nodes may decide by it. Only
+    where its digest begins with the 16 digits ``instead_of`` does it give way to ``first``.
     """
-    active = store.document("policy_active", "now")
-    if active is not None:
-        text = store.document("policy", json.loads(active)["digest"])
-        try:
-            return load_policy(text or "")
-        except DaxaError:
-            pass
-    policy = load_policy(first)
     with store.transaction():
+        digest = _active(store)
+        if digest is not None:
+            try:
+                return load_policy(store.document("policy", digest) or "")
+            except DaxaError:
+                if digest[:16] != instead_of:
+                    raise _unreadable(digest) from None
+            store.write_document("policy_applied", "after", "0", replace=True)
+        policy = load_policy(first)
         _keep(store, policy, first)
         _enter(store, policy, "", now)
     return policy
@@ -90,11 +92,15 @@ def in_force(store: Store, first: str, now: int) -> Policy:
 def follow(store: Store, matcher: Matcher) -> None:
     """Takes up the policy that another node may have brought into force. Inside a transaction.
 
-    Raises ConfigurationError for one that this program cannot read: then another version's nodes decide, and not this one.
+    Raises Superseded for one that this program cannot read: then another version's nodes decide, and not this one.
     """
-    digest = json.loads(store.document("policy_active", "now") or "{}").get("digest")
+    digest = _active(store)
     if digest is not None and digest != matcher.policy.digest.hex():
-        matcher.use(load_policy(store.document("policy", digest) or ""))
+        try:
+            matcher.use(load_policy(store.document("policy", digest) or ""))
+        except DaxaError:
+            wanted = f"a node of a program that reads policy {digest[:16]}, which is in force"
+            raise Superseded(ErrorCode.UNAVAILABLE, "policy", wanted, retry_after=1.0) from None
 
 
 def read(text: str) -> Policy:
@@ -106,7 +112,7 @@ def read(text: str) -> Policy:
 
 def policies(store: Store) -> list[PolicyEntry]:
     """Every policy, by version and digest."""
-    active = json.loads(store.document("policy_active", "now") or "{}").get("digest")
+    active = _active(store)
     out = []
     for digest, _ in store.documents("policy"):
         entered = json.loads(store.document("policy_entered", digest) or "{}")
@@ -215,6 +221,19 @@ def unapplied(store: Store) -> Iterator[int]:
 def applied(store: Store, last: int | None) -> None:
     """Everybody up to that subject was looked at, or (None) everybody. Inside a transaction."""
     store.write_document("policy_applied", "after", "all" if last is None else str(last), replace=True)
+
+
+def _active(store: Store) -> str | None:
+    digest = json.loads(store.document("policy_active", "now") or "{}").get("digest")
+    return None if digest is None else str(digest)
+
+
+def _unreadable(digest: str) -> ConfigurationError:
+    wanted = (
+        f"a program that reads policy {digest[:16]}, which is in force: start the version that activated it, or, where no such"
+        f" node is left, serve once with --instead-of-policy {digest[:16]}"
+    )
+    return ConfigurationError(ErrorCode.INVALID_POLICY, "policy", wanted)
 
 
 def _keep(store: Store, policy: Policy, text: str) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from daxa_core.errors import DaxaError
+from daxa_core.errors import DaxaError, Unavailable
 from daxa_core.model import Act, Kind, Level, Refusal, Sighting
 from daxa_registry.decision.graph import Neighbourhood, Population
 from daxa_registry.decision.ladder import State
@@ -159,6 +159,10 @@ class StoredLeaf:
     body: bytes = b""
 
 
+class Superseded(Unavailable):
+    """This node may not write any more: a newer program works on the database, or decides by what this one cannot read."""
+
+
 CheckElements = Callable[[Sequence[bytes]], Mapping[bytes, DaxaError]]
 """Which of many fingerprints are no elements, each with why."""
 
@@ -179,17 +183,22 @@ class Store(LeakStore, Protocol):
         before_turn: Callable[[], None],
         on_heads: Callable[[dict[int, int]], None],
         on_notice: Callable[[str], None],
+        on_superseded: Callable[[Superseded], None] = lambda error: None,
     ) -> None:
         """From now on this process is one of several on the database, where the store allows several.
 
         ``before_turn`` is called at the beginning of a transaction, inside it, when another node may have written since this one
         did: whoever keeps in memory what the database says reads it again. ``on_heads`` is called on a thread of the store's with
         the heads of the members whose verdicts other nodes changed, each change at least once, after it was committed;
-        ``on_notice`` with what other nodes told by :meth:`notify`.
+        ``on_notice`` with what other nodes told by :meth:`notify`. ``on_superseded`` is called on the writing thread when a
+        transaction ended with :class:`Superseded`, which ``before_turn`` may raise too: so will every other one.
         """
 
     def notify(self, notice: str) -> None:
-        """Tells the other nodes a text of at most 7,000 bytes; nobody is told where this one is alone, or a connection breaks."""
+        """Tells the other nodes a text of at most 7,000 bytes; nobody is told where this one is alone, or a connection breaks.
+
+        No look-up waits for it, and it waits for no other machine's disk.
+        """
 
     def only_here(self, work: str) -> AbstractContextManager[bool]:
         """Whether no other node does that work now; none begins it while the block runs. It ends with the node that did it."""
@@ -211,7 +220,8 @@ class Store(LeakStore, Protocol):
     # who
 
     def member_id(self, name: str) -> int:
-        """The number of a member, made on first use. Stable for the life of the database."""
+        """The number of a member, made on first use, which outside a transaction is one of its own. Stable for the life of the
+        database."""
 
     # writing: inside a transaction
 
@@ -271,6 +281,27 @@ class Store(LeakStore, Protocol):
 
     def save_cosignature(self, size: int, witness: str, line: str) -> None:
         """Keeps a witness's line for the checkpoint of that size; a second one of that witness changes nothing."""
+
+    # reading: inside a transaction, because it uses what the writer remembers; elsewhere it MUST fail with an AssertionError
+
+    def glances(self, subjects: Iterable[int]) -> Iterator[Glance]:
+        """What is known of each without reading its neighbourhood; one of whom nothing is at hand is passed over.
+
+        MUST NOT understate, as :class:`daxa_registry.decision.quiet.Glance` says.
+        """
+
+    def subjects_on(self, addresses: Iterable[int]) -> frozenset[int]:
+        """The subjects on those addresses, and those that keys which failed there have at other members; except on addresses
+        beyond the hub size: those are never visited."""
+
+    def neighbourhoods(self, subjects: Sequence[int]) -> Iterator[Neighbourhood]:
+        """What a decision on each of them may look at, as :mod:`daxa_registry.decision.graph` defines it.
+
+        MUST be called for no more than a few thousand subjects at once; an unknown subject is passed over.
+        """
+
+    def population(self) -> Population:
+        """The hours in which the whole market stirred or fell silent, as of the neighbourhoods that were handed out last."""
 
     # reading: anywhere
 
@@ -334,27 +365,8 @@ class Store(LeakStore, Protocol):
     def changes(self, subject: int) -> list[StoredVerdict]:
         """Every change of one subject's verdict, whole, in order."""
 
-    def glances(self, subjects: Iterable[int]) -> Iterator[Glance]:
-        """What is known of each without reading its neighbourhood; one of whom nothing is at hand is passed over.
-
-        MUST NOT understate, as :class:`daxa_registry.decision.quiet.Glance` says.
-        """
-
-    def subjects_on(self, addresses: Iterable[int]) -> frozenset[int]:
-        """The subjects on those addresses, and those that keys which failed there have at other members; except on addresses
-        beyond the hub size: those are never visited."""
-
     def all_subjects(self) -> Iterator[int]:
         """Every subject that was used or declared, in ascending order."""
-
-    def neighbourhoods(self, subjects: Sequence[int]) -> Iterator[Neighbourhood]:
-        """What a decision on each of them may look at, as :mod:`daxa_registry.decision.graph` defines it.
-
-        MUST be called for no more than a few thousand subjects at once; an unknown subject is passed over.
-        """
-
-    def population(self) -> Population:
-        """The hours in which the whole market stirred or fell silent, as of the neighbourhoods that were handed out last."""
 
     def current_verdicts(self, member: int, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The bodies of the current verdicts of those of the member's keys that ever had one."""
@@ -376,6 +388,9 @@ class Store(LeakStore, Protocol):
 
     def claims(self) -> Mapping[str, Claims]:
         """What each member claims and how much of it others contradict, by its name."""
+
+    def rows(self) -> Mapping[str, int]:
+        """How many rows there are of everything that is kept, under whatever names, which are the same on every store."""
 
     def counts(self) -> Mapping[str, int]:
         """How many members, subjects, presences, verdicts, batches, and nodes by kind (``node_KEY`` …)."""

@@ -21,9 +21,10 @@ import psycopg
 from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, Unavailable
 
 from .database import Database
-from .interface import HUB_SIZE, StoredVerdict
+from .interface import HUB_SIZE, StoredVerdict, Superseded
+from .postgres_opening import not_opened
 from .postgres_rows import PostgresConnection
-from .postgres_schema import migrate
+from .postgres_schema import MIGRATIONS, migrate
 from .postgres_signals import Signals
 from .sql_store import SqlStore
 from .sqlite_schema import check_tables, incomplete
@@ -46,18 +47,13 @@ def unavailable(error: Exception) -> Unavailable:
     return Unavailable(ErrorCode.INTERNAL, "store", f"a statement that fits the schema, got {type(error).__name__}")
 
 
-def not_reached(error: psycopg.Error) -> ConfigurationError:
-    """Why a database cannot be opened; its class is told, its text never."""
-    wanted = f"a PostgreSQL database that can be reached and written to, got {type(error).__name__}"
-    return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
-
-
 class PostgresStore(SqlStore):
     """A :class:`~daxa_registry.store.interface.Store` on a database that other nodes work on too."""
 
     _errors = psycopg.Error
     _reader: PostgresConnection
     _counter: PostgresConnection | None = None
+    _teller: PostgresConnection | None = None
     _unavailable = staticmethod(unavailable)
 
     def __init__(self, url: str, *, hub_size: int = HUB_SIZE) -> None:
@@ -77,12 +73,13 @@ class PostgresStore(SqlStore):
             except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
                 raise incomplete() from None
             except psycopg.Error as error:
-                raise not_reached(error) from None
+                raise not_opened(error) from None
             opened.pop_all()
         self._url, self._node = url, str(uuid.uuid4())
         self._signals = Signals(url, self._node)
         self._write_lock = threading.RLock()
         self._read_lock = threading.RLock()
+        self._tell_lock = threading.Lock()
         self._moved: dict[int, int] = {}
         self._before_turn: Callable[[], None] = lambda: None
 
@@ -92,8 +89,18 @@ class PostgresStore(SqlStore):
         self._connection.execute("BEGIN")
         [last] = self._connection.execute("SELECT node FROM turn FOR UPDATE").fetchone()
         if last != self._node:
+            self._check_version()
             self._connection.execute("UPDATE turn SET node=?", (self._node,))
         return bool(last != self._node)
+
+    def _check_version(self) -> None:
+        """Whoever migrates takes the turn, so a node that has it, and whose it was last, need not look."""
+        [version] = self._connection.execute("SELECT max(version) FROM schema_version").fetchone()
+        if version != len(MIGRATIONS):
+            wanted = (
+                f"a node of the program that made schema version {version}; this one writes version {len(MIGRATIONS)}"
+            )
+            raise Superseded(ErrorCode.UNAVAILABLE, "store", wanted, retry_after=1.0)
 
     def _on_others(self) -> None:
         self._before_turn()
@@ -117,20 +124,16 @@ class PostgresStore(SqlStore):
 
     def close(self) -> None:
         self._signals.close()
-        with self._write_lock, self._read_lock, self._count_lock:
-            if self._counter is not None:
-                self._counter.close()
+        with self._write_lock, self._read_lock, self._count_lock, self._tell_lock:
+            for connection in (self._counter, self._teller):
+                if connection is not None:
+                    connection.close()
             self._reader.close()
             self._connection.close()
 
     def _reader_now(self) -> Database:
         self._reader.ready_soon()  # look-ups are made by the thread that serves everybody
         return self._reader
-
-    @contextmanager
-    def _writing_now(self) -> Iterator[Database]:
-        with self._reading() as database:
-            yield database
 
     # between nodes
 
@@ -143,13 +146,21 @@ class PostgresStore(SqlStore):
         before_turn: Callable[[], None],
         on_heads: Callable[[dict[int, int]], None],
         on_notice: Callable[[str], None],
+        on_superseded: Callable[[Superseded], None] = lambda error: None,
     ) -> None:
-        self._before_turn = before_turn
+        self._before_turn, self._on_superseded = before_turn, on_superseded
         self._signals.listen(on_heads, on_notice, lambda: {member: self.head(member) for member in self.members()})
 
     def notify(self, notice: str) -> None:
-        with self._reading() as reader:
-            self._signals.tell_notice(reader, notice)
+        # Not by the connection of look-ups: it may wait for a commit of this kind that waits for a standby.
+        with self._tell_lock:
+            try:
+                if self._teller is None:
+                    self._teller = PostgresConnection(self._url, synchronous_commit="off")
+                self._teller.ready()
+                self._signals.tell_notice(self._teller, notice)
+            except psycopg.Error as error:
+                raise unavailable(error) from error
 
     @contextmanager
     def only_here(self, work: str) -> Iterator[bool]:
@@ -172,7 +183,7 @@ class PostgresStore(SqlStore):
                 query = "SELECT tablename FROM pg_tables WHERE schemaname=current_schema()"
                 check_empty(connection, {name for (name,) in connection.execute(query).fetchall()})
         except psycopg.Error as error:
-            raise not_reached(error) from None
+            raise not_opened(error) from None
 
     def save(self, path: Path) -> None:
         try:

@@ -54,9 +54,10 @@ _NUMBERED = re.compile(r"\?(\d+)")
 class PostgresConnection:
     """A :class:`~daxa_registry.store.database.Database`, for one thread at a time."""
 
-    def __init__(self, url: str) -> None:
-        """Connects. Raises psycopg.Error where it cannot."""
+    def __init__(self, url: str, **settings: str) -> None:
+        """Connects, with those of :data:`SETTINGS` otherwise. Raises psycopg.Error where it cannot."""
         self._url = url
+        self._settings = SETTINGS | settings
         self._types: dict[str, dict[str, str]] = {}
         self._warnings: list[str] = []
         self._connecting: Future[psycopg.Connection] | None = None
@@ -64,7 +65,7 @@ class PostgresConnection:
 
     def _connect(self) -> psycopg.Connection:
         asked = conninfo.conninfo_to_dict(self._url)
-        settings = [str(asked.get("options", "")), *(f"-c {name}={value}" for name, value in SETTINGS.items())]
+        settings = [str(asked.get("options", "")), *(f"-c {name}={value}" for name, value in self._settings.items())]
         url = conninfo.make_conninfo("", **(OPTIONS | asked | {"options": " ".join(settings).strip()}))
         connection = psycopg.connect(url, autocommit=True)
         # One type for every whole number: a statement is then prepared once, not once for each size of its numbers.

@@ -157,6 +157,8 @@ def migrate(connection: psycopg.Connection) -> None:
             done = connection.execute("SELECT 1 FROM schema_version WHERE version>=%s", (number,)).fetchone()
             if done:
                 continue
+            if number > 1:  # after whoever is writing, and so that every node sees that somebody else has
+                connection.execute("UPDATE turn SET node=''")
             try:
                 connection.execute(MIGRATIONS[number - 1])
             except psycopg.errors.DuplicateTable:

@@ -19,13 +19,14 @@ from daxa_registry.decision.graph import Neighbourhood, Population
 from daxa_registry.decision.quiet import Glance
 
 from .database import Database
-from .interface import Absorbed, CheckElements, Claims, Expired, Standing, StoredBatch, StoredVerdict
+from .interface import Absorbed, CheckElements, Claims, Expired, Standing, StoredBatch, StoredVerdict, Superseded
 from .sqlite_absorb import Absorber
 from .sqlite_graph import GraphReader
 from .sqlite_ladder import LadderTables
 from .sqlite_leaks import LeakTables
 from .sqlite_log import LogTables
 from .sqlite_memory import Record
+from .sqlite_schema import TABLES
 from .sqlite_withdraw import vacate
 
 
@@ -39,6 +40,7 @@ class SqlStore(LadderTables, LogTables, LeakTables):
     _read_lock: AbstractContextManager[bool]
     _writing: int | None = None
     """The thread that a transaction is open on."""
+    _on_superseded: Callable[[Superseded], None] = staticmethod(lambda error: None)
 
     def _remember(self, writer: Database, hub_size: int) -> None:
         """What is asked through that connection from now on; nothing of it is known yet."""
@@ -103,6 +105,8 @@ class SqlStore(LadderTables, LogTables, LeakTables):
                     self._roll_back(error)
                 if isinstance(error, self._errors):
                     raise self._unavailable(error) from error
+                if isinstance(error, Superseded):
+                    self._on_superseded(error)
                 raise
             finally:
                 self._writing = None
@@ -110,6 +114,11 @@ class SqlStore(LadderTables, LogTables, LeakTables):
     def _at_hand(self) -> bool:
         """Whether this thread is inside a transaction, and what is remembered is so."""
         return self._writing == threading.get_ident()
+
+    def _inside(self) -> None:
+        """For what looks at that: it is right on no other thread, and nobody's while no transaction is open."""
+        if not self._at_hand():
+            raise AssertionError("inside a transaction only, on the thread that opened it")
 
     def _reader_now(self) -> Database:
         return self._reader
@@ -125,30 +134,22 @@ class SqlStore(LadderTables, LogTables, LeakTables):
             except self._errors as error:
                 raise self._unavailable(error) from error
 
-    def _counter_now(self) -> Database | None:
-        """The connection for what goes through whole tables; None where there can be no other than the writer's."""
+    def _counter_now(self) -> Database:
+        """The connection for what goes through whole tables."""
         raise NotImplementedError
 
     @contextmanager
     def _counting(self) -> Iterator[Database]:
         """For what goes through whole tables, as metrics ask: no look-up waits behind it."""
+        if self._at_hand() or self._reader is self._writer:
+            with self._reading() as reader:
+                yield reader
+            return
         with self._count_lock:
             try:
-                counter = None if self._at_hand() else self._counter_now()
+                yield self._counter_now()
             except self._errors as error:
                 raise self._unavailable(error) from error
-            if counter is None:
-                with self._reading() as reader:
-                    yield reader
-                return
-            try:
-                yield counter
-            except self._errors as error:
-                raise self._unavailable(error) from error
-
-    def _writing_now(self) -> AbstractContextManager[Database]:
-        """The connection for a statement that may stand outside a transaction, with its errors made this package's."""
-        raise NotImplementedError
 
     # between nodes: there are none, unless a store says so
 
@@ -157,6 +158,7 @@ class SqlStore(LadderTables, LogTables, LeakTables):
         before_turn: Callable[[], None],
         on_heads: Callable[[dict[int, int]], None],
         on_notice: Callable[[str], None],
+        on_superseded: Callable[[Superseded], None] = lambda error: None,
     ) -> None:
         """Nobody else writes."""
 
@@ -172,12 +174,15 @@ class SqlStore(LadderTables, LogTables, LeakTables):
         # A number that an open transaction gave is nobody else's to use: when that fails, another member may get it.
         inside = self._at_hand()
         known = self._members.get(name) or (self._newcomers.get(name) if inside else None)
-        if known is None:
-            with self._writing_now() as writer:
-                writer.execute("INSERT INTO member (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
-                known = int(writer.execute("SELECT id FROM member WHERE name=?", (name,)).fetchone()[0])
-            (self._newcomers if inside else self._members)[name] = known
-        return known
+        if known is not None:
+            return known
+        if not inside:
+            with self.transaction():
+                return self.member_id(name)
+        self._writer.execute("INSERT INTO member (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
+        [known] = self._writer.execute("SELECT id FROM member WHERE name=?", (name,)).fetchone()
+        self._newcomers[name] = int(known)
+        return int(known)
 
     # batches
 
@@ -230,18 +235,21 @@ class SqlStore(LadderTables, LogTables, LeakTables):
         return int(row[0])
 
     def all_subjects(self) -> Iterator[int]:
-        with self._writing_now() as writer:
-            rows = writer.execute("SELECT id FROM subject WHERE seen > 0 ORDER BY id").fetchall()
+        with self._counting() as reader:
+            rows = reader.execute("SELECT id FROM subject WHERE seen > 0 ORDER BY id").fetchall()
         return (row[0] for row in rows)
 
     def glances(self, subjects: Iterable[int]) -> Iterator[Glance]:
+        self._inside()
         return self._absorber.glances(subjects)
 
     def subjects_on(self, addresses: Iterable[int]) -> frozenset[int]:
+        self._inside()
         self._absorber.flush()
         return self._graph.subjects_on(addresses)
 
     def neighbourhoods(self, subjects: Sequence[int]) -> Iterator[Neighbourhood]:
+        self._inside()
         self._absorber.flush()
         self._graph.changed(self._absorber.changed_places, self._absorber.changed_subjects)
         self._absorber.changed_places.clear()
@@ -249,6 +257,7 @@ class SqlStore(LadderTables, LogTables, LeakTables):
         return self._graph.neighbourhoods(subjects)
 
     def population(self) -> Population:
+        self._inside()
         return self._graph.population()
 
     # verdicts
@@ -361,11 +370,18 @@ class SqlStore(LadderTables, LogTables, LeakTables):
             contradicted = {member: (number, others) for member, number, others in rows}
         return {name: Claims(keys.get(member, 0), *contradicted.get(member, (0, 0))) for member, name in names}
 
-    def counts(self) -> Mapping[str, int]:
+    def rows(self) -> Mapping[str, int]:
+        return self._rows_of(TABLES)
+
+    def _rows_of(self, tables: Sequence[str]) -> dict[str, int]:
         with self._counting() as reader:
-            out = {
-                name: int(reader.execute(f"SELECT count(*) FROM {name}").fetchone()[0])  # noqa: S608 - fixed names
-                for name in ("member", "subject", "presence", "verdict", "batch", "leaf", "leak", "leaked")
+            return {
+                table: int(reader.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - fixed names
+                for table in tables
             }
+
+    def counts(self) -> Mapping[str, int]:
+        out = self._rows_of(("member", "subject", "presence", "verdict", "batch", "leaf", "leak", "leaked"))
+        with self._counting() as reader:
             kinds = dict(reader.execute("SELECT kind, count(*) FROM node GROUP BY kind"))
         return out | {f"node_{kind.name}": kinds.get(int(kind), 0) for kind in Kind}

@@ -52,6 +52,8 @@ def not_opened(error: sqlite3.Error) -> DaxaError:
     if code == sqlite3.SQLITE_ERROR:
         return incomplete()
     wanted = f"a path where a file can be written, got {getattr(error, 'sqlite_errorname', type(error).__name__)}"
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        wanted = f"a disk that takes it; what was there is as it was, got {getattr(error, 'sqlite_errorname', '')}"
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         wanted = "a registry's SQLite file that is whole; this one is not: restore a backup into a new one"
     return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
@@ -122,8 +124,8 @@ class SqliteStore(SqlStore):
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    def _counter_now(self) -> Database | None:
-        if self._counter is None and self._reader is not self._connection:
+    def _counter_now(self) -> Database:
+        if self._counter is None:
             self._counter = self._connect(str(self._file()))
             self._tune(self._counter, cache_mib=2)
         return self._counter
@@ -136,14 +138,6 @@ class SqliteStore(SqlStore):
                 self._counter.close()
             self._reader.close()
             self._connection.close()
-
-    @contextmanager
-    def _writing_now(self) -> Iterator[Database]:
-        with self._write_lock:
-            try:
-                yield self._connection
-            except sqlite3.Error as error:
-                raise unavailable(error) from error
 
     # whole
 

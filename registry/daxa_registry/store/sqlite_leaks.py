@@ -121,7 +121,7 @@ class LeakTables:
             " WHERE l.leak=? AND s.id>? AND (s.seen>0 OR s.account IS NOT NULL) ORDER BY s.id"
         )
         self._write_pending()
-        with self._reading() as reader:
+        with self._counting() as reader:
             return [row[0] for row in reader.execute(query, (leak, after))]
 
     def leaks_of(self, subjects: Sequence[int]) -> Mapping[int, Leaks]:
@@ -240,7 +240,7 @@ class LeakTables:
 
     def _prefixes_of(self, leak: int) -> np.ndarray:
         query = "SELECT substr(fingerprint, 1, 8) FROM leaked WHERE leak=?"
-        with self._reading() as reader:
+        with self._counting() as reader:
             return np.frombuffer(b"".join(row[0] for row in reader.execute(query, (leak,))), _PREFIX)
 
     def _write_pending(self) -> None:
