@@ -1,5 +1,8 @@
 """Holds a database against what was acknowledged: by SQL of its own and by hashing of its own, with none of the store's code.
 
+While nothing is under way; the registry may be running. What the database holds is read as of one moment, and watchers are given
+time to have been told all of it.
+
 >>> check("registry.sqlite", members, gateway)                                      # doctest: +SKIP
 Found(lost=0, twice=0, missed=0, forks=0, problems=[])
 """
@@ -8,22 +11,33 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
 from crash_load import Gateway, Member
+from daxa_api.v1 import types_pb2
 
+WATCHED_SECONDS = 60.0
+Ask = Callable[..., list[Any]]
 _COUNTS = (
     "SELECT n.fingerprint, sum(p.count), count(*) FROM presence p JOIN subject s ON s.id=p.subject"
     " JOIN node n ON n.id=s.key JOIN member m ON m.id=s.member WHERE m.name={} GROUP BY n.fingerprint"
 )
-_SEQUENCES = "SELECT v.sequence FROM verdict v JOIN member m ON m.id=v.member WHERE m.name={} ORDER BY v.sequence"
-_HEADS = "SELECT name, head FROM member"
-LEAVES = "SELECT position, hash FROM tree_hash ORDER BY position"
+_VERDICTS = (
+    "SELECT v.sequence, v.body FROM verdict v JOIN member m ON m.id=v.member WHERE m.name={} ORDER BY v.sequence"
+)
+_HEAD = "SELECT coalesce(max(head), 0) FROM member WHERE name={}"
+# A verdict's leaf has the verdict's bytes, an event's has its own.
+_LEAVES = (
+    "SELECT l.idx, v.body, l.body FROM leaf l"
+    " LEFT JOIN verdict v ON l.sequence > 0 AND v.member=l.audience AND v.sequence=l.sequence ORDER BY l.idx"
+)
+_TREE = "SELECT position, hash FROM tree_hash ORDER BY position"
+_EVENT_TYPE = "application/vnd.daxa.event.v1+json"
 
 
 @dataclass
@@ -44,56 +58,99 @@ class Found:
         return not (self.lost or self.twice or self.missed or self.forks or self.problems)
 
 
-def ask(database: str, query: str, *values: object) -> list[Any]:
-    """Rows, from either database."""
+@contextmanager
+def _as_of_now(database: str) -> Iterator[Ask]:
+    """What asks either database for rows, all as of one moment."""
     if "://" in database:
         with psycopg.connect(database) as connection:
-            return connection.execute(query.format("%s"), values).fetchall()  # type: ignore[arg-type]
-    with closing(sqlite3.connect(database)) as file:
-        return file.execute(query.format("?"), values).fetchall()
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            yield lambda query, *values: connection.execute(query.format("%s"), values).fetchall()
+    else:
+        with closing(sqlite3.connect(database, isolation_level=None)) as file:
+            file.execute("BEGIN")
+            yield lambda query, *values: file.execute(query.format("?"), values).fetchall()
 
 
-def head(database: str, member: str) -> int:
-    """The newest sequence of a member."""
-    return int(dict(ask(database, _HEADS)).get(member, 0))
-
-
-def check(database: str, members: Sequence[Member], gateway: Gateway) -> Found:
-    """Everything acknowledged is there once, every verdict there is was watched once, every checkpoint is of this log."""
+def check(
+    database: str, members: Sequence[Member], gateway: Gateway, watched_seconds: float = WATCHED_SECONDS
+) -> Found:
+    """Everything acknowledged is there once, every verdict there is was watched as it is stored, the log's leaves hash to its
+    tree, and every checkpoint is of this log."""
     found = Found()
-    for member in members:
-        counted = {bytes(key): (int(total), rows) for key, total, rows in ask(database, _COUNTS, member.name)}
-        found.edges += sum(rows for _, rows in counted.values())
-        for key, wanted in member.acknowledged.items():
-            has, rows = counted.pop(key, (0, 0))
-            found.lost += max(wanted - has, 0)
-            found.twice += max(has - wanted, 0) + max(rows - 1, 0)
-        found.twice += sum(total for total, _ in counted.values())  # what nobody was answered about
-        sequences = [row[0] for row in ask(database, _SEQUENCES, member.name)]
-        if sequences != list(range(1, head(database, member.name) + 1)):
-            found.problems.append(f"{member.name}: the sequences have a gap")
-        found.missed += len(set(sequences) - set(member.sequences)) + len(set(member.sequences) - set(sequences))
-        found.verdicts += len(sequences)
-        found.problems += [f"{member.name}: {problem}" for problem in member.problems]
-    total = sum(int(total) for _, total, _ in ask(database, _COUNTS, gateway.name))
-    found.lost += max(gateway.total - total, 0)
-    found.twice += max(total - gateway.total, 0)
-    found.problems += gateway.problems
-    leaves = _leaves(dict(ask(database, LEAVES)))
     heads = {pair for member in members for pair in member.heads}
-    found.checkpoints = len(heads)
-    found.forks = sum(size > len(leaves) or _root(leaves[:size]) != root for size, root in heads)
+    stored: dict[str, dict[int, bytes]] = {}
+    with _as_of_now(database) as ask:
+        for member in members:
+            _check_counts(found, member, ask)
+            stored[member.name] = {sequence: bytes(body) for sequence, body in ask(_VERDICTS, member.name)}
+            if list(stored[member.name]) != list(range(1, ask(_HEAD, member.name)[0][0] + 1)):
+                found.problems.append(f"{member.name}: the sequences have a gap")
+        total = sum(int(total) for _, total, _ in ask(_COUNTS, gateway.name))
+        found.lost += max(gateway.total - total, 0)
+        found.twice += max(total - gateway.total, 0)
+        found.problems += gateway.problems
+        _check_log(found, ask(_LEAVES), ask(_TREE), heads)
+    for member in members:
+        _check_watched(found, member, stored[member.name], watched_seconds)
+        found.problems += [f"{member.name}: {problem}" for problem in member.problems]
     return found
 
 
-def _leaves(stored: dict[int, bytes]) -> list[bytes]:
-    """The leaves' own hashes among those of all complete subtrees, which stand in the order in which they became complete."""
-    leaves: list[bytes] = []
-    position = 0
-    while position in stored:
-        leaves.append(bytes(stored[position]))
-        position += ((len(leaves) & -len(leaves)).bit_length() - 1) + 1
-    return leaves
+def _check_counts(found: Found, member: Member, ask: Ask) -> None:
+    counted = {bytes(key): (int(total), rows) for key, total, rows in ask(_COUNTS, member.name)}
+    found.edges += sum(rows for _, rows in counted.values())
+    for key, wanted in member.acknowledged.items():
+        has, rows = counted.pop(key, (0, 0))
+        found.lost += max(wanted - has, 0)
+        found.twice += max(has - wanted, 0) + max(rows - 1, 0)
+    found.twice += sum(total for total, _ in counted.values())  # what nobody was answered about
+
+
+def _check_watched(found: Found, member: Member, stored: dict[int, bytes], seconds: float) -> None:
+    last = max(stored, default=0)
+    member.watch_until(last, seconds)
+    watched = {sequence: envelope for sequence, envelope in dict(member.watched).items() if sequence <= last}
+    found.verdicts += len(stored)
+    found.missed += len(stored.keys() ^ watched.keys())
+    altered = sum(watched[sequence] != stored[sequence] for sequence in stored.keys() & watched.keys())
+    if altered:
+        found.problems.append(f"{member.name}: {altered} verdicts are stored otherwise than they were watched")
+
+
+def _check_log(found: Found, rows: list[Any], tree: list[Any], heads: set[tuple[int, bytes]]) -> None:
+    leaves = [_leaf_hash(verdict, event) for _, verdict, event in rows]
+    if [index for index, *_ in rows] != list(range(len(rows))):
+        found.problems.append("the log: a leaf is not there")
+    if [(position, bytes(stored)) for position, stored in tree] != list(enumerate(_complete(leaves))):
+        found.problems.append("the log: its leaves do not hash to its tree")
+    found.checkpoints = len(heads)
+    found.forks = sum(size > len(leaves) or _root(leaves[:size]) != root for size, root in heads)
+
+
+def _leaf_hash(verdict: bytes | None, event: bytes) -> bytes:
+    """RFC 6962's, of DSSE's pre-authentication encoding."""
+    kind, payload = _EVENT_TYPE, bytes(event)
+    if verdict is not None:
+        envelope = types_pb2.Envelope.FromString(bytes(verdict))
+        kind, payload = envelope.payload_type, envelope.payload
+    encoded = b"DSSEv1 %d %b %d %b" % (len(kind), kind.encode(), len(payload), payload)
+    return hashlib.sha256(b"\x00" + encoded).digest()
+
+
+def _pair(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def _complete(leaves: Sequence[bytes]) -> Iterator[bytes]:
+    """The roots of all complete subtrees, in the order in which they become complete."""
+    waiting: list[tuple[int, bytes]] = []
+    for leaf in leaves:
+        size, root = 1, leaf
+        yield root
+        while waiting and waiting[-1][0] == size:
+            size, root = 2 * size, _pair(waiting.pop()[1], root)
+            yield root
+        waiting.append((size, root))
 
 
 def _root(leaves: Sequence[bytes]) -> bytes:
@@ -103,4 +160,4 @@ def _root(leaves: Sequence[bytes]) -> bytes:
     if len(leaves) == 1:
         return leaves[0]
     half = 1 << ((len(leaves) - 1).bit_length() - 1)
-    return hashlib.sha256(b"\x01" + _root(leaves[:half]) + _root(leaves[half:])).digest()
+    return _pair(_root(leaves[:half]), _root(leaves[half:]))

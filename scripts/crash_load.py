@@ -32,6 +32,7 @@ from daxa_core.note import read_checkpoint
 from daxa_core.verification import VerificationKeys
 
 DEADLINE = 10.0
+SENT_AGAIN = 0.3
 KEYS, HOURS = 4, [hour for hour in range(72) if hour * 7 % 5 < 2]
 AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED,
          grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)  # fmt: skip
@@ -43,49 +44,48 @@ def element() -> bytes:
 
 
 class Member:
-    """One member's threads: one submits, one watches its verdicts, one keeps checkpoints."""
+    """One member's threads: one submits, one watches its verdicts, one keeps checkpoints.
+
+    Whoever holds ``turn`` finds that every batch was answered to the end, and that none is sent.
+    """
 
     def __init__(self, home: Path, name: str, targets: Sequence[str], keys: VerificationKeys, seed: int) -> None:
         self.name, self._home, self._targets, self._keys = name, home, list(targets), keys
         self._random = random.Random(seed)
+        self.turn = threading.Lock()
         self.acknowledged: Counter[bytes] = Counter()
-        self.batches = self.tries = 0
-        self.sequences: list[int] = []
+        self.batches = self.tries = self.unwritten = 0
+        """``unwritten``: tries that were refused because the database could not be written to."""
+        self.watched: dict[int, bytes] = {}
+        """By sequence: the envelope's bytes."""
         self.heads: set[tuple[int, bytes]] = set()
         self.problems: list[str] = []
-        self._stopping, self._stopped = threading.Event(), threading.Event()
-        self._submitting = threading.Thread(target=self._guarded, args=(self._submit,), daemon=True)
-        self._others = [
-            threading.Thread(target=self._guarded, args=(work,), daemon=True) for work in (self._watch, self._keep)
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(work,), daemon=True)
+            for work in (self._submit, self._watch, self._keep)
         ]
 
     def start(self) -> None:
         """Begins."""
-        for thread in (self._submitting, *self._others):
+        for thread in self._threads:
             thread.start()
 
-    def submit_no_more(self, seconds: float = 120.0) -> None:
-        """Waits for the answers to what was submitted."""
-        self._stopping.set()
-        self._submitting.join(seconds)
-        if self._submitting.is_alive():
-            self.problems.append("a batch was not answered to the end")
+    def stop(self, seconds: float = 60.0) -> None:
+        """Ends, after the answer to what is under way."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(seconds)
 
-    def watch_until(self, head: int, seconds: float = 60.0) -> None:
+    def watch_until(self, last: int, seconds: float) -> None:
         """Waits until that verdict was watched."""
         deadline = time.monotonic() + seconds
-        while self.cursor() < head and time.monotonic() < deadline:
+        while self.cursor() < last and time.monotonic() < deadline:
             time.sleep(0.05)
-
-    def stop(self, seconds: float = 60.0) -> None:
-        """Ends what is left."""
-        self._stopped.set()
-        for thread in self._others:
-            thread.join(seconds)
 
     def cursor(self) -> int:
         """The newest verdict that was watched."""
-        return max(self.sequences, default=0)
+        return max(tuple(self.watched), default=0)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -116,18 +116,22 @@ class Member:
         return request, counted
 
     def _submit(self) -> None:
-        while not self._stopping.is_set():
-            request, counted = self._batch()
-            answer = self._until_answered(request)
-            if answer is None:
-                return
-            if answer.accepted != len(request.sightings):
-                self.problems.append(f"{len(request.sightings) - answer.accepted} sightings of a batch refused")
-            self.acknowledged += counted
-            self.batches += 1
-            if self._random.random() < 0.2:  # an answer that was lost is asked for again
-                self._until_answered(request)
+        while not self._stopped.is_set():
+            with self.turn:
+                self._settle(*self._batch())
             time.sleep(self._random.random() * 0.2)
+
+    def _settle(self, request: sighting_pb2.SubmitSightingsRequest, counted: Counter[bytes]) -> None:
+        """Submits until it is answered, and now and then once more, as if the answer had been lost."""
+        answer = self._until_answered(request)
+        if answer is None:
+            return
+        if answer.accepted != len(request.sightings):
+            self.problems.append(f"{len(request.sightings) - answer.accepted} sightings of a batch refused")
+        self.acknowledged += counted
+        self.batches += 1
+        if self._random.random() < SENT_AGAIN and self._until_answered(request) != answer:
+            self.problems.append("a batch that was sent again was answered otherwise")
 
     def _until_answered(
         self, request: sighting_pb2.SubmitSightingsRequest
@@ -141,9 +145,11 @@ class Member:
                     answer: sighting_pb2.SubmitSightingsResponse = stub.SubmitSightings(request, timeout=DEADLINE)
                     return answer
             except grpc.RpcError as error:
+                told = deployment.told(error)
                 if error.code() not in AGAIN:
                     self.problems.append(f"submit: {error.code().name}: {error.details()}")
                     return None
+                self.unwritten += (told.status, told.field) == (grpc.StatusCode.UNAVAILABLE, "store")
                 time.sleep(self._random.random() * 0.3)
         return None
 
@@ -160,7 +166,7 @@ class Member:
                             verdict = codec.decode_verdict(codec.read_envelope(envelope).payload)
                             if verdict.sequence != self.cursor() + 1:
                                 self.problems.append(f"watch: {verdict.sequence} came after {self.cursor()}")
-                            self.sequences.append(verdict.sequence)
+                            self.watched[verdict.sequence] = envelope.SerializeToString(deterministic=True)
                         if self._stopped.is_set():
                             break
             except grpc.RpcError as error:
@@ -185,10 +191,13 @@ class Member:
 
 
 class Gateway:
-    """A member with the whole client in front of evaluators that come and go: what it was told is taken is counted."""
+    """A member with the whole client in front of evaluators that come and go: what it was told is taken is counted.
+
+    ``turn``: as a :class:`Member`'s.
+    """
 
     def __init__(self, home: Path, name: str, targets: Sequence[str]) -> None:
-        self.name, self.total, self.batches = name, 0, 0
+        self.name, self.total, self.batches, self.turn = name, 0, 0, threading.Lock()
         self.problems: list[str] = []
         quoted = ", ".join(f'"{target}"' for target in targets)
         lines = (home / "client.toml").read_text().splitlines()
@@ -205,7 +214,7 @@ class Gateway:
         self._thread.start()
 
     def stop(self, seconds: float = 120.0) -> None:
-        """Waits for the answer to what was submitted last."""
+        """Ends, after the answer to what is under way."""
         self._stopping.set()
         self._thread.join(seconds)
         if self._thread.is_alive():
@@ -214,19 +223,25 @@ class Gateway:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self.batches += 1
-            hour = int(time.time()) // 3_600 - 2
-            raw = [RawSighting(f"key-{self.batches}-{i}", f"211.{self.batches % 200}.{i}.9", hour, 3) for i in range(5)]
-            batch_id = secrets.token_bytes(16)
-            while True:
-                try:
-                    result = self._client.submit(raw, batch_id=batch_id)
-                except Unavailable:
-                    time.sleep(0.1)
-                except DaxaError as error:
-                    self.problems.append(f"{self.name}: {error}")
+            with self.turn:
+                if not self._settle():
                     return
-                else:
-                    self.total += 3 * result.accepted
-                    break
             time.sleep(0.1)
+
+    def _settle(self) -> bool:
+        """Submits until it is answered; whether it was taken."""
+        self.batches += 1
+        hour = int(time.time()) // 3_600 - 2
+        raw = [RawSighting(f"key-{self.batches}-{i}", f"211.{self.batches % 200}.{i}.9", hour, 3) for i in range(5)]
+        batch_id = secrets.token_bytes(16)
+        while True:
+            try:
+                result = self._client.submit(raw, batch_id=batch_id)
+            except Unavailable:
+                time.sleep(0.1)
+            except DaxaError as error:
+                self.problems.append(f"{self.name}: {error}")
+                return False
+            else:
+                self.total += 3 * result.accepted
+                return True

@@ -1,8 +1,9 @@
-"""A network between members and a node, as a process: it delays, it cuts, it lets through.
+"""A network as a process: links that delay, that cut, that let through.
 
-    python scripts/crash_proxy.py 127.0.0.1:7500 127.0.0.1:7400 control.json
+    python scripts/crash_proxy.py control.json 127.0.0.1:7500=127.0.0.1:7400 127.0.0.1:7501=/run/postgresql/.s.PGSQL.5432
 
-The file holds {"delay": seconds before each chunk is passed on, "cut": a number; when it changes, every connection is cut}.
+Each link is where it listens and where it leads: an address, or the path of a socket. The file holds {"delay": seconds before
+each chunk is passed on, "cut": a number; when it changes, every connection is cut}.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import sys
 from pathlib import Path
 
 POLL_SECONDS = 0.02
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Proxy:
+class Network:
     """Its open connections and what the file says."""
 
-    def __init__(self, target: str, control: Path) -> None:
-        self._host, _, self._port = target.rpartition(":")
+    def __init__(self, control: Path) -> None:
         self._control = control
         self._said = json.loads(control.read_text())
         self._open: set[asyncio.StreamWriter] = set()
@@ -35,18 +36,24 @@ class Proxy:
                     writer.transport.abort()
             self._said = said
 
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One member's connection, and its own to the node."""
-        try:
-            onward_reader, onward = await asyncio.open_connection(self._host, int(self._port))
-        except OSError:
-            writer.transport.abort()
-            return
-        self._open |= {writer, onward}
-        try:
-            await asyncio.gather(self._pump(reader, onward), self._pump(onward_reader, writer))
-        finally:
-            self._open -= {writer, onward}
+    async def listen(self, link: str) -> asyncio.Server:
+        """Opens a link."""
+        here, _, there = link.partition("=")
+        host, _, port = here.rpartition(":")
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                onward_reader, onward = await _connect(there)
+            except OSError:
+                writer.transport.abort()
+                return
+            self._open |= {writer, onward}
+            try:
+                await asyncio.gather(self._pump(reader, onward), self._pump(onward_reader, writer))
+            finally:
+                self._open -= {writer, onward}
+
+        return await asyncio.start_server(connected, host, int(port))
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -58,13 +65,20 @@ class Proxy:
         writer.close()
 
 
-async def main(listen: str, target: str, control: str) -> None:
+async def _connect(target: str) -> Streams:
+    if target.startswith("/"):
+        return await asyncio.open_unix_connection(target)
+    host, _, port = target.rpartition(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+async def main(control: str, *links: str) -> None:
     """Serves until it is killed."""
-    host, _, port = listen.rpartition(":")
-    proxy = Proxy(target, Path(control))
-    async with await asyncio.start_server(proxy.connected, host, int(port)) as server:
-        print(f"proxy listening on {listen}", flush=True)
-        await asyncio.gather(server.serve_forever(), proxy.follow())
+    network = Network(Path(control))
+    for link in links:
+        await network.listen(link)
+    print("the network is there", flush=True)
+    await network.follow()
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+import psycopg
 
 import crash_check
 import deployment
@@ -24,6 +26,16 @@ MEMBERS, GATEWAY = ("upbit", "bithumb"), "coinone"
 EVALUATORS = 3
 SCRIPTS = Path(__file__).parent
 DURABLE = ("synchronous_commit=on", "wal_retrieve_retry_interval=200ms")
+KILLS_TO_A_CHECK = 10
+ANSWERED_SECONDS = 120.0
+FAULT_SECONDS = 30.0
+"""How long a fault may need until it is felt."""
+WRITTEN = ("presence", "verdict", "leaf", "batch")
+"""Tables that a transaction of intake writes, in its order."""
+FULL = (
+    "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS"
+    " 'BEGIN RAISE EXCEPTION ''no room'' USING ERRCODE=''disk_full''; END'"
+)
 
 
 class Process:
@@ -55,62 +67,105 @@ class Process:
         self._process.stdout.close()
 
 
+class Network:
+    """Links through a process of their own, all in the same weather."""
+
+    def __init__(self, stack: contextlib.ExitStack, control: Path, links: Sequence[tuple[str, str]]) -> None:
+        """``links``: where each listens, and where it leads."""
+        self._control, self._weather = control, {"delay": 0.0, "cut": 0}
+        tell(control, self._weather)
+        process = Process(SCRIPTS / "crash_proxy.py", control, *("=".join(link) for link in links))
+        stack.callback(process.kill)
+
+    def cut(self) -> None:
+        """Every connection ends in the middle of whatever it carries."""
+        self._weather["cut"] += 1
+        tell(self._control, self._weather)
+
+    def slow(self, delay: float, seconds: float) -> None:
+        """Every chunk waits so long; then it goes on."""
+        self._weather["delay"] = delay
+        tell(self._control, self._weather)
+        time.sleep(seconds)
+        self._weather["delay"] = 0.0
+        tell(self._control, self._weather)
+
+
+def tell(control: Path, said: object) -> None:
+    """Writes a control file, whole."""
+    beside = control.with_suffix(".new")
+    beside.write_text(json.dumps(said))
+    beside.replace(control)
+
+
 class World:
-    """One deployment: its nodes behind a proxy each, its database, its members."""
+    """One deployment: its nodes, its database, its evaluators, its members, and the networks between them."""
 
     def __init__(self, stack: contextlib.ExitStack, store: str, seed: int) -> None:
         self.random = random.Random(seed)
         self.done: Counter[str] = Counter()
+        self.checks = 0
+        self._stack = stack
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="daxa-crash-")))
         folder = deployment.deploy(scratch / "deployment", (*MEMBERS, GATEWAY), threshold=2, evaluators=EVALUATORS)
         deployment.without_grace(folder)
         configuration = folder / "registry/registry.toml"
         self.server: postgres.PostgresServer | None = None
         self.standby: postgres.PostgresServer | None = None
+        self.between: Network | None = None
+        """The network between nodes and PostgreSQL."""
         self.database = str(folder / "registry/data/registry.sqlite")
         if store == "postgres":
-            self.server = postgres.PostgresServer.start(scratch / "postgres", DURABLE)
-            stack.callback(self.server.remove)
-            self.standby = self.server.make_standby(scratch / "standby")
-            stack.callback(self.standby.remove)
-            # The URL names both servers: whoever connects finds the one that can be written to.
-            both = f"{self.server.socket},{self.standby.socket}"
-            self.database = (
-                f"{self.server.create_database().partition('?')[0]}?host={both}&target_session_attrs=read-write"
-            )
-            text = configuration.read_text().replace('"data/registry.sqlite"', f'"{self.database}"')
-            configuration.write_text(text)
-        self._control, self._network = scratch / "control.json", scratch / "network.json"
+            text = configuration.read_text()
+            configuration.write_text(text.replace("data/registry.sqlite", self._start_postgres(scratch)))
+        self._control = scratch / "control.json"
         self._said = {"clock": 0.0, "file_bytes": 0}
-        self._weather = {"delay": 0.0, "cut": 0}
-        self._tell()
-        self.nodes: list[Process] = []
-        targets = []
-        for _ in range(2 if store == "postgres" else 1):
-            own, seen = (f"127.0.0.1:{port}" for port in deployment.free_ports(2))
-            self.nodes.append(Process(SCRIPTS / "crash_node.py", configuration, own, self._control))
-            stack.callback(self.nodes[-1].kill)
-            proxy = Process(SCRIPTS / "crash_proxy.py", seen, own, self._network)
-            stack.callback(proxy.kill)
-            targets.append(seen)
+        tell(self._control, self._said)
+        nodes, evaluators = (2 if store == "postgres" else 1), range(1, EVALUATORS + 1)
+        ports = deployment.free_ports(2 * nodes + EVALUATORS)
+        own, targets, theirs = (
+            [f"127.0.0.1:{ports.pop()}" for _ in some] for some in (range(nodes), range(nodes), evaluators)
+        )
+        files = [folder / f"evaluators/{number}/evaluator.toml" for number in evaluators]
+        # Members know an evaluator by where it was to listen: there the network does.
+        known = [deployment.target_of(file) for file in files]
+        for file, before, after in zip(files, known, theirs, strict=True):
+            file.write_text(file.read_text().replace(before, after))
+        self.network = Network(
+            stack, scratch / "network.json", [*zip(targets, own, strict=True), *zip(known, theirs, strict=True)]
+        )
+        self.nodes = [self._start(SCRIPTS / "crash_node.py", configuration, listen, self._control) for listen in own]
         program = "from daxa_registry.cli import main; main()"
-        self.evaluators = [
-            Process("-c", program, "evaluator", folder / f"evaluators/{number}/evaluator.toml")
-            for number in range(1, EVALUATORS + 1)
-        ]
-        for evaluator in self.evaluators:
-            stack.callback(evaluator.kill)
+        self.evaluators = [self._start("-c", program, "evaluator", file) for file in files]
         self.gateway = Gateway(folder / "members" / GATEWAY, GATEWAY, targets)
         keys = read_verification_keys(folder / "registry/verification.json")
         self.members = [
             Member(folder / "members" / name, name, targets, keys, seed + number) for number, name in enumerate(MEMBERS)
         ]
 
-    def _tell(self) -> None:
-        for path, said in ((self._control, self._said), (self._network, self._weather)):
-            beside = path.with_suffix(".new")
-            beside.write_text(json.dumps(said))
-            beside.replace(path)
+    def _start(self, *arguments: str | Path) -> Process:
+        process = Process(*arguments)
+        self._stack.callback(process.kill)
+        return process
+
+    def _start_postgres(self, scratch: Path) -> str:
+        """A server, its standby, and the network to them; the URL by which nodes reach whichever can be written to."""
+        self.server = postgres.PostgresServer.start(scratch / "postgres", DURABLE)
+        self._stack.callback(self.server.remove)
+        self.standby = self.server.make_standby(scratch / "standby")
+        self._stack.callback(self.standby.remove)
+        servers = (self.server, self.standby)
+        ports = deployment.free_ports(len(servers))
+        links = [
+            (f"127.0.0.1:{port}", str(server.socket / ".s.PGSQL.5432"))
+            for port, server in zip(ports, servers, strict=True)
+        ]
+        self.between = Network(self._stack, scratch / "between.json", links)
+        own = self.server.create_database().partition("?")[0]
+        both = ",".join(str(server.socket) for server in servers)
+        self.database = f"{own}?host={both}&target_session_attrs=read-write"
+        hosts = ",".join(here for here, _ in links)
+        return f"{own.replace('@/', f'@{hosts}/')}?target_session_attrs=read-write"
 
     # what is done to it
 
@@ -120,32 +175,18 @@ class World:
         node.kill()
         node.start()
 
-    def fill_disk(self) -> None:
-        """No file may grow past what it has; for a while every write of more fails."""
-        data = Path(self.database).parent
-        self._said["file_bytes"] = max(path.stat().st_size for path in data.iterdir())
-        self._tell()
-        time.sleep(1.0 + self.random.random())
-        self._said["file_bytes"] = 0
-        self._tell()
-
     def step_clock(self) -> None:
         """The nodes' clock jumps, forwards or back."""
         self._said["clock"] = self.random.choice((-4_000.0, -60.0, 0.0, 30.0, 4_000.0))
-        self._tell()
+        tell(self._control, self._said)
 
     def cut_network(self) -> None:
-        """Every connection ends in the middle of whatever it carries."""
-        self._weather["cut"] += 1
-        self._tell()
+        """Members lose their connections to nodes and evaluators."""
+        self.network.cut()
 
     def slow_network(self) -> None:
-        """Every chunk waits; then it goes on."""
-        self._weather["delay"] = 0.05 + self.random.random() * 0.2
-        self._tell()
-        time.sleep(2.0)
-        self._weather["delay"] = 0.0
-        self._tell()
+        """Between members, nodes and evaluators everything takes long."""
+        self.network.slow(0.05 + self.random.random() * 0.2, seconds=2.0)
 
     def flap_evaluators(self) -> None:
         """One more evaluator is gone than can be spared, for a moment."""
@@ -155,6 +196,66 @@ class World:
         for evaluator in gone:
             evaluator.start()
 
+    def fill_disk(self) -> None:
+        """There is room for nothing more, until somebody is refused for it."""
+        if self.server is not None:
+            table = self.random.choice(WRITTEN)
+            with psycopg.connect(self.database, autocommit=True) as administrator:
+                administrator.execute(FULL)
+                with self._felt():
+                    administrator.execute(
+                        f"CREATE TRIGGER no_room BEFORE INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION no_room()"
+                    )
+                administrator.execute("DROP FUNCTION no_room CASCADE")
+            return
+        self._said["file_bytes"] = max(Path(f"{self.database}-wal").stat().st_size, 1)
+        with self._felt():
+            tell(self._control, self._said)
+        self._said["file_bytes"] = 0
+        tell(self._control, self._said)
+
+    @contextlib.contextmanager
+    def _felt(self) -> Iterator[None]:
+        """Waits after the block until a submission was refused because the database could not be written to."""
+        before, deadline = self._unwritten(), time.monotonic() + FAULT_SECONDS
+        yield
+        while self._unwritten() == before:
+            if time.monotonic() > deadline:
+                raise AssertionError("nobody felt it")
+            time.sleep(0.05)
+
+    def _unwritten(self) -> int:
+        return sum(member.unwritten for member in self.members)
+
+    # what is done to PostgreSQL alone
+
+    def cut_database(self) -> None:
+        """Nodes lose their connections to the database, in the middle of their transactions."""
+        assert self.between is not None
+        with self._felt():
+            for _ in range(20):
+                self.between.cut()
+                time.sleep(0.1)
+
+    def slow_database(self) -> None:
+        """Between nodes and the database everything takes long."""
+        assert self.between is not None
+        self.between.slow(0.005 + self.random.random() * 0.03, seconds=2.0)
+
+    def fill_log_disk(self) -> None:
+        """The disk of the database server's own log is full: it gives up, and recovers."""
+        assert self.server is not None
+        with self._felt():
+            self.server.give_up_at_the_next_write()
+        self._until_it_answers()
+
+    def restart_postgres(self) -> None:
+        """The database server dies without a goodbye, and recovers."""
+        assert self.server is not None
+        with self._felt():
+            self.server.kill()
+        self.server.restart()
+
     def fail_over(self) -> None:
         """The database server is lost, and its standby takes over."""
         assert self.server is not None
@@ -163,51 +264,60 @@ class World:
         self.standby.promote()
         self.server, self.standby = self.standby, None
 
-    def restart_postgres(self) -> None:
-        """The database server dies without a goodbye, and recovers."""
-        assert self.server is not None
-        self.server.kill()
-        time.sleep(self.random.random())
-        self.server.restart()
-
-    def _settle(self) -> None:
-        """Ends the nodes at a moment at which everything that was decided was watched, if there is such a moment."""
-        for _ in range(20):
-            for member in self.members:
-                member.watch_until(crash_check.head(self.database, member.name))
-            for node in self.nodes:
-                node.kill()
-            if all(member.cursor() == crash_check.head(self.database, member.name) for member in self.members):
+    def _until_it_answers(self) -> None:
+        deadline = time.monotonic() + FAULT_SECONDS
+        while True:
+            try:
+                psycopg.connect(self.database).close()
                 return
-            for node in self.nodes:
-                node.start()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
-    def run(self, kills: int, others: int, say: Callable[[str], None]) -> crash_check.Found:
-        """So many kills, and so many of each other thing, in random order under load; then the check."""
+    # and what is left
+
+    def check(self) -> crash_check.Found:
+        """Holds the database against what was acknowledged, while nobody submits."""
+        self.checks += 1
+        with contextlib.ExitStack() as held:
+            for who in (*self.members, self.gateway):
+                if not who.turn.acquire(timeout=ANSWERED_SECONDS):
+                    return crash_check.Found(problems=[f"{who.name}: a batch was not answered to the end"])
+                held.callback(who.turn.release)
+            return crash_check.check(self.database, self.members, self.gateway)
+
+    def plan(self, kills: int, others: int) -> list[Callable[[], None]]:
+        """So many kills, and so many of each other thing, in random order; one failing over where there is a standby."""
         plan: list[Callable[[], None]] = [self.kill] * kills
-        for what in (self.step_clock, self.cut_network, self.slow_network, self.flap_evaluators):
-            plan += [what] * others
-        plan += [self.restart_postgres if self.server is not None else self.fill_disk] * others
+        kinds = [self.step_clock, self.cut_network, self.slow_network, self.flap_evaluators, self.fill_disk]
+        if self.server is not None:
+            kinds += [self.cut_database, self.slow_database, self.fill_log_disk, self.restart_postgres]
+        plan += kinds * others
         self.random.shuffle(plan)
         if self.standby is not None:
             plan.insert(len(plan) * 3 // 4, self.fail_over)
+        return plan
+
+    def run(self, plan: Sequence[Callable[[], None]], say: Callable[[str], None]) -> crash_check.Found:
+        """Does all of that under load, and checks after each thing, and after every tenth kill: what the last check found, or the
+        first that found something."""
         self.gateway.start()
         for member in self.members:
             member.start()
         for number, what in enumerate(plan, 1):
             time.sleep(0.2 + self.random.random() * 0.8)
             what()
-            self.done[what.__name__] += 1
+            name = what.__name__
+            self.done[name] += 1
+            if name != "kill" or self.done[name] % KILLS_TO_A_CHECK == 1 or number == len(plan):
+                found = self.check()
+                if not found.fits():
+                    found.problems.append(f"found after {name}, {number} of {len(plan)}")
+                    break
             if number % 20 == 0:
-                say(
-                    f"{number} of {len(plan)} done, {sum(member.batches for member in self.members)} batches acknowledged"
-                )
-        self._said["clock"] = 0.0
-        self._tell()
-        for member in self.members:
-            member.submit_no_more()
-        self.gateway.stop()
-        self._settle()
-        for member in self.members:
-            member.stop()
-        return crash_check.check(self.database, self.members, self.gateway)
+                batches = sum(member.batches for member in self.members)
+                say(f"{number} of {len(plan)} done, {batches} batches acknowledged")
+        for who in (*self.members, self.gateway):
+            who.stop()
+        return found

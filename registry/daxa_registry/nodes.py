@@ -3,7 +3,8 @@
 A node that ends is told and not started again; the others go on. It refuses a database that is one file, which is one node's.
 
 >>> run_nodes(Path("registry.toml"), 3, print)                      # doctest: +SKIP
-node listening on 127.0.0.1:7400
+node 4711: registry listening on 127.0.0.1:7400
+0
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ PORTS_APART = 100
 """The ports next to the registry's are those of evaluators, where a deployment is tried on one machine."""
 
 
-def run_nodes(configuration: Path, nodes: int, say: Callable[[str], None]) -> None:
-    """Serves at the configuration's port and at every hundredth after it, until SIGTERM or SIGINT, or until no node is left."""
+def run_nodes(configuration: Path, nodes: int, say: Callable[[str], None]) -> int:
+    """Serves at the configuration's port and at every hundredth after it, until SIGTERM or SIGINT, or until no node is left.
+
+    Answers the worst exit code of a node, as a shell has it: 0 where each ended as it was told.
+    """
     config = read_registry(configuration)
     if "://" not in config.database:
         wanted = "a postgresql:// URL where there are several nodes; one file is one node's"
@@ -58,6 +62,13 @@ def run_nodes(configuration: Path, nodes: int, say: Callable[[str], None]) -> No
         process.wait()
     for thread in watching:
         thread.join()
+    # A node that was told before it could listen to that was ended by the signal itself.
+    as_told = (0, -signal.SIGTERM) if told else (0,)
+    return max(_as_in_a_shell(process.returncode) if process.returncode not in as_told else 0 for process in running)
+
+
+def _as_in_a_shell(code: int) -> int:
+    return code if code >= 0 else 128 - code
 
 
 def _watch(process: subprocess.Popen[str], say: Callable[[str], None]) -> None:

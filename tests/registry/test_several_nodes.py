@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import secrets
 import signal
+import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import grpc
 import psycopg
 import pytest
 
 import deployment
 import life
+from daxa_api.v1 import verdict_pb2, verdict_pb2_grpc
 from daxa_client import RegistryClient, Verdict
 from daxa_core.errors import DaxaError, Unavailable
-from daxa_registry.bootstrap import evaluator_server, open_store
+from daxa_registry.bootstrap import TELL_SECONDS, evaluator_server, open_store
 from daxa_registry.config import read_evaluator
-from daxa_registry.service.limits import Limits
+from daxa_registry.nodes import PORTS_APART
+from daxa_registry.service.limits import LEAST_PER_MINUTE, Limits
 from daxa_registry.store.postgres_schema import MIGRATIONS
 
 WAIT_SECONDS = 30
@@ -29,11 +36,19 @@ class Nodes:
     """The deployment and its nodes, by the address of each."""
 
     folder: Path
-    running: dict[str, deployment.Process]
+    stack: contextlib.ExitStack
+    running: dict[str, deployment.Process] = field(default_factory=dict)
 
     @property
     def configuration(self) -> Path:
         return self.folder / "registry/registry.toml"
+
+    def restart(self, address: str) -> None:
+        """Starts a node that is dead."""
+        self.running[address] = self.stack.enter_context(
+            deployment.Process("serve", self.configuration, "--listen", address)
+        )
+        assert self.running[address].ready == f"registry listening on {address}"
 
     def client(self, member: str, *targets: str) -> RegistryClient:
         """A member's client that knows these nodes alone."""
@@ -61,28 +76,26 @@ def nodes(tmp_path: Path, postgres_url: str) -> Iterator[Nodes]:
         stack.enter_context(
             deployment.in_process(lambda: evaluator_server(read_evaluator(folder / "evaluators/1/evaluator.toml")))
         )
-        running = {}
+        made = Nodes(folder, stack)
         for port in deployment.free_ports(2):
-            address = f"127.0.0.1:{port}"
-            running[address] = stack.enter_context(deployment.Process("serve", configuration, "--listen", address))
-            assert running[address].ready == f"registry listening on {address}"
-        yield Nodes(folder, running)
+            made.restart(f"127.0.0.1:{port}")
+        yield made
 
 
-def ring(member: str) -> list[life.RawSighting]:
-    """One operator's server behind four people's keys at that member."""
+def ring(member: str, turn: int = 0) -> list[life.RawSighting]:
+    """One operator's server behind four people's keys at that member; each turn another server and other people."""
     hour = int(time.time()) // life.HOUR
     hours = [h for h in range(96) if h * 7 % 5 < 2]
     return [
         life.RawSighting(
             f"{member}-{i}",
-            "211.234.10.7",
+            f"211.234.{10 + turn}.7",
             hour - h,
             device=life.STACK,
             account=f"{i}",
             holder=f"{member} {i}".encode(),
         )
-        for i in range(4)
+        for i in range(4 * turn, 4 * turn + 4)
         for h in hours
     ]
 
@@ -142,6 +155,24 @@ def test_a_node_ends_when_a_newer_program_has_migrated_the_database(nodes: Nodes
         assert (code, f"schema version up to {this}, this one is {this + 1}" in said) == (2, True)
 
 
+def test_an_open_watch_and_the_calls_live_through_the_death_of_each_node(nodes: Nodes) -> None:
+    """Nodes die in turn and come back: what happens meanwhile reaches the watch that was open all the time, every change once and
+    in order, and no call fails."""
+    with nodes.client("upbit", *nodes.running) as client:
+        client.submit(ring("upbit"))
+        watch = client.watch(0)
+        seen = [next(watch)]
+        for turn, address in enumerate([*nodes.running] * 2, 1):
+            nodes.running[address].kill()
+            client.submit(ring("upbit", turn))
+            told = client.verdicts([f"upbit-{4 * turn}"])[f"upbit-{4 * turn}"]
+            while seen[-1].sequence < told.sequence:
+                seen.append(next(watch))
+            nodes.restart(address)
+        assert told.sequence >= 17
+    assert [verdict.sequence for verdict in seen] == list(range(1, len(seen) + 1))
+
+
 def test_a_limit_is_one_at_all_nodes() -> None:
     """What a peer spent at another node is taken off here, and what it owes is bounded by a minute's worth."""
     here, there = (Limits({"Evaluate": 1_000}, clock=lambda: 0.0) for _ in range(2))
@@ -163,19 +194,87 @@ def test_a_limit_is_one_at_all_nodes() -> None:
     assert caught.value.retry_after < 61
 
 
-def test_serve_nodes_serves_so_many_and_refuses_a_file(tmp_path: Path, postgres_url: str) -> None:
-    """Each node says where it listens; with SQLite it is refused before anything starts."""
+@dataclass
+class Tried:
+    """A deployment to try ``serve --nodes 2`` with: its configuration, and where the nodes listen."""
+
+    configuration: Path
+    targets: tuple[str, str]
+
+    def serve(self) -> deployment.Process:
+        return deployment.Process("serve", self.configuration, "--nodes", "2")
+
+    def change(self, old: str, new: str) -> None:
+        self.configuration.write_text(self.configuration.read_text().replace(old, new))
+
+
+@pytest.fixture
+def tried(tmp_path: Path) -> Tried:
     folder = deployment.deploy(tmp_path / "deployment", ("upbit",), threshold=1, evaluators=1)
-    configuration = folder / "registry/registry.toml"
-    with deployment.Process("serve", configuration, "--nodes", "2") as process:
+    made = Tried(folder / "registry/registry.toml", _ports_apart())
+    made.change(deployment.target_of(made.configuration), made.targets[0])
+    return made
+
+
+def _ports_apart() -> tuple[str, str]:
+    """Two addresses as far apart as nodes on one machine are, where nobody listens just now."""
+    for port in deployment.free_ports(50):
+        with socket.socket() as beside, contextlib.suppress(OSError, OverflowError):
+            beside.bind(("127.0.0.1", port + PORTS_APART))
+            return f"127.0.0.1:{port}", f"127.0.0.1:{port + PORTS_APART}"
+    raise AssertionError("no two ports are free")
+
+
+def test_serve_nodes_refuses_a_file(tried: Tried) -> None:
+    """Before anything starts."""
+    with tried.serve() as process:
         code, said = process.wait()
     assert (code, "database: a postgresql:// URL" in said) == (2, True)
-    configuration.write_text(
-        configuration.read_text().replace('database = "data/registry.sqlite"', f'database = "{postgres_url}"')
-    )
-    with deployment.Process("serve", configuration, "--nodes", "2") as process:
-        assert "registry listening on 127.0.0.1:" in process.ready
-        assert process.stop()[0] == 0
+
+
+def test_serve_nodes_ends_as_badly_as_the_worst_of_its_nodes(tried: Tried, postgres_url: str) -> None:
+    """Every node refused at its start, a node killed while the other serves until it is told to end, and all as they should."""
+    tried.change("data/registry.sqlite", "postgresql://postgres@/none?host=/nowhere")
+    with tried.serve() as process:
+        code, said = process.wait()
+    assert (code, said.count("database: a PostgreSQL database that can be reached")) == (2, 2)
+    tried.change("postgresql://postgres@/none?host=/nowhere", postgres_url)
+    for killed, worst in ((True, 128 + signal.SIGKILL), (False, 0)):
+        with tried.serve() as process:
+            [node] = re.findall(r"^node (\d+): registry listening on 127\.0\.0\.1:", process.ready)
+            if killed:
+                os.kill(int(node), signal.SIGKILL)
+            assert process.stop()[0] == worst
+
+
+def test_a_quota_that_is_spent_at_one_node_is_refused_at_the_other(tried: Tried, postgres_url: str) -> None:
+    """Between two of ``serve --nodes``, as between hosts: within seconds, and with the time to wait."""
+    least, part = LEAST_PER_MINUTE, 240
+    tried.change("data/registry.sqlite", postgres_url)
+    tried.configuration.write_text(f"{tried.configuration.read_text()}[limits]\nBatchGetVerdicts = {least}\n")
+    home = tried.configuration.parent.parent / "members/upbit"
+
+    def look_up(channel: grpc.Channel, keys: int) -> None:
+        request = verdict_pb2.BatchGetVerdictsRequest(
+            keys=[secrets.token_bytes(32) for _ in range(keys)], key_version=1
+        )
+        stub = verdict_pb2_grpc.VerdictServiceStub(channel)
+        stub.BatchGetVerdicts(request, timeout=30, wait_for_ready=True)
+
+    first, second = tried.targets
+    with tried.serve(), deployment.channel(home, first) as here, deployment.channel(home, second) as there:
+        look_up(there, 1)
+        look_up(here, least)
+        refused: list[deployment.Told] = []
+        for _ in range(least // part):  # which alone would not be too much
+            time.sleep(1.5 * TELL_SECONDS)
+            try:
+                look_up(there, part)
+            except grpc.RpcError as error:
+                refused.append(deployment.told(error))
+                break
+    assert [(one.status, one.code) for one in refused] == [(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXHAUSTED")]
+    assert refused[0].retry_after
 
 
 def _database(configuration: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import deployment
 from daxa_core.errors import ErrorCode, Unavailable
 from daxa_core.model import Level, Manner, Sighting
+from daxa_registry.decision.features import Hypothesis
 from daxa_registry.decision.policy import load_policy
 from daxa_registry.service.matching import Matcher
 from daxa_registry.service.policies import activate, in_force, try_policy
@@ -114,11 +116,28 @@ def test_what_is_beyond_retention_leaves_and_the_size_is_steady_under_steady_loa
     assert world.store.counts()["subject"] == 600 + KEYS  # those that were told a verdict stay with it
 
 
-def test_a_sweep_lowers_what_faded(world: World) -> None:
-    """With nobody seen, evidence halves in a month: in time every verdict is let go, without anybody asking."""
-    for _ in range(400):
+def test_a_sweep_lowers_each_level_on_the_day_on_which_its_evidence_has_faded(world: World) -> None:
+    """With nobody seen, what speaks for an operator halves in every half-life of the policy: a level is let go with the first
+    sweep at which that falls short of its threshold by the margin, not before and not later, and in the end nothing is left."""
+    policy = world.matcher.policy
+    weights = policy.weights[Hypothesis.OPERATOR]
+    [(_, _, assessment)] = world.matcher.assessments([1], NOW)
+    speaks = assessment.score - weights.prior
+
+    def day(level: Level) -> int:
+        enough = getattr(policy.levels, level.name.lower()) - policy.ladder.fall_margin - weights.prior
+        hours = weights.half_life_hours * math.log2(speaks / enough)
+        return math.floor(hours / 24) + 1
+
+    highest, let_go = Level.CLEAR, {}
+    for today in range(1, 400):
         world.now += 24 * HOUR
         world.sweep().run()
+        [level] = world.levels()
+        highest = max(highest, level)
+        let_go |= {above: today for above in Level if level < above <= highest and above not in let_go}
+    assert highest >= Level.REAUTHENTICATE
+    assert let_go == {level: day(level) for level in Level if Level.CLEAR < level <= highest}
     assert world.levels() == {Level.CLEAR}
     assert world.sweep().run() == 0
 

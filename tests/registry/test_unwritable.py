@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import grpc
+import psycopg
 import pytest
 
 import deployment
@@ -88,9 +89,9 @@ def batch(number: int = 1) -> sighting_pb2.SubmitSightingsRequest:
     )
 
 
-def refused(world: World, request: sighting_pb2.SubmitSightingsRequest) -> deployment.Told:
+def refused(submit: grpc.UnaryUnaryMultiCallable, request: sighting_pb2.SubmitSightingsRequest) -> deployment.Told:
     with pytest.raises(grpc.RpcError) as caught:
-        world.submit(request, timeout=30)
+        submit(request, timeout=30)
     return deployment.told(caught.value)
 
 
@@ -107,7 +108,7 @@ def test_a_full_disk_refuses_whole_batches_and_keeps_what_was_answered(world: Wo
     (pages,) = writer.execute("PRAGMA page_count").fetchone()
     writer.execute(f"PRAGMA max_page_count={pages}")
     for _ in range(2):
-        check_unavailable(refused(world, second))
+        check_unavailable(refused(world.submit, second))
     assert world.stored() == (1, 2)
     assert answer == world.submit(first)
     keys = [sighting.key for sighting in second.sightings]
@@ -124,8 +125,8 @@ def test_a_database_that_somebody_holds_refuses_until_it_is_let_go(world: World)
     assert world.submit(first).accepted == 1
     with contextlib.closing(sqlite3.connect(world.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        check_unavailable(refused(world, second))
-        check_unavailable(refused(world, first))
+        check_unavailable(refused(world.submit, second))
+        check_unavailable(refused(world.submit, first))
         other.execute("ROLLBACK")
     assert world.stored() == (1, 2)
     assert world.submit(first).accepted == 1
@@ -144,3 +145,47 @@ def test_a_member_that_calls_for_the_first_time_while_somebody_writes_holds_up_n
         assert not waiting.done()
     waiting.result()
     assert sorted(world.store.members().values()) == ["bithumb", "upbit"]
+
+
+NO_ROOM = """
+CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN RAISE EXCEPTION ''no room'' USING ERRCODE=''disk_full''; END';
+CREATE TRIGGER no_room BEFORE INSERT ON {} FOR EACH STATEMENT EXECUTE FUNCTION no_room();
+"""
+"""What PostgreSQL says when it cannot make a table longer, at the beginning and at the end of intake's transaction."""
+
+
+@pytest.mark.parametrize("table", ["presence", "batch"])
+def test_a_full_disk_of_postgresql_refuses_whole_batches_and_keeps_what_was_answered(
+    tmp_path: Path, postgres_url: str, table: str
+) -> None:
+    """As on SQLite: nothing of what was refused is there, reading goes on, and with room it goes on by itself."""
+    root = deployment.deploy(tmp_path / "deployment", threshold=1, evaluators=1)
+    configuration = root / "registry/registry.toml"
+    configuration.write_text(configuration.read_text().replace("data/registry.sqlite", postgres_url))
+    server = partial(bootstrap.registry_server, read_registry(configuration), lambda: float(NOW))
+    first, second = batch(), batch(MANY)
+    keys = [sighting.key for sighting in second.sightings]
+    with (
+        deployment.in_process(server),
+        deployment.channel(root / "members/upbit", configuration) as channel,
+        psycopg.connect(postgres_url, autocommit=True) as administrator,
+    ):
+
+        def stored() -> tuple[int, ...]:
+            found = administrator.execute("SELECT count(*), coalesce(sum(count), 0) FROM presence").fetchone() or ()
+            return tuple(int(one) for one in found)
+
+        submit = sighting_pb2_grpc.SightingServiceStub(channel).SubmitSightings
+        answer = submit(first)
+        administrator.execute(NO_ROOM.format(table))
+        for _ in range(2):
+            check_unavailable(refused(submit, second))
+        assert stored() == (1, 2)
+        assert submit(first) == answer
+        look_up = verdict_pb2_grpc.VerdictServiceStub(channel).BatchGetVerdicts
+        look_up(verdict_pb2.BatchGetVerdictsRequest(keys=keys, key_version=1))
+        administrator.execute("DROP FUNCTION no_room CASCADE")
+        assert submit(second).accepted == MANY
+        assert submit(second).accepted == MANY
+        assert stored() == (1 + MANY, 2 + 2 * MANY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -29,4 +30,4 @@ def serve(configuration: Path, listen: str | None, nodes: int | None, instead_of
     if nodes is None:
         run_registry(configuration, click.echo, listen, instead_of)
     else:
-        run_nodes(configuration, nodes, click.echo)
+        sys.exit(run_nodes(configuration, nodes, click.echo))

@@ -18,6 +18,9 @@ from daxa_core.handshake import unreached
 from .identity import Context
 
 DOMAIN = "daxa.registry"
+NOT_BY_THE_TRANSPORT = ("grpc-retry-pushback-ms", "-1")
+"""A caller's gRPC makes a call that was lost again at once (its ``retryPolicy``); one that was answered is for the caller to make
+again, after the RetryInfo that only it reads."""
 _S = grpc.StatusCode
 
 STATUS: dict[ErrorCode, grpc.StatusCode] = {
@@ -109,8 +112,11 @@ def to_status(error: Exception) -> grpc.Status:
         box.Pack(detail)  # type: ignore[arg-type]
         packed.append(box)
     code = code_pb2.Code.Value(status_of(error.code).name)
-    status: grpc.Status = rpc_status.to_status(status_pb2.Status(code=code, message=str(error), details=packed))
-    return status
+    status = rpc_status.to_status(status_pb2.Status(code=code, message=str(error), details=packed))
+    if status.code is _S.UNAVAILABLE:
+        status = status._replace(trailing_metadata=(*status.trailing_metadata, NOT_BY_THE_TRANSPORT))
+    told: grpc.Status = status
+    return told
 
 
 async def abort(context: Context, error: Exception, request_id: str) -> NoReturn:

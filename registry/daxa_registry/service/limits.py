@@ -37,6 +37,7 @@ LEAST_PER_MINUTE = 1_000
 """A lower limit could never let a full batch through."""
 AT_ONCE = {"SubmitSightings": 16, "WatchVerdicts": 16, "Evaluate": 128, "GetParameters": 128}
 OTHERS_AT_ONCE = 64
+"""Calls of one peer that run at each node: what they bound is what one node holds, so nodes do not tell each other of it."""
 ALL_AT_ONCE = 160
 """Of all of one peer's calls together, streams that stay open among them: more than any one of its calls may have, and so few
 that what five members hold open leaves connections for everybody else."""
