@@ -88,9 +88,9 @@ def build(path: Path, market: Market, filler: Market, subjects: int) -> SqliteSt
     for name, _ in indexes:
         database.execute(f"DROP INDEX {name}")
     database.execute("PRAGMA synchronous=OFF")
-    database.execute("BEGIN")
     for name in ("upbit", "bithumb", "coinone", "korbit", "gopax"):
         store.member_id(name)
+    database.execute("BEGIN")
     nodes = f"{_NODES} VALUES (?,?,randomblob(32),?,?)"
     database.executemany(nodes, market.nodes + market.devices)
     database.executemany(f"{_SUBJECTS} VALUES (?,?,?,?,?,?,?,?)", market.subjects)
@@ -165,7 +165,8 @@ def run(large: int = 1_000_000, decided: int = DECIDED) -> list[Row]:
     for size in (MARKET, large):
         with tempfile.TemporaryDirectory() as scratch:
             store = build(Path(scratch) / "registry.sqlite", market, filler, size)
-            found[size] = times(store, chosen, market.now)
+            with store.transaction():
+                found[size] = times(store, chosen, market.now)
             store.close()
     small, big = found[MARKET], found[large]
     on = f"{len(chosen):,} subjects of a market of {market.size:,}, 14 days, medians"
