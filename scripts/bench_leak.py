@@ -358,7 +358,7 @@ def _psi() -> Any:
 
 def beside(own: int, leaked: int) -> list[Row]:
     """Both sides of both, on this machine: all blinding, evaluating with its proof, checking, unblinding and looking up."""
-    from daxa_core import group, oprf, threshold
+    from daxa_core import group, oprf, threshold, together
     from daxa_core.canonical import canonical_key
     from daxa_core.leak_set import Shape, decode, encode
 
@@ -374,13 +374,15 @@ def beside(own: int, leaked: int) -> list[Row]:
     def batch(keys: list[str]) -> tuple[list[bytes], int]:
         blinded = oprf.blind_batch([canonical_key(key) for key in keys])
         points = [one.element for one in blinded]
-        partials = []
-        moved = 0
+        answers = {share.index: oprf.evaluate_batch(share.scalar, points) for share, _ in asked}
+        question = together.ask(points)
+        proved = []
+        moved = 64 * len(points) * len(asked)
         for share, public in asked:
-            answers, proof = oprf.blind_evaluate(share.scalar, public, points)
-            partials.append(threshold.verify_partial(share.index, commitments, points, answers, proof))
-            moved += 32 * len(points) * 2 + len(proof)
-        return threshold.combine_verified([one.blind for one in blinded], partials), moved
+            evaluated, proof = oprf.blind_evaluate(share.scalar, public, [question.element])
+            proved.append(threshold.verify_partial(share.index, commitments, [question.element], evaluated, proof))
+            moved += 64 + len(proof)
+        return together.combine([one.blind for one in blinded], answers, question, proved), moved
 
     def evaluated(keys: list[str]) -> tuple[list[bytes], int]:
         """Fingerprints by two evaluators with their proofs, as many batches at once as there are cores; the bytes that moved."""

@@ -2,7 +2,8 @@
 
 A batch is blinded once and sent to t evaluators together. An evaluator that is down, slow or wrong is replaced by another while
 the batch is under way, and named (see :mod:`._standing`); a fingerprint is made only of answers whose proof holds against the
-public share in the member's own parameters file. Nothing here logs an identifier.
+public share in the member's own parameters file. A small batch is answered with its proof; of a large one a random combination is
+proved once the answers are there (:mod:`daxa_core.together`), for a third of the work. Nothing here logs an identifier.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from typing import TypeVar
 
 import grpc
 
 from daxa_api.v1 import evaluation_pb2, evaluation_pb2_grpc
-from daxa_core import oprf, threshold
+from daxa_core import oprf, threshold, together
 from daxa_core.errors import CryptoError, DaxaError, ErrorCode, Unavailable
 from daxa_core.model import MAX_BLINDED_ELEMENTS, Kind
 from daxa_core.threshold import VerifiedPartial
@@ -32,10 +35,14 @@ from ._standing import FIRST_REST_SECONDS, Standing, name_of
 LOG = logging.getLogger("daxa_client")
 BATCH = 256
 assert BATCH <= MAX_BLINDED_ELEMENTS
+TOGETHER = 64
+"""From so many on, answers are checked together: fewer are not worth another way there and back."""
 THREADS = 2
 """Over how many threads one batch is worked on: libsodium works outside the interpreter lock."""
 _MOST_BATCHES_AT_ONCE = 8
 _Answer = Future[dict[bytes, bytes]]
+_Unproved = tuple[int, Sequence[bytes]]
+_T = TypeVar("_T")
 _OWN_FAULT = frozenset({
     ErrorCode.CERTIFICATE_MISSING, ErrorCode.CERTIFICATE_EXPIRED, ErrorCode.CERTIFICATE_FOREIGN,
     ErrorCode.CERTIFICATE_IDENTITY, ErrorCode.CERTIFICATE_AMBIGUOUS, ErrorCode.CERTIFICATE_REVOKED, ErrorCode.PERMISSION_DENIED,
@@ -161,24 +168,49 @@ class Fingerprinter:
 
     def _evaluate(self, kind: Kind, inputs: Sequence[bytes]) -> dict[bytes, bytes]:
         blinded = oprf.blind_batch(inputs, threads=THREADS)
-        partials = self._collect(kind, [one.element for one in blinded])
-        combined = threshold.combine_verified([one.blind for one in blinded], partials, THREADS)
+        blinds, elements = [one.blind for one in blinded], [one.element for one in blinded]
+        combined = self._together(kind, blinds, elements) if len(inputs) >= TOGETHER else None
+        if combined is None:
+            partials = self._collect(kind, elements, self._ask)
+            combined = threshold.combine_verified(blinds, partials, THREADS)
         fresh = dict(zip(inputs, combined, strict=True))
         self._cache.put(fresh)
         return fresh
 
-    def _collect(self, kind: Kind, elements: list[bytes]) -> list[VerifiedPartial]:
+    def _together(self, kind: Kind, blinds: list[bytes], elements: list[bytes]) -> list[bytes] | None:
+        """The fingerprints, by answers that are proved together; None where that is not to be had, for whatever reason."""
+        answers = dict(self._collect(kind, elements, self._ask_unproved)[: self._parameters.threshold])
+        if not threshold.adds_up(list(answers)):
+            return None
+        question = together.ask(elements, THREADS)
+        try:
+            asked = [self._asking.submit(self._ask, index, kind, [question.element]) for index in answers]
+        except RuntimeError:  # the pool's word for being shut down
+            raise closed() from None
+        proved = []
+        for future in asked:
+            with suppress(DaxaError):  # it was noted
+                proved.append(future.result())
+        try:
+            if len(proved) == len(answers):
+                return together.combine(blinds, answers, question, proved, THREADS)
+        except CryptoError as error:
+            for index in together.liars(answers, question, proved, THREADS):
+                self.standing.lied(index, CryptoError(error.code, name_of(index), error.expected))
+        return None
+
+    def _collect(self, kind: Kind, elements: list[bytes], ask: Callable[[int, Kind, list[bytes]], _T]) -> list[_T]:
         """The answers of t evaluators."""
         needed = self._parameters.threshold
         left = self.standing.order(kind)
         failures: dict[int, DaxaError] = {}
-        partials: list[VerifiedPartial] = []
-        pending: dict[Future[VerifiedPartial], int] = {}
+        partials: list[_T] = []
+        pending: dict[Future[_T], int] = {}
 
         def ask_next() -> None:
             index = left.pop(0)
             try:
-                pending[self._asking.submit(self._ask, index, kind, elements)] = index
+                pending[self._asking.submit(ask, index, kind, elements)] = index
             except RuntimeError:  # the pool's word for being shut down
                 raise closed() from None
 
@@ -212,11 +244,33 @@ class Fingerprinter:
 
     def _ask(self, index: int, kind: Kind, elements: list[bytes]) -> VerifiedPartial:
         """One evaluator's answer, verified. Raises DaxaError, having noted what was wrong."""
+        return self._asked(index, kind, elements, False, self._verified)
+
+    def _ask_unproved(self, index: int, kind: Kind, elements: list[bytes]) -> _Unproved:
+        """One evaluator's answer, of which nothing is known yet. Raises as :meth:`_ask`."""
+
+        def counted(
+            index: int, kind: Kind, elements: list[bytes], response: evaluation_pb2.EvaluateResponse
+        ) -> _Unproved:
+            self._check_count(index, elements, response)
+            return index, list(response.evaluated_elements)
+
+        return self._asked(index, kind, elements, True, counted)
+
+    def _asked(
+        self,
+        index: int,
+        kind: Kind,
+        elements: list[bytes],
+        unproved: bool,
+        check: Callable[[int, Kind, list[bytes], evaluation_pb2.EvaluateResponse], _T],
+    ) -> _T:
         config = self._config
         request = evaluation_pb2.EvaluateRequest(
             kind=int(kind),  # type: ignore[arg-type]
             key_version=self._parameters.key_version,
             blinded_elements=elements,
+            unproved=unproved,
         )
         asked, request_id = time.monotonic(), secrets.token_hex(8)
         try:
@@ -235,7 +289,7 @@ class Fingerprinter:
             raise closed() from None
         took = time.monotonic() - asked
         try:
-            partial = self._verified(index, kind, elements, response)
+            answer = check(index, kind, elements, response)
         except DaxaError as error:
             self.standing.lied(index, error)
             raise
@@ -244,16 +298,13 @@ class Fingerprinter:
             self.standing.failed(index, kind, Unavailable(ErrorCode.DEADLINE_EXCEEDED, name_of(index), late))
         else:
             self.standing.served(index, kind)
-        return partial
+        return answer
 
     def _verified(
         self, index: int, kind: Kind, elements: list[bytes], response: evaluation_pb2.EvaluateResponse
     ) -> VerifiedPartial:
         """The evaluated elements, if they are what this evaluator's public share says. Raises CryptoError."""
-        if response.index != index:
-            raise CryptoError(ErrorCode.INVALID_PROOF, name_of(index), "an answer with its own index")
-        if len(response.evaluated_elements) != len(elements):
-            raise CryptoError(ErrorCode.INVALID_PROOF, name_of(index), "as many elements as were asked")
+        self._check_count(index, elements, response)
         try:
             commitments = self._parameters.commitments(kind)
             return threshold.verify_partial(
@@ -261,3 +312,10 @@ class Fingerprinter:
             )
         except DaxaError as error:
             raise CryptoError(error.code, name_of(index), error.expected) from None
+
+    @staticmethod
+    def _check_count(index: int, elements: list[bytes], response: evaluation_pb2.EvaluateResponse) -> None:
+        if response.index != index:
+            raise CryptoError(ErrorCode.INVALID_PROOF, name_of(index), "an answer with its own index")
+        if len(response.evaluated_elements) != len(elements):
+            raise CryptoError(ErrorCode.INVALID_PROOF, name_of(index), "as many elements as were asked")

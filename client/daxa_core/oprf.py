@@ -77,6 +77,12 @@ def evaluate(secret: bytes, blinded_element: bytes) -> bytes:
     return group.multiply(group.secret_scalar(secret, "secret"), blinded_element, "blinded_element")
 
 
+def evaluate_batch(secret: bytes, blinded_elements: Sequence[bytes], threads: int = 1) -> list[bytes]:
+    """As :func:`evaluate` for many. Raises CryptoError whose field names the element, ``blinded_elements[i]``, that is none."""
+    keys = [group.secret_scalar(secret, "secret")] * len(blinded_elements)
+    return group.multiply_each(keys, blinded_elements, "blinded_elements", threads)
+
+
 def blind_evaluate(
     secret: bytes, public: bytes, blinded_elements: Sequence[bytes], mode: Mode = Mode.VOPRF, threads: int = 1
 ) -> tuple[list[bytes], bytes]:
@@ -84,8 +90,7 @@ def blind_evaluate(
 
     Raises CryptoError whose field names the element, ``blinded_elements[i]``, that is none.
     """
-    keys = [group.secret_scalar(secret, "secret")] * len(blinded_elements)
-    evaluated = group.multiply_each(keys, blinded_elements, "blinded_elements", threads)
+    evaluated = evaluate_batch(secret, blinded_elements, threads)
     return evaluated, dleq.prove(secret, suite.GENERATOR, public, blinded_elements, evaluated, mode, threads)
 
 

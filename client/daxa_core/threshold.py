@@ -195,20 +195,35 @@ def combine_unblind_batch(
     weights = lagrange_coefficients(partials)
     if any(len(elements) != len(blinds) for elements in partials.values()):
         raise InvalidInput(ErrorCode.INVALID_LENGTH, "partials", f"{len(blinds)} elements of each evaluator")
+    if adds_up(list(partials)):
+        return unblind_sums(blinds, *sums(partials, threads), threads)
     inverses = group.scalar_inverses(blinds, "blinds")
-    wholes, denominator = _whole_weights(list(partials))
     totals: list[bytes] = []
-    if _additions(wholes.values()) < (len(partials) - 1) * (MULTIPLICATION + 1):
-        inverse = group.scalar_bytes(pow(denominator, -1, ORDER))
-        scalars = [group.scalar_product(inverse, one) for one in inverses]
-        totals = _not_cancelled(_added_up(partials, wholes, threads))
-        return group.multiply_each(scalars, totals, "partials", threads)
     for index, elements in partials.items():
         weight = group.scalar_bytes(weights[index])
         scalars = [group.scalar_product(weight, inverse) for inverse in inverses]
         products = group.multiply_each(scalars, elements, f"partials[{index}]", threads)
         totals = group.add_each(totals, products, "partials", threads) if totals else products
     return _not_cancelled(totals)
+
+
+def adds_up(indexes: Sequence[int]) -> bool:
+    """Whether the answers of those evaluators are combined sooner by adding them up than by multiplying each."""
+    wholes, _ = _whole_weights(indexes)
+    return _additions(wholes.values()) < (len(indexes) - 1) * (MULTIPLICATION + 1)
+
+
+def sums(partials: Mapping[int, Sequence[bytes]], threads: int = 1) -> tuple[list[bytes], int]:
+    """Of many the combination times a whole number, and that number. Raises CryptoError for what is no element, or cancels."""
+    wholes, denominator = _whole_weights(list(partials))
+    return _not_cancelled(_added_up(partials, wholes, threads)), denominator
+
+
+def unblind_sums(blinds: Sequence[bytes], totals: Sequence[bytes], denominator: int, threads: int = 1) -> list[bytes]:
+    """What :func:`sums` gave, divided by its number and each by its blind."""
+    inverse = group.scalar_bytes(pow(denominator, -1, ORDER))
+    scalars = [group.scalar_product(inverse, one) for one in group.scalar_inverses(blinds, "blinds")]
+    return group.multiply_each(scalars, totals, "partials", threads)
 
 
 def _whole_weights(indexes: Sequence[int]) -> tuple[dict[int, int], int]:

@@ -68,6 +68,9 @@ class Evaluator(evaluation_pb2_grpc.EvaluationServiceServicer):
         self._lock = threading.Lock()
         self.seconds = 0.0
         self.error: Exception | None = None
+        self.later_error: Exception | None = None
+        """From its first answer on."""
+        self.unproved: list[int] = []
         self.lie = ""
 
     def Evaluate(
@@ -84,10 +87,16 @@ class Evaluator(evaluation_pb2_grpc.EvaluationServiceServicer):
             self._at_once -= 1
         if self.error is not None:
             _refuse(context, self.error)
+        self.error = self.later_error
         key, public = self.share.shares[kind], self.public[kind]
         if self.lie == "another key, well proved":
             key, public = suite.generate_key_pair()
         evaluated, proof = oprf.blind_evaluate(key, public, elements)
+        if request.unproved:
+            self.unproved.append(len(elements))
+            proof = b""
+            if self.lie == "right where it is proved":
+                evaluated[-1] = group.base_multiply(group.random_scalar())
         if self.lie == "one element swapped":
             evaluated[0] = group.base_multiply(group.random_scalar())
         elif self.lie == "one element too few":
@@ -106,7 +115,7 @@ class Evaluator(evaluation_pb2_grpc.EvaluationServiceServicer):
 
 LIES = (
     "another key, well proved", "one element swapped", "one element too few", "elements that are none", "the identity",
-    "short elements", "no proof", "another's index",
+    "short elements", "no proof", "another's index", "right where it is proved",
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ import deployment
 from daxa_client import ClientConfig, CryptoError, ErrorCode, Refused, Unavailable
 from daxa_client._cache import FingerprintCache
 from daxa_client._config import read_config
-from daxa_client._fingerprints import BATCH, Fingerprinter
+from daxa_client._fingerprints import BATCH, TOGETHER, Fingerprinter
 from daxa_client._standing import FIRST_REST_SECONDS, LONGEST_REST_SECONDS, Standing
 from daxa_core import group, oprf, threshold
 from daxa_core.model import Kind
@@ -91,7 +91,7 @@ def test_what_is_being_asked_is_not_asked_again(prints: Fingerprinter, evaluator
         thread.join(30)
     assert len(found) == 4
     assert all(one == found[0] and len(one) == len(values) for one in found)
-    assert len(evaluators[1][1].seen) == len(values)
+    assert len(evaluators[1][1].seen) == len(values) + 2, "and a question about each of two batches"
 
 
 def test_who_waits_for_anothers_answer_hears_what_went_wrong(prints: Fingerprinter, evaluators: Running) -> None:
@@ -165,7 +165,7 @@ def test_batches_are_bounded_and_run_side_by_side(prints: Fingerprinter, evaluat
         servicer.seconds = 0.3
     got = prints.fingerprints(Kind.ADDRESS, [b"%d" % n for n in range(600)])
     assert len(set(got.values())) == 600
-    assert sorted(number for _, number in evaluators[1][1].calls) == [600 - 2 * BATCH, BATCH, BATCH]
+    assert sorted(number for _, number in evaluators[1][1].calls) == [1, 1, 1, 600 - 2 * BATCH, BATCH, BATCH]
     assert evaluators[1][1].most_at_once == evaluators[1][2].most_at_once
     assert evaluators[1][1].most_at_once >= min(os.cpu_count() or 1, 2)
 
@@ -178,24 +178,59 @@ def test_elements_are_blinded_afresh(prints: Fingerprinter, evaluators: Running)
     assert len(set(evaluators[1][1].seen)) == len(evaluators[1][1].seen) == 2
 
 
+@pytest.mark.parametrize("number", [2, TOGETHER])
 @pytest.mark.parametrize("lie", peers.LIES)
 def test_a_liar_is_named_and_never_asked_again(
-    prints: Fingerprinter, evaluators: Running, caplog: pytest.LogCaptureFixture, lie: str
+    prints: Fingerprinter, evaluators: Running, caplog: pytest.LogCaptureFixture, lie: str, number: int
 ) -> None:
     """Whatever is wrong with its answer: another serves instead, the fingerprint is right, one line names the liar."""
+    if number < TOGETHER and lie == "right where it is proved":
+        return
+    values = [b"%d" % n for n in range(number)]
     evaluators[1][1].lie = lie
     with caplog.at_level(logging.INFO, "daxa_client"):
-        got = prints.fingerprints(Kind.DEVICE, [b"x", b"y"])
+        got = prints.fingerprints(Kind.DEVICE, values)
         evaluators[1][1].lie = ""
+        calls = len(evaluators[1][1].calls)
         prints.fingerprints(Kind.DEVICE, [b"z"])
-    wanted = {x: group.multiply(whole_key(evaluators, Kind.DEVICE), oprf.hash_input(x)) for x in (b"x", b"y")}
+    wanted = {x: group.multiply(whole_key(evaluators, Kind.DEVICE), oprf.hash_input(x)) for x in values}
     assert wanted == got
-    assert len(evaluators[1][1].calls) == 1
+    assert len(evaluators[1][1].calls) == calls <= 2
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith("evaluator 1 answered wrongly and is not asked again by this process: ")
     health = prints.standing.health()
     assert health["evaluator 1"] != "ok"
     assert (health["evaluator 2"], health["evaluator 3"]) == ("ok", "ok")
+
+
+def test_a_large_batch_is_proved_by_one_element(prints: Fingerprinter, evaluators: Running) -> None:
+    """Asked without a proof, and then about one element with it, which is none of the batch; a small one with its own proof."""
+    prints.fingerprints(Kind.KEY, [b"%d" % n for n in range(TOGETHER)])
+    prints.fingerprints(Kind.KEY, [b"small %d" % n for n in range(TOGETHER - 1)])
+    for index in (1, 2):
+        asked = evaluators[1][index]
+        assert asked.calls == [(Kind.KEY, TOGETHER), (Kind.KEY, 1), (Kind.KEY, TOGETHER - 1)]
+        assert asked.unproved == [TOGETHER]
+        assert len(set(asked.seen)) == 2 * TOGETHER
+    assert evaluators[1][1].seen[TOGETHER] == evaluators[1][2].seen[TOGETHER]
+
+
+@pytest.mark.parametrize("how", ["down", "refused"])
+def test_who_fails_between_an_answer_and_its_proof_is_replaced(
+    prints: Fingerprinter, evaluators: Running, how: str
+) -> None:
+    """The batch is asked again, with proofs."""
+    error = (
+        Unavailable(ErrorCode.UNAVAILABLE, "store", "a disk")
+        if how == "down"
+        else Refused(ErrorCode.QUOTA_EXHAUSTED, "blinded_elements", "no more", retry_after=60.0)
+    )
+    evaluators[1][1].later_error = error
+    values = [b"%d" % n for n in range(TOGETHER)]
+    got = prints.fingerprints(Kind.KEY, values)
+    assert got == {x: group.multiply(whole_key(evaluators, Kind.KEY), oprf.hash_input(x)) for x in values}
+    assert prints.standing.health()["evaluator 1"] != "ok"
+    assert evaluators[1][3].calls == [(Kind.KEY, TOGETHER)]
 
 
 def test_two_liars_of_three_are_too_many(prints: Fingerprinter, evaluators: Running) -> None:

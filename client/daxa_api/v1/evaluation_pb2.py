@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from daxa_api.v1 import types_pb2 as daxa__api_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64\x61xa_api/v1/evaluation.proto\x12\x0b\x64\x61xa_api.v1\x1a\x17\x64\x61xa_api/v1/types.proto\"\x16\n\x14GetParametersRequest\"\xd3\x01\n\x15GetParametersResponse\x12\r\n\x05suite\x18\x01 \x01(\t\x12\x13\n\x0bkey_version\x18\x02 \x01(\r\x12\x19\n\x11\x63\x61nonical_version\x18\x03 \x01(\r\x12\x11\n\tthreshold\x18\x04 \x01(\r\x12\x12\n\nevaluators\x18\x05 \x01(\r\x12\r\n\x05index\x18\x06 \x01(\r\x12*\n\x05kinds\x18\x07 \x03(\x0b\x32\x1b.daxa_api.v1.KindParameters\x12\x19\n\x11parameters_digest\x18\x08 \x01(\x0c\"v\n\x0eKindParameters\x12\x1f\n\x04kind\x18\x01 \x01(\x0e\x32\x11.daxa_api.v1.Kind\x12\x13\n\x0b\x63ommitments\x18\x02 \x03(\x0c\x12\x17\n\x0fquota_remaining\x18\x03 \x01(\x04\x12\x15\n\rquota_per_day\x18\x04 \x01(\x04\"a\n\x0f\x45valuateRequest\x12\x1f\n\x04kind\x18\x01 \x01(\x0e\x32\x11.daxa_api.v1.Kind\x12\x13\n\x0bkey_version\x18\x02 \x01(\r\x12\x18\n\x10\x62linded_elements\x18\x03 \x03(\x0c\"L\n\x10\x45valuateResponse\x12\x1a\n\x12\x65valuated_elements\x18\x01 \x03(\x0c\x12\r\n\x05proof\x18\x02 \x01(\x0c\x12\r\n\x05index\x18\x03 \x01(\r2\xb4\x01\n\x11\x45valuationService\x12V\n\rGetParameters\x12!.daxa_api.v1.GetParametersRequest\x1a\".daxa_api.v1.GetParametersResponse\x12G\n\x08\x45valuate\x12\x1c.daxa_api.v1.EvaluateRequest\x1a\x1d.daxa_api.v1.EvaluateResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64\x61xa_api/v1/evaluation.proto\x12\x0b\x64\x61xa_api.v1\x1a\x17\x64\x61xa_api/v1/types.proto\"\x16\n\x14GetParametersRequest\"\xd3\x01\n\x15GetParametersResponse\x12\r\n\x05suite\x18\x01 \x01(\t\x12\x13\n\x0bkey_version\x18\x02 \x01(\r\x12\x19\n\x11\x63\x61nonical_version\x18\x03 \x01(\r\x12\x11\n\tthreshold\x18\x04 \x01(\r\x12\x12\n\nevaluators\x18\x05 \x01(\r\x12\r\n\x05index\x18\x06 \x01(\r\x12*\n\x05kinds\x18\x07 \x03(\x0b\x32\x1b.daxa_api.v1.KindParameters\x12\x19\n\x11parameters_digest\x18\x08 \x01(\x0c\"v\n\x0eKindParameters\x12\x1f\n\x04kind\x18\x01 \x01(\x0e\x32\x11.daxa_api.v1.Kind\x12\x13\n\x0b\x63ommitments\x18\x02 \x03(\x0c\x12\x17\n\x0fquota_remaining\x18\x03 \x01(\x04\x12\x15\n\rquota_per_day\x18\x04 \x01(\x04\"s\n\x0f\x45valuateRequest\x12\x1f\n\x04kind\x18\x01 \x01(\x0e\x32\x11.daxa_api.v1.Kind\x12\x13\n\x0bkey_version\x18\x02 \x01(\r\x12\x18\n\x10\x62linded_elements\x18\x03 \x03(\x0c\x12\x10\n\x08unproved\x18\x04 \x01(\x08\"L\n\x10\x45valuateResponse\x12\x1a\n\x12\x65valuated_elements\x18\x01 \x03(\x0c\x12\r\n\x05proof\x18\x02 \x01(\x0c\x12\r\n\x05index\x18\x03 \x01(\r2\xb4\x01\n\x11\x45valuationService\x12V\n\rGetParameters\x12!.daxa_api.v1.GetParametersRequest\x1a\".daxa_api.v1.GetParametersResponse\x12G\n\x08\x45valuate\x12\x1c.daxa_api.v1.EvaluateRequest\x1a\x1d.daxa_api.v1.EvaluateResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,9 +39,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KINDPARAMETERS']._serialized_start=308
   _globals['_KINDPARAMETERS']._serialized_end=426
   _globals['_EVALUATEREQUEST']._serialized_start=428
-  _globals['_EVALUATEREQUEST']._serialized_end=525
-  _globals['_EVALUATERESPONSE']._serialized_start=527
-  _globals['_EVALUATERESPONSE']._serialized_end=603
-  _globals['_EVALUATIONSERVICE']._serialized_start=606
-  _globals['_EVALUATIONSERVICE']._serialized_end=786
+  _globals['_EVALUATEREQUEST']._serialized_end=543
+  _globals['_EVALUATERESPONSE']._serialized_start=545
+  _globals['_EVALUATERESPONSE']._serialized_end=621
+  _globals['_EVALUATIONSERVICE']._serialized_start=624
+  _globals['_EVALUATIONSERVICE']._serialized_end=804
 # @@protoc_insertion_point(module_scope)

@@ -44,14 +44,16 @@ class KindParameters(_message.Message):
     def __init__(self, kind: _Optional[_Union[_types_pb2.Kind, str]] = ..., commitments: _Optional[_Iterable[bytes]] = ..., quota_remaining: _Optional[int] = ..., quota_per_day: _Optional[int] = ...) -> None: ...
 
 class EvaluateRequest(_message.Message):
-    __slots__ = ("kind", "key_version", "blinded_elements")
+    __slots__ = ("kind", "key_version", "blinded_elements", "unproved")
     KIND_FIELD_NUMBER: _ClassVar[int]
     KEY_VERSION_FIELD_NUMBER: _ClassVar[int]
     BLINDED_ELEMENTS_FIELD_NUMBER: _ClassVar[int]
+    UNPROVED_FIELD_NUMBER: _ClassVar[int]
     kind: _types_pb2.Kind
     key_version: int
     blinded_elements: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, kind: _Optional[_Union[_types_pb2.Kind, str]] = ..., key_version: _Optional[int] = ..., blinded_elements: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    unproved: bool
+    def __init__(self, kind: _Optional[_Union[_types_pb2.Kind, str]] = ..., key_version: _Optional[int] = ..., blinded_elements: _Optional[_Iterable[bytes]] = ..., unproved: bool = ...) -> None: ...
 
 class EvaluateResponse(_message.Message):
     __slots__ = ("evaluated_elements", "proof", "index")

@@ -70,10 +70,10 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
         if not 1 <= len(blinded) <= MAX_BLINDED_ELEMENTS:
             code = ErrorCode.TOO_MANY_ITEMS if blinded else ErrorCode.EMPTY_BATCH
             raise InvalidInput(code, "blinded_elements", f"1 to {MAX_BLINDED_ELEMENTS}, got {len(blinded)}")
-        evaluated, proof = await asyncio.to_thread(self._evaluate, caller, kind, blinded)
+        evaluated, proof = await asyncio.to_thread(self._evaluate, caller, kind, blinded, request.unproved)
         return evaluation_pb2.EvaluateResponse(evaluated_elements=evaluated, proof=proof, index=self._share.index)
 
-    def _evaluate(self, caller: str, kind: Kind, blinded: list[bytes]) -> tuple[list[bytes], bytes]:
+    def _evaluate(self, caller: str, kind: Kind, blinded: list[bytes], unproved: bool) -> tuple[list[bytes], bytes]:
         """Checks every element, then charges, then evaluates: a bad element costs nothing, an answer never comes free."""
         for index, element in enumerate(blinded):
             try:
@@ -81,4 +81,6 @@ class EvaluationService(evaluation_pb2_grpc.EvaluationServiceServicer):
             except CryptoError as error:
                 raise InvalidInput(error.code, f"blinded_elements[{index}]", error.expected) from None
         self._quota.spend(caller, kind, len(blinded))
+        if unproved:
+            return oprf.evaluate_batch(self._share.shares[kind], blinded, THREADS), b""
         return oprf.blind_evaluate(self._share.shares[kind], self._public[kind], blinded, threads=THREADS)
