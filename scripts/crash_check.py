@@ -32,7 +32,7 @@ _VERDICTS = (
 )
 _HEAD = "SELECT coalesce(max(head), 0) FROM member WHERE name={}"
 # A verdict's leaf has the verdict's bytes, an event's has its own.
-_LEAVES = (
+LEAVES = (
     "SELECT l.idx, v.body, l.body FROM leaf l"
     " LEFT JOIN verdict v ON l.sequence > 0 AND v.member=l.audience AND v.sequence=l.sequence ORDER BY l.idx"
 )
@@ -59,7 +59,7 @@ class Found:
 
 
 @contextmanager
-def _as_of_now(database: str) -> Iterator[Ask]:
+def as_of_now(database: str) -> Iterator[Ask]:
     """What asks either database for rows, all as of one moment."""
     if "://" in database:
         with psycopg.connect(database) as connection:
@@ -79,7 +79,7 @@ def check(
     found = Found()
     heads = {pair for member in members for pair in member.heads}
     stored: dict[str, dict[int, bytes]] = {}
-    with _as_of_now(database) as ask:
+    with as_of_now(database) as ask:
         for member in members:
             _check_counts(found, member, ask)
             stored[member.name] = {sequence: bytes(body) for sequence, body in ask(_VERDICTS, member.name)}
@@ -89,7 +89,7 @@ def check(
         found.lost += max(gateway.total - total, 0)
         found.twice += max(total - gateway.total, 0)
         found.problems += gateway.problems
-        _check_log(found, ask(_LEAVES), ask(_TREE), heads)
+        _check_log(found, ask(LEAVES), ask(_TREE), heads)
     for member in members:
         _check_watched(found, member, stored[member.name], watched_seconds)
         found.problems += [f"{member.name}: {problem}" for problem in member.problems]

@@ -142,7 +142,7 @@ def test_a_node_with_another_hosts_certificate_gets_nothing_and_the_others_serve
         registry = _registry.Registry(configured(targets=(target, f"127.0.0.1:{nodes[0].port}")))
         for _ in range(CALLS):
             registry.look_up(verdict_pb2.BatchGetVerdictsRequest())
-            assert registry.stream(verdict_pb2.WatchVerdictsRequest()) is not None
+            assert registry.stream(verdict_pb2.WatchVerdictsRequest(), _registry.Ending()) is not None
         registry.close()
     assert nodes[0].asked == CALLS
     assert foreign.cursors == []

@@ -36,7 +36,7 @@ from daxa_client import (
     _sidecar,
 )
 from daxa_client._complaints import Complaints
-from daxa_client._sidecar import CONNECTIONS, Sidecar, SidecarConfig, _LineServer
+from daxa_client._sidecar import CONNECTIONS, Sidecar, SidecarConfig, _LineServer, _News
 from daxa_client._spool import Spool
 from daxa_client._submission import SubmitResult
 
@@ -112,7 +112,9 @@ def test_as_many_connections_as_are_served_may_come_at_once(settings: ClientConf
     config = SidecarConfig("korbit", None, folder / "lines")
     with contextlib.ExitStack() as stack:
         gateway = stack.enter_context(Gateway(settings))
-        stack.enter_context(_LineServer(folder / "lines", gateway, config, Complaints()))  # and nobody accepts yet
+        stack.enter_context(
+            _LineServer(folder / "lines", gateway, config, _News(), Complaints())
+        )  # and nobody accepts yet
         for _ in range(CONNECTIONS // 2):  # the kernel's own bound may be low
             one = stack.enter_context(socket.socket(socket.AF_UNIX))
             one.setblocking(False)

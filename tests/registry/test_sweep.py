@@ -121,7 +121,8 @@ def test_a_sweep_lowers_each_level_on_the_day_on_which_its_evidence_has_faded(wo
     sweep at which that falls short of its threshold by the margin, not before and not later, and in the end nothing is left."""
     policy = world.matcher.policy
     weights = policy.weights[Hypothesis.OPERATOR]
-    [(_, _, assessment)] = world.matcher.assessments([1], NOW)
+    with world.store.transaction():
+        [(_, _, assessment)] = world.matcher.assessments([1], NOW)
     speaks = assessment.score - weights.prior
 
     def day(level: Level) -> int:

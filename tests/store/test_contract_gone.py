@@ -82,8 +82,10 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         with psycopg.connect(server, autocommit=True) as operator:
             operator.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
             operator.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname=%s", (name,))
-            yield
-            operator.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+            try:
+                yield
+            finally:
+                operator.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
     with contextlib.closing(PostgresStore(url, hub_size=8)) as store:
         yield Database(store, gone, folder)

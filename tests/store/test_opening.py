@@ -14,6 +14,7 @@ from daxa_core.errors import ConfigurationError, Unavailable
 from daxa_registry.bootstrap import open_store
 from daxa_registry.store.postgres import PostgresStore
 from daxa_registry.store.sqlite import SqliteStore
+from daxa_registry.store.sqlite_schema import MIGRATIONS
 
 INCOMPLETE = "an empty database, or a registry's with all its tables and no others; restore a backup into an empty one"
 TORN = "a registry's SQLite file that is whole; this one is not: restore a backup into a new one"
@@ -23,6 +24,9 @@ def scripted(path: Path, script: str) -> bytes:
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.executescript(script)
     return path.read_bytes()
+
+
+NEWER = f"schema version up to {len(MIGRATIONS)}, this one is 99: use the program that made it"
 
 
 def registry(path: Path) -> bytes:
@@ -36,7 +40,7 @@ def registry(path: Path) -> bytes:
         ("CREATE TABLE customer (name); INSERT INTO customer VALUES ('a')", INCOMPLETE),
         ("PRAGMA user_version=7", INCOMPLETE),
         ("CREATE TABLE node (id)", INCOMPLETE),
-        ("CREATE TABLE x (y); PRAGMA user_version=99", "schema version up to 9, this one is 99: use the program that made it"),
+        ("CREATE TABLE x (y); PRAGMA user_version=99", NEWER),
     ],
 )  # fmt: skip
 def test_a_file_of_another_program_or_half_a_migration_is_refused_untouched(

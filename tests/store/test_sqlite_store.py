@@ -13,6 +13,7 @@ from daxa_core.errors import DaxaError, Unavailable
 from daxa_core.model import Kind, Manner
 from daxa_registry.store import sqlite_checkpoint
 from daxa_registry.store.sqlite import SqliteStore
+from daxa_registry.store.sqlite_schema import MIGRATIONS
 from sightings import NODES, fine, fp, grow, seen, stirring
 
 
@@ -79,7 +80,9 @@ def test_a_store_from_before_fingerprints_left_lets_go_of_those_that_nothing_nam
     with closing(sqlite3.connect(path)) as database:
         stored = database.execute(NODES).fetchall()
         left = ", ".join(f"({90 + kind}, {kind}, 'nobody')" for kind in (3, 4, 5))
-        database.executescript("DROP TABLE doubtful; DROP INDEX subject_holder; PRAGMA user_version=8")
+        database.executescript(
+            "DROP TABLE doubtful; DROP INDEX subject_holder; DROP INDEX presence_refused; PRAGMA user_version=8"
+        )
         database.executescript(f"INSERT INTO node (id, kind, fingerprint) VALUES {left}; {OLD_PLACE}")
     store = SqliteStore(path)
     assert [store.counts()[f"node_{kind.name}"] for kind in (Kind.NETWORK, Kind.DEVICE, Kind.HOLDER)] == [2, 2, 1]
@@ -151,7 +154,9 @@ def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.sqlite"
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version=99")
-    with pytest.raises(DaxaError, match="INVALID_CONFIGURATION: database: schema version up to 9, this one is 99"):
+    with pytest.raises(
+        DaxaError, match=f"INVALID_CONFIGURATION: database: schema version up to {len(MIGRATIONS)}, this one is 99"
+    ):
         SqliteStore(path)
 
 
