@@ -157,12 +157,14 @@ def test_all_calls_of_one_member_together_are_bounded_over_all_its_connections(f
                 for place, name in enumerate(calls[start : start + 80]):
                     peer.open(2 * place + 1, f"/daxa_api.v1.{name}")
             deadline = time.monotonic() + 30
-            while refusal_of(lambda: look[0](nothing, timeout=30)) != "TOO_MANY_CALLS":  # they are not all there yet
-                assert time.monotonic() < deadline
+            while (told := refusal_of(lambda: look[0](nothing, timeout=30))) != "TOO_MANY_CALLS":  # not all there yet
+                assert time.monotonic() < deadline, told
+                time.sleep(0.05)  # within the minute's worth
             look[1](nothing, timeout=30)
         deadline = time.monotonic() + 30
-        while refusal_of(lambda: look[0](nothing, timeout=30)):
-            assert time.monotonic() < deadline
+        while told := refusal_of(lambda: look[0](nothing, timeout=30)):
+            assert time.monotonic() < deadline, told
+            time.sleep(0.05)
 
 
 def refusal_of(call: Callable[[], object]) -> str:

@@ -86,7 +86,7 @@ class Leaks:
         self._check_elements = check_elements
         self._on_notice = on_notice
         self._part = part
-        self._applying = threading.Lock()
+        self._applying = threading.RLock()
         self._stopped = False
         self._since: dict[int, tuple[int, float]] = {}
         self._forgotten: set[int] = set()
@@ -199,11 +199,12 @@ class Leaks:
             return leak, self.matches(number, reader)
         if member is None:
             check_text("reason", reason, MAX_REASON)
-        with self._store.transaction():
-            leak, changes = self._judgeable(number, confidence, member)  # somebody else may have judged it meanwhile
-            if changes:
-                leak = self._judged(leak, confidence, "" if member is not None else operator, reason)
-        self.apply()
+        with self._applying:  # so that the sweep does not find its keys without their leak before they are told why
+            with self._store.transaction():
+                leak, changes = self._judgeable(number, confidence, member)  # somebody else may have judged it meanwhile
+                if changes:
+                    leak = self._judged(leak, confidence, "" if member is not None else operator, reason)
+            self.apply()
         matches = self.matches(number, reader)  # issuers come first, and of forgotten keys nothing can be counted
         self._drop(number)
         return leak, matches
