@@ -17,7 +17,8 @@ def test_what_lies_around_a_market_changes_no_evidence_in_it(tmp_path: Path) -> 
     assert store.counts()["subject"] == market.size + copies * filler.size
     population = market.graph.population
     subjects = sorted(market.graph.subjects.values(), key=lambda s: s.id)
-    stored = list(store.neighbourhoods([subject.id for subject in subjects]))
+    with store.transaction():
+        stored = list(store.neighbourhoods([subject.id for subject in subjects]))
     assert len(stored) == len(subjects)
     for subject, read in zip(subjects, stored, strict=True):
         facts = {address: facts_of(place, population) for address, place in read.places.items()}

@@ -24,7 +24,9 @@ def test_the_fitting_and_the_back_test_see_the_same_evidence(world: str) -> None
     run.declare(simulation.declared())
     assert not list(run.read(line.encode() for line in lines))
     by_subject = {subject: (evidence, assessment) for _, evidence, assessment, subject in run._assessed()}
-    assert run._store.population().unusual, "a market without an unusual hour would not show whether they are left out"
+    with run._store.transaction():
+        population = run._store.population()
+    assert population.unusual, "a market without an unusual hour would not show whether they are left out"
 
     graph = Graph.from_sightings(raw, simulation.declared())
     members, keys = Names(), Names()
