@@ -118,13 +118,13 @@ def _check_watched(found: Found, member: Member, stored: dict[int, bytes], secon
 
 
 def _check_log(found: Found, rows: list[Any], tree: list[Any], heads: set[tuple[int, bytes]]) -> None:
-    leaves = [_leaf_hash(verdict, event) for _, verdict, event in rows]
+    complete, roots = _tree([_leaf_hash(verdict, event) for _, verdict, event in rows], {size for size, _ in heads})
     if [index for index, *_ in rows] != list(range(len(rows))):
         found.problems.append("the log: a leaf is not there")
-    if [(position, bytes(stored)) for position, stored in tree] != list(enumerate(_complete(leaves))):
+    if [(position, bytes(stored)) for position, stored in tree] != list(enumerate(complete)):
         found.problems.append("the log: its leaves do not hash to its tree")
     found.checkpoints = len(heads)
-    found.forks = sum(size > len(leaves) or _root(leaves[:size]) != root for size, root in heads)
+    found.forks = sum(roots.get(size) != root for size, root in heads)
 
 
 def _leaf_hash(verdict: bytes | None, event: bytes) -> bytes:
@@ -141,23 +141,21 @@ def _pair(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def _complete(leaves: Sequence[bytes]) -> Iterator[bytes]:
-    """The roots of all complete subtrees, in the order in which they become complete."""
+def _tree(leaves: Sequence[bytes], sizes: set[int]) -> tuple[list[bytes], dict[int, bytes]]:
+    """The roots of all complete subtrees, in the order in which they become complete; and the root of the first so many leaves,
+    for each of those sizes that there are so many (RFC 6962, section 2.1)."""
+    complete: list[bytes] = []
     waiting: list[tuple[int, bytes]] = []
-    for leaf in leaves:
+    roots = {0: hashlib.sha256().digest()}
+    for number, leaf in enumerate(leaves, 1):
         size, root = 1, leaf
-        yield root
+        complete.append(root)
         while waiting and waiting[-1][0] == size:
             size, root = 2 * size, _pair(waiting.pop()[1], root)
-            yield root
+            complete.append(root)
         waiting.append((size, root))
-
-
-def _root(leaves: Sequence[bytes]) -> bytes:
-    """RFC 6962, section 2.1, as it is written there."""
-    if not leaves:
-        return hashlib.sha256().digest()
-    if len(leaves) == 1:
-        return leaves[0]
-    half = 1 << ((len(leaves) - 1).bit_length() - 1)
-    return _pair(_root(leaves[:half]), _root(leaves[half:]))
+        if number in sizes:
+            for _, left in reversed(waiting[:-1]):
+                root = _pair(left, root)
+            roots[number] = root
+    return complete, roots
