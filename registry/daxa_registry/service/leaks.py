@@ -201,7 +201,9 @@ class Leaks:
             check_text("reason", reason, MAX_REASON)
         with self._applying:  # so that the sweep does not find its keys without their leak before they are told why
             with self._store.transaction():
-                leak, changes = self._judgeable(number, confidence, member)  # somebody else may have judged it meanwhile
+                leak, changes = self._judgeable(
+                    number, confidence, member
+                )  # somebody else may have judged it meanwhile
                 if changes:
                     leak = self._judged(leak, confidence, "" if member is not None else operator, reason)
             self.apply()
