@@ -64,7 +64,7 @@ _OPTIONS = (
     # There are few members: they may come back fast when the registry does.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 2_000),
-    ("grpc.max_reconnect_backoff_ms", 3_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.use_local_subchannel_pool", 1),
     # Who reads a stream waits for it alone. Otherwise two threads wake up fifteen times a second to see whether something came,
     # and each time the gateway's next request waits for the interpreter.

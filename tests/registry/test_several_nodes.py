@@ -262,7 +262,13 @@ def test_a_quota_that_is_spent_at_one_node_is_refused_at_the_other(tried: Tried,
         stub.BatchGetVerdicts(request, timeout=30, wait_for_ready=True)
 
     first, second = tried.targets
-    with tried.serve(), deployment.channel(home, first) as here, deployment.channel(home, second) as there:
+    with (
+        tried.serve() as process,
+        deployment.channel(home, first) as here,
+        deployment.channel(home, second) as there,
+        contextlib.ExitStack() as at_last,
+    ):
+        at_last.callback(process.stop)  # it tells its nodes, which a kill would leave
         look_up(there, 1)
         look_up(here, least)
         refused: list[deployment.Told] = []
