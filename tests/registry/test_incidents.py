@@ -70,8 +70,8 @@ def leaked(world: life.World, run: Run, tmp_path: Path) -> life.World:
 
 
 @pytest.fixture
-def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The registry's clock moves by ``pass_hours`` alone."""
+def at_rest(world: life.World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry's clock moves by ``pass_hours`` alone; it stands still once there is a registry, whose key is no younger."""
     now = time.time()
     monkeypatch.setattr(life, "time", SimpleNamespace(time=lambda: now))
 
