@@ -30,7 +30,7 @@ def certificate_problem(ca: bytes, certificate: bytes) -> DaxaError | None:
         own = x509.load_pem_x509_certificate(certificate)
         # Who brings a certificate from an authority of its own puts that authority's certificate after it.
         authorities = x509.load_pem_x509_certificates(ca) + x509.load_pem_x509_certificates(certificate)[1:]
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return Refused(ErrorCode.CERTIFICATE_MISSING, FIELD, "a certificate in PEM, and one or more in tls.ca")
     since, until, now = own.not_valid_before_utc, own.not_valid_after_utc, datetime.datetime.now(datetime.UTC)
     if not since <= now <= until:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime
 import importlib
@@ -13,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import daxa_api.v1
-from daxa_core.errors import ErrorCode, Refused
-from daxa_registry.keys.pki import Authority
+from daxa_core.errors import ConfigurationError, ErrorCode, Refused
+from daxa_core.handshake import certificate_problem
+from daxa_registry.keys.pki import Authority, certificates
 from daxa_registry.rpc.errors import STATUS, status_of
 from daxa_registry.rpc.identity import RIGHTS, Peer, Role, check_right, peer_of_certificate
 
@@ -162,6 +164,20 @@ def test_no_text_in_the_place_of_a_name_becomes_a_peer_with_another_role(name: s
         return  # not a URI that a certificate can hold
     with contextlib.suppress(Refused):
         assert Peer(Role.MEMBER, name) == peer_of_certificate(issued.certificate, DOMAIN)
+
+
+def test_a_certificate_of_a_version_that_there_is_not_is_refused_as_such() -> None:
+    """The library has an error of its own for it, which is no ValueError; found by ``make fuzz``."""
+    lines = Authority.create("daxa.kr").issue("member/upbit", []).certificate.decode().splitlines()
+    der = base64.b64decode("".join(lines[1:-1])).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x42", 1)
+    pem = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
+    with pytest.raises(Refused, match="^CERTIFICATE_IDENTITY: certificate: "):
+        peer_of_certificate(pem, "daxa.kr")
+    with pytest.raises(ConfigurationError, match=r"^INVALID_FILE: tls\.ca: |^INVALID_CONFIGURATION: tls\.ca: "):
+        certificates(pem, "tls.ca")
+    told = certificate_problem(pem, pem)
+    assert told is not None
+    assert told.code is ErrorCode.CERTIFICATE_MISSING
 
 
 @settings(deadline=None)

@@ -115,7 +115,7 @@ class AuthorityFolder:
         for path in (self._folder / "issued").glob("*.pem"):
             try:
                 certificate = x509.load_pem_x509_certificate(_read(path))
-            except ValueError:
+            except (ValueError, x509.InvalidVersion):
                 raise ConfigurationError(ErrorCode.INVALID_FILE, path.name, "a certificate in PEM") from None
             found.append(_leaf(certificate, revoked.get(certificate.serial_number)))
         return sorted(found, key=lambda leaf: (leaf.peer, -leaf.until.timestamp(), leaf.serial))
@@ -124,7 +124,7 @@ class AuthorityFolder:
         try:
             listed = x509.load_pem_x509_crl(self.revocation_list)
             number = listed.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-        except (ValueError, x509.ExtensionNotFound):
+        except (ValueError, x509.InvalidVersion, x509.ExtensionNotFound):
             raise ConfigurationError(ErrorCode.INVALID_FILE, "crl.pem", "this authority's revocation list") from None
         return {entry.serial_number: entry.revocation_date_utc for entry in listed}, number
 
@@ -151,7 +151,7 @@ def read_leaf(path: Path) -> Leaf:
     """The certificate in a peer's folder. Raises ConfigurationError naming the file."""
     try:
         return _leaf(x509.load_pem_x509_certificate(_read(path)), None)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise ConfigurationError(ErrorCode.INVALID_FILE, path.name, "a certificate in PEM") from None
 
 

@@ -97,7 +97,7 @@ class Authority:
         """The authority whose PEM files ``init`` wrote. Raises ConfigurationError naming ``ca.pem`` or ``ca.key``."""
         try:
             root = x509.load_pem_x509_certificate(certificate)
-        except ValueError:
+        except (ValueError, x509.InvalidVersion):
             raise refuse("ca.pem", "a certificate in PEM") from None
         uris = uri_names(root)
         domain = uris[0].removeprefix(_SCHEME) if len(uris) == 1 else ""
@@ -144,7 +144,7 @@ class Authority:
             asked = x509.load_pem_x509_csr(request)
             signed = asked.is_signature_valid
             key = asked.public_key()
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
             raise _bad_request("a certificate signing request in PEM") from None
         if not signed:
             raise _bad_request("signed by the key that it is for")
@@ -234,7 +234,7 @@ def certificates(data: bytes, field: str) -> list[x509.Certificate]:
     """One certificate or more in PEM. Raises ConfigurationError naming ``field``."""
     try:
         return x509.load_pem_x509_certificates(data)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise refuse(field, "one certificate or more in PEM") from None
 
 

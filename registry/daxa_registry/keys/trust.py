@@ -69,7 +69,7 @@ def _read_list(block: bytes, authorities: Sequence[x509.Certificate], field: str
         listed = x509.load_pem_x509_crl(block)
         number = listed.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
         serials = frozenset(entry.serial_number for entry in listed)
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except (ValueError, x509.InvalidVersion, x509.ExtensionNotFound, x509.DuplicateExtension):
         raise refuse(field, "numbered certificate revocation lists in PEM") from None
     for place, authority in enumerate(authorities):
         if _signed(listed, authority):

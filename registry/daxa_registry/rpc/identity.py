@@ -105,8 +105,9 @@ def _identify(pem: bytes, trust_domain: str) -> tuple[Peer, float, float]:
     uris: list[str] = []
     since = until = 0.0
     with contextlib.suppress(
-        ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType
-    ):
+        ValueError, x509.InvalidVersion, x509.ExtensionNotFound, x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ):  # fmt: skip
         certificate = x509.load_pem_x509_certificate(pem)
         since = certificate.not_valid_before_utc.timestamp()
         until = certificate.not_valid_after_utc.timestamp()
