@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -190,3 +191,17 @@ def drop_database(url: str) -> None:
     parts = urlsplit(url)
     with psycopg.connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{parts.path[1:]}" WITH (FORCE)')
+
+
+def lose_standby(operator: psycopg.Connection) -> None:
+    """From now on every commit waits for a standby that there is not: the server takes a moment to see that it is to."""
+    operator.execute("ALTER SYSTEM SET synchronous_standby_names='nobody'")
+    operator.execute("SELECT pg_reload_conf()")
+    cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event='SyncRep' AND pid=%s"
+    with psycopg.connect(operator.info.dsn, autocommit=True) as trial, ThreadPoolExecutor(1) as pool:
+        waited = False
+        while not waited:
+            committing = pool.submit(trial.execute, "SELECT pg_logical_emit_message(true, 'trial', '')")
+            while not (waited or committing.done()):
+                waited = bool(operator.execute(cancel, (trial.info.backend_pid,)).fetchall())
+            committing.result(20)

@@ -313,8 +313,7 @@ def test_a_commit_whose_wait_for_the_standby_was_cut_short_is_not_acknowledged(t
         url = server.create_database()
         store = PostgresStore(url)
         with psycopg.connect(server.url, autocommit=True) as operator, ThreadPoolExecutor(1) as pool:
-            operator.execute("ALTER SYSTEM SET synchronous_standby_names='nobody'")
-            operator.execute("SELECT pg_reload_conf()")
+            postgres.lose_standby(operator)
             committing = pool.submit(grow, store, 1)
             cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event='SyncRep' AND datname=%s"
             while not operator.execute(cancel, (urlsplit(url).path[1:],)).fetchall():

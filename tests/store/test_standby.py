@@ -37,8 +37,7 @@ class Lost:
             [self.subject] = self.store.absorb(self.member, [seen("k", "a")], fine).moved
             self.tell(1)
         self.operator = psycopg.connect(server.url, autocommit=True)
-        self.operator.execute("ALTER SYSTEM SET synchronous_standby_names='nobody'")
-        self.operator.execute("SELECT pg_reload_conf()")
+        postgres.lose_standby(self.operator)
         self.pool = ThreadPoolExecutor(4)
 
     def tell(self, sequence: int) -> None:
