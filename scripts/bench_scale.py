@@ -261,6 +261,7 @@ def grow(database: str, name: str, largest: int) -> Iterator[dict[str, Any]]:
         point = {"store": name, "edges": size, "bytes_an_edge": on_disk / there, **json.loads(done.stdout), **served}
         if floors:
             point["floor"] = statistics.median(floors)
+        print(json.dumps(point), file=sys.stderr, flush=True)  # a long run says how far it is
         yield point
 
 
