@@ -129,6 +129,32 @@ def test_what_looks_at_what_the_writer_remembers_is_refused_outside_its_transact
             ask([1])
 
 
+def test_fingerprints_that_begin_alike_are_told_apart(reopen: Open) -> None:
+    """Keys, addresses and what operators declare, whichever was first; one that is not there is not found."""
+    one, other, none = ("the same head " + end for end in ("1", "2", "3"))
+    for _ in range(2):
+        store = reopen()
+        with store.transaction():
+            member = store.member_id("upbit")
+            store.absorb(member, [seen(one, one), seen(other, other), seen(other, one)], fine)
+            declared = store.infrastructure(Kind.ADDRESS, fp(other), "bots", 500)
+    assert tuple(store.counts()[f"node_{kind}"] for kind in ("KEY", "ADDRESS")) == (2, 2)
+    assert store.node(Kind.ADDRESS, fp(other)) == declared != store.node(Kind.ADDRESS, fp(one))
+    assert (store.node(Kind.ADDRESS, fp(none)), store.standing_of(member, fp(none))) == (None, None)
+    with store.transaction():
+        subjects = [standing.subject for name in (one, other) if (standing := store.standing_of(member, fp(name)))]
+        for number, subject in enumerate(subjects, 1):
+            body = b"body %d" % number
+            store.append_verdict(StoredVerdict(subject, member, number, Level.WARN, 50, body, b"evidence"))
+        neighbourhoods = {n.subject.id: n for n in store.neighbourhoods(subjects)}
+    assert [neighbourhoods[subject].subject.addresses for subject in subjects] == [1, 2]
+    assert store.current_verdicts(member, [fp(none), fp(other)]) == {fp(other): b"body 2"}
+    with store.transaction():
+        assert store.withdraw(member, fp(none), 0, 2_000)[0] == 0
+        assert store.withdraw(member, fp(other), 0, 2_000)[0] == 2
+    assert store.node(Kind.KEY, fp(one))
+
+
 def test_the_same_key_at_another_member_is_seen_elsewhere(reopen: Open) -> None:
     """A key that is presented at the wrong exchange moves its subject at the right one."""
     store = reopen()

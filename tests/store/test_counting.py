@@ -80,11 +80,7 @@ def test_each_of_many_fingerprints_is_looked_for_in_its_own_partition_alone(post
         return execute(statement, parameters)
 
     connection.execute = note  # type: ignore[method-assign, assignment]
-    list(
-        connection.select(
-            "SELECT kind, fingerprint, id FROM node WHERE fingerprint IN ({})", [fp("a"), fp("b"), fp("c")]
-        )
-    )
+    list(connection.named("SELECT n.kind, n.fingerprint, n.id FROM node n WHERE {}", [fp("a"), fp("b"), fp("c")]))
     [(statement, parameters)] = asked
     with psycopg.connect(postgres_url, cursor_factory=psycopg.ClientCursor) as database:
         database.execute("SET enable_seqscan=off; SET plan_cache_mode=force_generic_plan")

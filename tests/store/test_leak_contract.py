@@ -165,14 +165,14 @@ def test_which_leaks_are_in_force_is_asked_once_and_again_when_one_changes(
 
 
 def test_matches_are_counted_by_issuer(reopen: Open) -> None:
-    """A key that was only refused somewhere is not that member's."""
+    """A key that was only refused somewhere is not that member's, nor one that begins as a leaked one does."""
     store = reopen()
     with store.transaction():
         upbit, bithumb = store.member_id("upbit"), store.member_id("bithumb")
-        store.absorb(upbit, [seen("k", "a"), seen("l", "a"), seen("m", "a")], fine)
+        store.absorb(upbit, [seen("k", "a"), seen("l", "a"), seen("a key of theirs", "a")], fine)
         store.absorb(bithumb, [seen("k", "a", manner=Manner.REJECTED), seen("n", "a")], fine)
         leak = opened(store)
-        store.add_leaked(leak.number, [fp("k"), fp("l"), fp("nobody's")])
+        store.add_leaked(leak.number, [fp("k"), fp("l"), fp("a key of nobody's")])
     assert store.leak_matches(leak.number) == {upbit: (2, 3)}
     with store.transaction():
         subjects = store.leaked_subjects(leak.number, 0)

@@ -37,7 +37,9 @@ def test_a_store_from_before_unusual_hours_were_counted_counts_what_it_has(tmp_p
     database.close()
 
 
-BEFORE_MEMBERS = """
+WHOLE = "DROP INDEX node_head; CREATE UNIQUE INDEX node_fingerprint ON node (fingerprint, kind);"
+BEFORE_MEMBERS = f"""
+    {WHOLE}
     DROP TABLE leak;
     DROP TABLE leaked;
     DROP INDEX presence_place;
@@ -81,7 +83,7 @@ def test_a_store_from_before_fingerprints_left_lets_go_of_those_that_nothing_nam
         stored = database.execute(NODES).fetchall()
         left = ", ".join(f"({90 + kind}, {kind}, 'nobody')" for kind in (3, 4, 5))
         database.executescript(
-            "DROP TABLE doubtful; DROP INDEX subject_holder; DROP INDEX presence_refused; PRAGMA user_version=8"
+            f"DROP TABLE doubtful; DROP INDEX subject_holder; DROP INDEX presence_refused; {WHOLE} PRAGMA user_version=8"
         )
         database.executescript(f"INSERT INTO node (id, kind, fingerprint) VALUES {left}; {OLD_PLACE}")
     store = SqliteStore(path)

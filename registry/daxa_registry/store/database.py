@@ -17,6 +17,9 @@ from typing import Any, Protocol
 
 Row = Sequence[object]
 
+NODE = "substr(n.fingerprint, 1, 8)=substr({0}, 1, 8) AND n.fingerprint={0}"
+"""The condition that a row ``n`` of nodes has one fingerprint: by what SQLite's index holds of it, and by all of it."""
+
 
 class Found(Protocol):
     """What a statement answered."""
@@ -46,6 +49,9 @@ class Database(Protocol):
 
     def select(self, query: str, values: Iterable[object], *before: object) -> Iterator[Any]:
         """The rows of a query with ``IN ({})``, for any number of values; ``before``: the parameters ahead of them."""
+
+    def named(self, query: str, fingerprints: Iterable[bytes], *before: object) -> Iterator[Any]:
+        """The rows of a query with ``{}`` where the condition stands that a row ``n`` of nodes has one of the fingerprints."""
 
     def insert(self, into: str, rows: Sequence[Row]) -> None:
         """Inserts new rows ``into`` a table with its columns, such as ``node (id, kind)``."""

@@ -140,6 +140,9 @@ class PostgresConnection:
             # All rows at once: one at a time, each is a call of psycopg's own.
             yield from self.execute(query.replace("IN ({})", there), [*before, _array(kind, listed)]).fetchall()
 
+    def named(self, query: str, fingerprints: Iterable[bytes], *before: object) -> Iterator[Any]:
+        return self.select(query.replace("{}", "n.fingerprint IN ({})"), fingerprints, *before)
+
     def insert(self, into: str, rows: Sequence[Row]) -> None:
         if not rows:
             return

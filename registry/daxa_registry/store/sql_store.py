@@ -18,7 +18,7 @@ from daxa_core.model import Kind, Level, Refusal, Sighting
 from daxa_registry.decision.graph import Neighbourhood, Population
 from daxa_registry.decision.quiet import Glance
 
-from .database import Database
+from .database import NODE, Database
 from .interface import Absorbed, CheckElements, Claims, Expired, Standing, StoredBatch, StoredVerdict, Superseded
 from .sqlite_absorb import Absorber
 from .sqlite_graph import GraphReader
@@ -222,12 +222,20 @@ class SqlStore(LadderTables, LogTables, LeakTables):
 
     def infrastructure(self, kind: Kind, fingerprint: bytes, name: str, until: int) -> int:
         self._absorber.flush()
+        declared = (int(kind), fingerprint, until, name)
+        there = f"{NODE.format('?2').replace('n.', '')} AND kind=?1"
         row = self._writer.execute(
-            "INSERT INTO node (id, kind, fingerprint, infrastructure, name)"
-            " VALUES ((SELECT coalesce(max(id), 0) + 1 FROM node),?1,?2,?3,?4)"
-            " ON CONFLICT (fingerprint, kind) DO UPDATE SET infrastructure=?3, name=?4 RETURNING id",
-            (int(kind), fingerprint, until, name),
+            f"UPDATE node SET infrastructure=?3, name=?4 WHERE {there} RETURNING id",  # noqa: S608 - fixed names
+            declared,
         ).fetchone()
+        row = (
+            row
+            or self._writer.execute(
+                "INSERT INTO node (id, kind, fingerprint, infrastructure, name)"
+                " VALUES ((SELECT coalesce(max(id), 0) + 1 FROM node),?1,?2,?3,?4) RETURNING id",
+                declared,
+            ).fetchone()
+        )
         if not until:
             vacate(self._writer, row)
         self._absorber.forget()
@@ -325,10 +333,10 @@ class SqlStore(LadderTables, LogTables, LeakTables):
     def current_verdicts(self, member: int, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         query = (
             "SELECT n.fingerprint, v.body FROM node n JOIN subject s ON s.key=n.id AND s.member=?"
-            " JOIN verdict v ON v.member=s.member AND v.sequence=s.sequence WHERE n.kind=1 AND n.fingerprint IN ({})"
+            " JOIN verdict v ON v.member=s.member AND v.sequence=s.sequence WHERE n.kind=1 AND {}"
         )
         with self._reading() as reader:
-            return dict(reader.select(query, keys, member))
+            return dict(reader.named(query, keys, member))
 
     def verdicts_after(self, member: int, sequence: int, limit: int) -> list[tuple[int, bytes]]:
         with self._reading() as reader:

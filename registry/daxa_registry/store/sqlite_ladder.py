@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from daxa_core.model import Act, Kind, Level
 from daxa_registry.decision.ladder import State
 
-from .database import Database
+from .database import NODE, Database
 from .interface import Declared, Standing, StoredVerdict
 
 LAST_SEQUENCE = 2**63 - 1
@@ -70,15 +70,15 @@ class LadderTables:
 
     def node(self, kind: Kind, fingerprint: bytes) -> int | None:
         with self._reading() as reader:
-            query = "SELECT id FROM node WHERE fingerprint=? AND kind=?"
+            query = f"SELECT n.id FROM node n WHERE {NODE.format('?1')} AND n.kind=?2"  # noqa: S608 - fixed names
             row = reader.execute(query, (fingerprint, int(kind))).fetchone()
         return int(row[0]) if row else None
 
     def standing_of(self, member: int, key: bytes) -> Standing | None:
         with self._reading() as reader:
             row = reader.execute(
-                "SELECT s.id, s.level, s.sequence FROM node n JOIN subject s ON s.key=n.id AND s.member=?"
-                " WHERE n.fingerprint=? AND n.kind=1",
+                "SELECT s.id, s.level, s.sequence FROM node n JOIN subject s ON s.key=n.id AND s.member=?1"  # noqa: S608
+                f" WHERE {NODE.format('?2')} AND n.kind=1",
                 (member, key),
             ).fetchone()
         return Standing(row[0], member, key, Level(row[1]), row[2]) if row else None

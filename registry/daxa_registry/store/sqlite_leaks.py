@@ -15,7 +15,7 @@ from daxa_core.leaks import Confidence, LeakState, Tlp
 from daxa_core.model import Kind
 from daxa_registry.decision.graph import Leaks
 
-from .database import Database
+from .database import NODE, Database
 from .leak_interface import StoredLeak, Tester
 from .sqlite_absorb import Absorber
 
@@ -25,6 +25,7 @@ _COLUMNS = (
 )
 _PREFIX = ">u8"
 _IN_FORCE = int(LeakState.IN_FORCE)
+_NODE_OF_KEY = f"node n ON {NODE.format('l.fingerprint')} AND n.kind=1"
 
 
 def _read(row: tuple) -> StoredLeak:  # type: ignore[type-arg]
@@ -117,7 +118,7 @@ class LeakTables:
 
     def leaked_subjects(self, leak: int, after: int) -> list[int]:
         query = (
-            "SELECT s.id FROM leaked l JOIN node n ON n.fingerprint=l.fingerprint AND n.kind=1 JOIN subject s ON s.key=n.id"
+            f"SELECT s.id FROM leaked l JOIN {_NODE_OF_KEY} JOIN subject s ON s.key=n.id"  # noqa: S608 - fixed names
             " WHERE l.leak=? AND s.id>? AND (s.seen>0 OR s.account IS NOT NULL) ORDER BY s.id"
         )
         self._write_pending()
@@ -165,7 +166,7 @@ class LeakTables:
 
     def leak_matches(self, leak: int) -> Mapping[int, tuple[int, int]]:
         query = (
-            "SELECT s.member, count(*) FROM leaked l JOIN node n ON n.fingerprint=l.fingerprint AND n.kind=1"
+            f"SELECT s.member, count(*) FROM leaked l JOIN {_NODE_OF_KEY}"  # noqa: S608 - fixed names
             " JOIN subject s ON s.key=n.id AND s.seen>0 WHERE l.leak=? GROUP BY s.member"
         )
         with self._counting() as reader:
@@ -186,10 +187,10 @@ class LeakTables:
     def only_refused(self, member: str, keys: Sequence[bytes]) -> frozenset[bytes]:
         query = (
             "SELECT n.fingerprint FROM member m JOIN subject s ON s.member=m.id JOIN node n ON n.id=s.key AND n.kind=1"
-            " WHERE m.name=? AND s.seen=0 AND s.account IS NULL AND n.fingerprint IN ({})"
+            " WHERE m.name=? AND s.seen=0 AND s.account IS NULL AND {}"
         )
         with self._reading() as reader:
-            return frozenset(row[0] for row in reader.select(query, keys, member))
+            return frozenset(row[0] for row in reader.named(query, keys, member))
 
     def testers(self, least: int, limit: int) -> list[Tester]:
         tried = (

@@ -166,8 +166,8 @@ class Recall:
             prints = {sighting[place] for sighting in sightings}
             missing.append((kind, [print_ for print_ in prints if isinstance(print_, bytes) and print_ not in nodes]))
         wanted = dict.fromkeys(print_ for _, prints_ in missing for print_ in prints_)
-        query = "SELECT kind, fingerprint, id FROM node WHERE fingerprint IN ({})"
-        for number, print_, node in self._db.select(query, wanted):
+        query = "SELECT n.kind, n.fingerprint, n.id FROM node n WHERE {}"
+        for number, print_, node in self._db.named(query, wanted):
             self.nodes[number][print_] = node
         unknown = [print_ for kind, prints_ in missing for print_ in prints_ if print_ not in self.nodes[kind]]
         keys, addresses = self.nodes[Kind.KEY], self.nodes[Kind.ADDRESS]

@@ -31,6 +31,12 @@ class SqliteConnection(sqlite3.Connection):
             part = listed[start : start + AT_ONCE]
             yield from self.execute(query.format(",".join("?" * len(part))), [*before, *part])
 
+    def named(self, query: str, fingerprints: Iterable[bytes], *before: object) -> Iterator[tuple]:  # type: ignore[type-arg]
+        listed = sorted(fingerprints)  # as they stand in the index
+        for start in range(0, len(listed), AT_ONCE):
+            part = listed[start : start + AT_ONCE]
+            yield from self.execute(query.format(_one_of(len(before) + 1, len(part))), [*before, *part])
+
     def insert(self, into: str, rows: Sequence[Row]) -> None:
         if rows:
             self._run(f"INSERT INTO {into} VALUES ", "", rows)  # noqa: S608 - fixed names
@@ -50,6 +56,13 @@ class SqliteConnection(sqlite3.Connection):
             self.execute(many, list(chain.from_iterable(rows[start : start + ROWS])))
         if whole < len(rows):
             self.executemany(_statement(head, tail, len(rows[0]), 1), rows[whole:])
+
+
+@cache
+def _one_of(first: int, number: int) -> str:
+    marks = [f"?{place}" for place in range(first, first + number)]
+    heads = ",".join(f"substr({mark}, 1, 8)" for mark in marks)
+    return f"substr(n.fingerprint, 1, 8) IN ({heads}) AND n.fingerprint IN ({','.join(marks)})"
 
 
 @cache

@@ -164,6 +164,14 @@ MIGRATIONS = (
     -- Refusals by client stack, to tell with which one somebody goes through a list.
     CREATE INDEX presence_refused ON presence (device, first) WHERE manner=2;
     """,
+    """
+    -- Most of the file were indexes. Eight bytes of a fingerprint find its row, which has all of it: two that begin alike are
+    -- told apart there. That no node is there twice is the one writer's business.
+    DROP INDEX node_fingerprint;
+    CREATE INDEX node_head ON node (substr(fingerprint, 1, 8));
+    DROP INDEX presence_subject;
+    CREATE INDEX presence_subject ON presence (subject);
+    """,
 )
 
 

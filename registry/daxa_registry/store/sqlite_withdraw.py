@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from daxa_core.model import Kind, Manner
 
-from .database import Database
+from .database import NODE, Database
 from .doubtful import Walk, doubt
 from .hours import pack, unpack, without
 from .sqlite_activity import take_back
@@ -33,7 +33,8 @@ def withdraw(
     As :meth:`daxa_registry.store.interface.Store.withdraw`; everything pending must have been written.
     """
     row = database.execute(
-        "SELECT s.id FROM node n JOIN subject s ON s.key=n.id AND s.member=? WHERE n.fingerprint=? AND n.kind=1",
+        "SELECT s.id FROM node n JOIN subject s ON s.key=n.id AND s.member=?1"  # noqa: S608 - fixed names
+        f" WHERE {NODE.format('?2')} AND n.kind=1",
         (member, key),
     ).fetchone()
     if row is None:
