@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from daxa_core.model import SECONDS_PER_HOUR, Manner
-from daxa_registry.decision.graph import Neighbourhood, Place, Population, Presence, Subject
+from daxa_registry.decision.graph import Neighbourhood, Place, Population, Presence, Subject, Tried
 from daxa_registry.decision.places import PlaceFacts, facts_of
 from daxa_registry.decision.rhythm import unusual_hours
 from daxa_registry.store.interface import of_each_member
@@ -161,6 +161,7 @@ class Graph:
         self.of_subject: dict[int, list[Presence]] = {}
         self.of_key: dict[int, list[Presence]] = {}
         self.of_address: dict[int, list[Presence]] = {}
+        self.rejected: dict[int, list[Presence]] = {}  # by device
         self.newest = 0
         came: dict[int, int] = {}
         active: dict[int, dict[int, int]] = {}
@@ -172,6 +173,8 @@ class Graph:
             self.of_subject.setdefault(subject.id, []).append(presence)
             self.of_key.setdefault(key, []).append(presence)
             self.of_address.setdefault(address, []).append(presence)
+            if manner is Manner.REJECTED:
+                self.rejected.setdefault(device, []).append(presence)
         for (member, _, _, _, manner), (first, hours, _) in edges.items():
             counted = active.setdefault(member, {})
             while manner is Manner.USED and hours:
@@ -186,6 +189,7 @@ class Graph:
         for address, presences in self.of_address.items():
             self.tenants[address] = {p.subject.id: p.subject.member for p in presences}
         self._facts: dict[tuple[int, frozenset[int]], PlaceFacts] = {}
+        self._refused: dict[int, tuple[Tried, ...]] = {}
 
     def place(self, address: int, devices: frozenset[int]) -> Place:
         """One address as the subject with these devices there may see it."""
@@ -233,7 +237,29 @@ class Graph:
                 places[address] = self.place(address, devices)
                 known = self._facts[at] = facts_of(places[address], self.population)
             facts[address] = known
-        return Neighbourhood(subject, tuple(own), tuple(elsewhere), places), facts
+        return Neighbourhood(subject, tuple(own), tuple(elsewhere), places, stacks=self._tried(own, elsewhere)), facts
+
+    def _tried(self, own: list[Presence], elsewhere: list[Presence]) -> dict[int, tuple[Tried, ...]]:
+        """As the store: what was refused with the stacks with which this key was."""
+        familiar = {p.device for p in own if p.manner is Manner.USED}
+        asked = [p for p in own if p.device not in familiar] + elsewhere
+        return {p.device: self._refused_with(p.device) for p in asked if p.manner is Manner.REJECTED and p.device}
+
+    def _refused_with(self, device: int) -> tuple[Tried, ...]:
+        known = self._refused.get(device)
+        if known is None:
+            rows = []
+            for p in self.rejected.get(device, ()):
+                users, others = set(), set()
+                for q in self.of_key[p.subject.key]:
+                    if q.manner is Manner.USED:
+                        (users if q.device == device else others).add(q.subject.member)
+                if users or others:
+                    rows.append(
+                        Tried(p.subject.key, p.first, p.last, p.subject.member, frozenset(users), frozenset(others))
+                    )
+            known = self._refused[device] = tuple(rows)
+        return known
 
     def judged(self) -> Iterator[Subject]:
         """The subjects that a back-test answers for: seen in use or declared."""

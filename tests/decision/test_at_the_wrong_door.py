@@ -98,10 +98,14 @@ def test_a_list_that_is_gone_through_slowly_is_told_from_a_crowds_mistakes() -> 
 def test_a_list_that_is_gone_through_over_many_addresses_with_one_stack_is_one() -> None:
     """Each key once from an address of its own; not where the key's holder has that stack, nor too few keys, nor long ago."""
     hour = START + 310
-    listed = tuple(Tried(key, hour + n, hour + n) for n, key in enumerate((KEY, *range(200, 200 + TESTER_KEYS - 1))))
+    listed = tuple(
+        Tried(key, hour + n, hour + n, 2, others=frozenset({1}))
+        for n, key in enumerate((KEY, *range(200, 200 + TESTER_KEYS - 1)))
+    )
     once = (2, ELSEWHERE, STRANGE, ONCE, 1)
     assert said(once, stacks={STRANGE: listed}) == Beside(None, 1, hour, False, TESTER_KEYS, hour)
-    past = tuple(Tried(one.key, hour - SLOWLY_HOURS - 1, hour - SLOWLY_HOURS - 1) for one in listed[1:])
+    before = hour - SLOWLY_HOURS - 1
+    past = tuple(one._replace(first=before, last=before) for one in listed[1:])
     for stacks in ({STRANGE: listed[1:]}, {STACK: listed}, {STRANGE: (listed[0], *past)}):
         assert said(once, stacks=stacks) == Beside(None, 1, hour, True)
     assert said(once, stacks={STRANGE: listed}, infrastructure=frozenset({ELSEWHERE})).tried == 0

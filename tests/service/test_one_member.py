@@ -62,6 +62,23 @@ def people(member: str, number: int) -> list[Sighting]:
     ]
 
 
+def a_list(member: str, size: int) -> list[Sighting]:
+    """Somebody tries other people's keys with one stack, each once from an address of its own."""
+    return [
+        seen(f"{OWN} r{n}", f"exit{n}/1", 100 + 9 * n, "script", manner=REJECTED, account=member == OWN)
+        for n in range(size)
+    ]
+
+
+def at_home(size: int) -> list[Sighting]:
+    """Whose keys those are."""
+    return [
+        seen(f"{OWN} r{n}", f"home{n}/1", h, f"stack{n % 3}", f"{OWN} p{n}")
+        for n in range(size)
+        for h in range(n % 5, 190, 13)
+    ]
+
+
 WORLDS: dict[str, dict[str, list[Sighting]]] = {
     "nobody is guilty": {OWN: people(OWN, 6), HONEST: people(HONEST, 6)},
     "a ring at its own exchange": {OWN: people(OWN, 6) + ring(OWN, 6), HONEST: people(HONEST, 6)},
@@ -73,6 +90,9 @@ WORLDS: dict[str, dict[str, list[Sighting]]] = {
     },
     "a ring with a stack for each key": {
         OWN: people(OWN, 6) + ring(OWN, 6, device=""), HONEST: people(HONEST, 6) + ring(HONEST, 5, device=""),
+    },
+    "a list gone through over many addresses": {
+        OWN: people(OWN, 6) + at_home(8) + a_list(OWN, 8), HONEST: people(HONEST, 6) + a_list(HONEST, 8),
     },
 }  # fmt: skip
 
@@ -120,7 +140,7 @@ def victims(world: str) -> list[str]:
 
 
 PLACES = ("a/1", "a/2", f"{OWN}0/1", f"{OWN}1/1", f"{OWN}2/1", f"{HONEST}0/1", "new/1", "new/2")
-DEVICES = ("bot", "stack0", "stack1", "new", "")
+DEVICES = ("bot", "script", "stack0", "stack1", "new", "")
 HOLDERS = (f"{OWN} h0", f"{OWN} h1", f"{OWN} p0", f"{OWN} p1", f"{HONEST} h0", "", "fresh")
 HOURS = {
     "the ring's": NIGHT,
@@ -214,9 +234,11 @@ def test_a_crowd_that_one_member_invents_hides_no_ring(world: str, when: str, st
 
 
 @pytest.mark.parametrize("world", list(WORLDS))
-@pytest.mark.parametrize("attack", ["frame", "make common", "declare", "own company", "try the key", "same person"])
+@pytest.mark.parametrize(
+    "attack", ["frame", "make common", "declare", "own company", "try the key", "same person", "use it too"]
+)
 def test_known_attacks_by_one_member_move_nobody(world: str, attack: str) -> None:
-    """Inventions in lockstep, a stack made common, allow-lists, failures, a borrowed holder."""
+    """Inventions in lockstep, a stack made common, allow-lists, failures, a borrowed holder, a thief's stack in use."""
     attacks = {
         "frame": [seen(f"f{n}", f"{OWN}0/1", h, "stack0", f"q{n}") for n in range(12) for h in range(0, 190, 11)],
         "make common": [seen(f"m{n}", f"m{n}/1", 100, "bot", f"m{n}") for n in range(600)],
@@ -228,5 +250,7 @@ def test_known_attacks_by_one_member_move_nobody(world: str, attack: str) -> Non
             for h in (100, 101, 150)
         ],
         "same person": [seen(f"{OWN} r{n}", "a/1", h, "bot", f"{OWN} p0") for n in range(6) for h in NIGHT],
+        "use it too": [seen(f"{OWN} r{n}", "b/1", h, "script", account=False) for n in range(8) for h in (90, 150)]
+        + [seen(f"u{n}", f"u{n}/1", 120, "script", manner=manner) for n in range(40) for manner in (USED, REJECTED)],
     }
     check(world, attacks[attack])

@@ -248,36 +248,35 @@ def test_a_stack_that_goes_through_a_list_over_many_addresses_is_told_from_a_sto
     assert store.testers(7, 9) == []
 
 
-def test_a_stack_that_more_keys_use_than_were_tried_with_it_is_a_stock_one(reopen: Open) -> None:
-    """Holders who try it first at the wrong exchange are no list; a thief for whom two of six keys work has one."""
+def test_of_a_stack_that_was_tried_it_is_told_who_saw_each_key_in_use_and_with_what(reopen: Open) -> None:
+    """Of keys first refused within two weeks of the key's own try, either way; a stock stack fails for those who use it too."""
     store = reopen()
     with store.transaction():
         upbit, bithumb = store.member_id("upbit"), store.member_id("bithumb")
-        names = [f"{stack}{n}" for stack in ("stock", "script") for n in range(6)]
-        store.absorb(upbit, [seen(name, f"home {name}", device="own") for name in names], fine)
-        for stack, users in (("stock", 6), ("script", 2)):
-            store.absorb(upbit, [seen(f"{stack} user {n}", f"b{stack}{n}", device=stack) for n in range(users)], fine)
-            tried = [
-                seen(f"{stack}{n}", f"exit {stack}{n}", 1_000 + 60 * n, manner=Manner.REJECTED, device=stack)
-                for n in range(6)
-            ]
-            store.absorb(bithumb, tried, fine)
+        store.absorb(upbit, [seen(f"k{n}", f"home {n}", device="own") for n in range(6)], fine)
+        store.absorb(upbit, [seen("k5", "home 5", device="script")], fine)
+        tried = [seen(f"k{n}", f"exit {n}", 1_000 + 60 * n, manner=Manner.REJECTED, device="script") for n in range(6)]
+        store.absorb(bithumb, tried, fine)
+        store.absorb(upbit, [seen("own refusal", "exit", 1_000, manner=Manner.REJECTED, device="script")], fine)
+        store.absorb(upbit, [seen("own refusal", "home", device="own")], fine)
     script = store.node(Kind.DEVICE, fp("script"))
-    assert [(one.node, one.keys) for one in store.testers(2, 9)] == [(script, 6)]
     with store.transaction():
-        stacks = {key: stacks_of(store, key) for key in ("stock0", "script0", "script3")}
-    assert stacks["stock0"] == {}
-    # What was first tried within two weeks of the key's own try, either way.
-    assert stacks["script0"] == {script: [1_000 + 60 * n for n in reversed(range(6))]}
-    assert stacks["script3"] == stacks["script0"]
+        stacks = {key: stacks_of(store, key) for key in ("k0", "k3", "own refusal", "k5")}
+    rows = [(1_000 + 60 * n, bithumb, {upbit} if n == 5 else set(), {upbit}) for n in reversed(range(6))]
+    assert stacks["k0"] == {script: [*rows[:5], (1_000, bithumb, set(), {upbit}), (1_000, upbit, set(), {upbit})]}
+    assert stacks["k3"] == stacks["own refusal"] == stacks["k5"] == stacks["k0"]
 
 
-def stacks_of(store: Store, key: str) -> dict[int, list[int]]:
-    """What upbit's decision of a key sees of the stacks with which it was tried elsewhere: when each key was first."""
+def stacks_of(store: Store, key: str) -> dict[int, list[tuple[int, int, frozenset[int], frozenset[int]]]]:
+    """What upbit's decision of a key sees of the stacks with which it was tried: when each key was first, who said so, and who
+    saw it in use with that stack and with others."""
     standing = store.standing_of(store.member_id("upbit"), fp(key))
     assert standing is not None
     [neighbourhood] = store.neighbourhoods([standing.subject])
-    return {device: [one.first for one in tried] for device, tried in neighbourhood.stacks.items()}
+    return {
+        device: [(one.first, one.member, one.users, one.others) for one in tried]
+        for device, tried in neighbourhood.stacks.items()
+    }
 
 
 def test_a_stack_with_too_few_keys_and_one_that_is_not_known_are_not_looked_into(reopen: Open) -> None:

@@ -109,11 +109,15 @@ class Leaks:
 
 
 class Tried(NamedTuple):
-    """A key that was refused with a client stack, and when first and last (hours)."""
+    """A key that was refused with a client stack: when first and last (hours), which member said so, and which saw it in use
+    with that stack, and with others."""
 
     key: int
     first: int
     last: int
+    member: int = 0
+    users: frozenset[int] = frozenset()
+    others: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +126,8 @@ class Neighbourhood:
 
     ``own`` are the subject's presences in every manner; ``elsewhere`` those of the same key at other members;
     ``places`` has one entry per address in either; ``leaks`` is what leaks in force say of the key. ``stacks``: of client stacks
-    with which the key was refused elsewhere, by device, the keys refused with it that are used with others alone; of a stack
-    that more keys use than were tried with it, nothing.
+    with which the key was refused, by device, all that were refused with it around then and are in use; of one with which the
+    holder uses the key only where that was elsewhere, of one with few keys nothing.
     """
 
     subject: Subject

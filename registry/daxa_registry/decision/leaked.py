@@ -21,7 +21,7 @@ Both are stored before the evidence that a verdict rested on, so that the verdic
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -32,7 +32,7 @@ from daxa_registry.decision.features import Hypothesis
 from daxa_registry.decision.graph import UNKNOWN_DEVICE, Leaks, Neighbourhood, Presence, Tried
 from daxa_registry.decision.places import PlaceFacts
 from daxa_registry.decision.policy import Policy
-from daxa_registry.decision.refusals import SLOWLY_HOURS, TESTER_KEYS, TOGETHER_HOURS
+from daxa_registry.decision.refusals import SLOWLY_HOURS, TESTER_KEYS, TOGETHER_HOURS, listed, near
 
 SLIPS = 2
 """So many presentations by strangers at another exchange are no slip any more. A program that tries again and again is one."""
@@ -129,17 +129,11 @@ def _tried_with(presence: Presence, place: PlaceFacts | None, with_stack: Sequen
     if place is None or place.infrastructure:
         return 0  # a licensed service goes on with keys that expired, many from one address
     there = [Tried(*row) for refused in place.refused.values() for _, rows in refused.by_member for row in rows]
-    soon, slowly = _keys_near(presence, there, TOGETHER_HOURS), _keys_near(presence, there, SLOWLY_HOURS)
+    soon, slowly = (len({one.key for one in near(presence, there, hours)}) for hours in (TOGETHER_HOURS, SLOWLY_HOURS))
     # Of a crowd that is not looked at whole it cannot be said that more failed there than are used.
     outnumbers = not place.crowded and slowly > len(place.tenants)
-    over_addresses = _keys_near(presence, with_stack, SLOWLY_HOURS)
+    over_addresses = listed(near(presence, with_stack, SLOWLY_HOURS))
     return max(soon, slowly if outnumbers else 0, over_addresses)
-
-
-def _keys_near(presence: Presence, tried: Iterable[Tried], hours: int) -> int:
-    """How many keys were tried within so many hours of that presentation."""
-    first, last = presence.first - hours, presence.last + hours
-    return len({one.key for one in tried if one.first <= last and one.last >= first})
 
 
 def with_beside(assessment: Assessment, said: Beside, policy: Policy, now: int) -> Assessment:

@@ -4,15 +4,18 @@ A refusal from an address that is the key's own (it spends a good part of its ho
 its own exchange with a client stack that it uses elsewhere, is its holder's mistake: an expired key, a wrong clock, an
 allow-list forgotten. So is one at the wrong exchange from one of its networks. Only what is foreign counts; and a short use
 from an address where many foreign keys failed is the prober's success.
+
+Who goes through a list over many addresses shows by the client stack: the keys that fail with it are used with others alone,
+while of the keys that fail with a stock stack most are in use with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from daxa_core.model import Manner
-from daxa_registry.decision.graph import Neighbourhood, Presence
+from daxa_registry.decision.graph import Neighbourhood, Presence, Tried
 from daxa_registry.decision.places import HOME_SHARE, PlaceFacts, Refused
 
 TOGETHER_HOURS = 48
@@ -22,6 +25,7 @@ TESTER_KEYS = 5
 SLOWLY_HOURS = 14 * 24
 """Who goes through a list slowly is told from a crowd's mistakes of so long a time: more keys failed there than are used."""
 NOTHING = (0.0, 0.0, 0.0, 0.0)
+NOBODY: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Attempt:
     network: int
     together: tuple[tuple[int, frozenset[int]], ...]  # member, keys that failed there so within two days
     accepted: bool
+    stack: tuple[Tried, ...] = ()  # what failed with that client stack around then, over any addresses
 
     def breadth(self, gone: frozenset[int]) -> int:
         """How many keys, this one included, as far as the members not ``gone`` reported."""
@@ -39,7 +44,7 @@ class Attempt:
         for member, failed in self.together:
             if member not in gone:
                 keys |= failed
-        return len(keys)
+        return max(len(keys), listed(self.stack, gone)) if self.stack else len(keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,26 @@ class Refusals:
         return float(breadth), float(len(networks)), float(len(doors)), float(accepted)
 
 
+def near(presence: Presence, tried: Iterable[Tried], hours: int) -> tuple[Tried, ...]:
+    """What was tried within so many hours of that presentation."""
+    first, last = presence.first - hours, presence.last + hours
+    return tuple([one for one in tried if one.first <= last and one.last >= first])
+
+
+def listed(stack: Iterable[Tried], gone: frozenset[int] = NOBODY) -> int:
+    """How many keys somebody goes through with that stack, as far as the members not ``gone`` reported: they are used with others
+    alone. 0 where they are few, or where twice as many failed with it that are used with it."""
+    foreign: set[int] = set()
+    familiar: set[int] = set()
+    for one in stack:
+        if one.member not in gone:
+            if one.users - gone:
+                familiar.add(one.key)
+            elif one.others - gone:
+                foreign.add(one.key)
+    return len(foreign) if len(foreign) >= TESTER_KEYS and 2 * len(foreign) > len(familiar) else 0
+
+
 def refusals_of(neighbourhood: Neighbourhood, used: Sequence[Presence], facts: Mapping[int, PlaceFacts]) -> Refusals:
     """The strange presentations of the subject's key, at its own exchange and at others."""
     subject = neighbourhood.subject
@@ -110,9 +135,13 @@ def refusals_of(neighbourhood: Neighbourhood, used: Sequence[Presence], facts: M
             continue  # a licensed service goes on with keys that expired, many from one address
         refused = place.refused.get(presence.device) if place is not None else None
         together = _together(presence, refused)
-        attempts.append(Attempt(presence.subject.member, presence.network, together, accepted))
+        tried_with = () if presence.device in stacks else neighbourhood.stacks.get(presence.device, ())
+        stack = near(presence, tried_with, SLOWLY_HOURS)
+        attempts.append(Attempt(presence.subject.member, presence.network, together, accepted, stack))
         members.add(presence.subject.member)
         members.update(member for member, _ in together)
+        for one in stack:
+            members.update((one.member, *one.users, *one.others))
         last = max(last, presence.last)
     return Refusals(home, key, tuple(attempts), frozenset(members), last)
 

@@ -11,7 +11,7 @@ Refused: as a report (``service.reports``); an appeal of a verdict that is CLEAR
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, replace
 
 from daxa_core.errors import ErrorCode, InvalidInput, Refused
@@ -19,6 +19,7 @@ from daxa_core.model import Act, AppealStatus, Ground, Level, Manner
 from daxa_registry.decision.assess import Assessment
 from daxa_registry.decision.features import Hypothesis
 from daxa_registry.decision.graph import Neighbourhood, Presence
+from daxa_registry.decision.refusals import listed
 from daxa_registry.store.interface import Store
 
 from .acts import ActKind, record_act
@@ -154,6 +155,8 @@ def corrections(store: Store, matcher: Matcher, asked: Appeal, now: int) -> tupl
     """What a grant would correct, the appealed key first. Inside a transaction."""
     neighbourhood, _, assessment = next(matcher.assessments([asked.subject], now))
     places = _rested_on(matcher, neighbourhood, assessment)
+    leak = assessment.hypothesis is Hypothesis.LEAK
+    lists = {device for device, tried in neighbourhood.stacks.items() if leak and listed(tried)}
     suspects = store.suspects()
     standings = store.standings({asked.subject, *suspects})
     names = store.members()
@@ -162,9 +165,11 @@ def corrections(store: Store, matcher: Matcher, asked: Appeal, now: int) -> tupl
     if own.level is not Level.CLEAR:
         out.append(Correction(own.subject, asked.member, own.sequence, own.level, Level.CLEAR, None))
     for other, _, said in matcher.assessments([s for s in suspects if s != asked.subject], now):
-        if said.hypothesis is not assessment.hypothesis or not places.keys() & other.places.keys():
+        if said.hypothesis is not assessment.hypothesis:
             continue
-        _, without = matcher.assess(_as_if(other, places), now)
+        if not places.keys() & other.places.keys() and not lists & other.stacks.keys():
+            continue
+        _, without = matcher.assess(_as_if(other, places, lists), now)
         if without.level < said.level:
             stands = standings[other.subject.id]
             judged = None if without.level is Level.CLEAR else said.score - without.score
@@ -192,8 +197,9 @@ def _rested_on(matcher: Matcher, neighbourhood: Neighbourhood, said: Assessment)
     return shared
 
 
-def _as_if(neighbourhood: Neighbourhood, places: Mapping[int, frozenset[int] | None]) -> Neighbourhood:
-    """The neighbourhood if those places said nothing: of nobody's company, or of no failures with those client stacks."""
+def _as_if(neighbourhood: Neighbourhood, places: Mapping[int, frozenset[int] | None], lists: Set[int]) -> Neighbourhood:
+    """The neighbourhood if those places said nothing: of nobody's company, or of no failures with those client stacks; and if
+    nobody went through a list with the stacks of ``lists``."""
 
     def left(presences: tuple[Presence, ...]) -> tuple[Presence, ...]:
         return tuple(
@@ -212,6 +218,7 @@ def _as_if(neighbourhood: Neighbourhood, places: Mapping[int, frozenset[int] | N
         own=left(neighbourhood.own),
         elsewhere=left(neighbourhood.elsewhere),
         places={**neighbourhood.places, **imagined},
+        stacks={device: tried for device, tried in neighbourhood.stacks.items() if device not in lists},
     )
 
 

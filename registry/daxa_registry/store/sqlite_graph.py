@@ -124,12 +124,14 @@ class GraphReader:
                         devices = frozenset(p.device for p in (*own, *elsewhere) if p.address == presence.address)
                         place = self._crowd(presence.address, crowds[presence.address], devices)
                     places[presence.address] = place
-            yield Neighbourhood(me, own, elsewhere, places, stacks=self._tried_with(elsewhere))
+            yield Neighbourhood(me, own, elsewhere, places, stacks=self._tried_with(own, elsewhere))
 
-    def _tried_with(self, elsewhere: Sequence[Presence]) -> Mapping[int, tuple[Tried, ...]]:
-        """Of stacks with which the key was refused there, what else was tried with them around then."""
+    def _tried_with(self, own: Sequence[Presence], elsewhere: Sequence[Presence]) -> Mapping[int, tuple[Tried, ...]]:
+        """Of stacks with which the key was refused, what else was tried with them around then; at its own exchange only of those
+        with which it is not used: there its holder fails too."""
+        familiar = {presence.device for presence in own if presence.manner is Manner.USED}
         hours: dict[int, tuple[int, int]] = {}
-        for presence in elsewhere:
+        for presence in (*(p for p in own if p.device not in familiar), *elsewhere):
             if presence.manner is Manner.REJECTED and presence.device != UNKNOWN_DEVICE:
                 first, last = hours.get(presence.device, (presence.first, presence.last))
                 hours[presence.device] = min(first, presence.first), max(last, presence.last)

@@ -1,11 +1,10 @@
-"""With which client stacks somebody goes through a list over many addresses; asked when a key was refused elsewhere.
+"""What else was refused with a client stack: whether somebody goes through a list with it over many addresses.
 
-A stock stack has refusals too: whose holder's key expired, who moved to it and mistyped. So of a stack's refused keys those
-count that are used, and never with it; and none of them where as many keys were lately seen in use with it, for a list that is
-gone through has few keys that work.
+A stock stack has refusals too: whose holder's key expired, who moved to it and mistyped. So it is told of each key that is in
+use who saw it so with that stack, and who with another; the decision weighs them.
 
 >>> Stacks(database).tried_with(7, first=1_000, last=1_048)                # doctest: +SKIP
-(Tried(key=17, first=1_001, last=1_001), ...)
+(Tried(key=17, first=1_001, last=1_001, member=2, users=frozenset(), others=frozenset({1})), ...)
 """
 
 from __future__ import annotations
@@ -18,11 +17,6 @@ from .hours import unpack
 
 MOST_ROWS = 500
 """Of a stack's refusals the latest are looked at: a stack with more than that is a stock one, or long known."""
-LATELY = 100_000
-"""Among so many presences, the newest, a stock stack is in use: no index of all of them is kept for so rare a question."""
-ASKED_AGAIN = 10_000
-"""After so many new presences, or a tenth more than there were."""
-REMEMBERED = 1_000
 
 
 class Stacks:
@@ -30,41 +24,37 @@ class Stacks:
 
     def __init__(self, connection: Database) -> None:
         self._db = connection
-        self._used: dict[int, tuple[int, int]] = {}
 
     def tried_with(self, device: int, first: int, last: int) -> tuple[Tried, ...]:
-        """The keys that were first refused with that stack in those hours and are used with others alone, the latest first; none
-        where they are too few to be a list, or no more than the keys that are used with it."""
+        """The keys in use that were first refused with that stack in those hours, the latest first; none where they are too few
+        to be a list."""
         rows = self._db.execute(
-            "SELECT s.key, p.first, p.hours FROM presence p JOIN subject s ON s.id=p.subject"
+            "SELECT s.key, p.first, p.hours, s.member FROM presence p JOIN subject s ON s.id=p.subject"
             " WHERE p.device=? AND p.manner=2 AND p.first BETWEEN ? AND ? ORDER BY p.first DESC, p.id LIMIT ?",
             (device, first, last, MOST_ROWS),
         ).fetchall()
-        keys = {key for key, _, _ in rows}
-        if len(keys) < TESTER_KEYS or len(keys) <= self._used_with(device):
+        keys = {row[0] for row in rows}
+        if len(keys) < TESTER_KEYS:
             return ()
+        users: dict[int, set[int]] = {}
+        others: dict[int, set[int]] = {}
         query = (
-            "SELECT u.key FROM (SELECT s.key, CASE WHEN p.device=? THEN 1 ELSE 0 END AS own FROM subject s"
-            " JOIN presence p ON p.subject=s.id WHERE p.manner=1 AND s.key IN ({})) u GROUP BY u.key HAVING max(u.own)=0"
+            "SELECT DISTINCT s.key, s.member, CASE WHEN p.device=? THEN 1 ELSE 0 END FROM subject s"
+            " JOIN presence p ON p.subject=s.id WHERE p.manner=1 AND s.key IN ({})"
         )
-        foreign = {key for (key,) in self._db.select(query, keys, device)}
-        if len(foreign) < TESTER_KEYS or len(foreign) <= self._used_with(device):
+        for key, member, same in self._db.select(query, keys, device):
+            (users if same else others).setdefault(key, set()).add(member)
+        if len(users.keys() | others.keys()) < TESTER_KEYS:
             return ()
         return tuple(
-            Tried(key, begun, begun + unpack(hours).bit_length() - 1) for key, begun, hours in rows if key in foreign
+            Tried(
+                key,
+                begun,
+                begun + unpack(hours).bit_length() - 1,
+                member,
+                frozenset(users.get(key, ())),
+                frozenset(others.get(key, ())),
+            )
+            for key, begun, hours, member in rows
+            if key in users or key in others
         )
-
-    def _used_with(self, device: int) -> int:
-        """How many keys were lately seen in use with that stack."""
-        [newest] = self._db.execute("SELECT coalesce(max(id), 0) FROM presence").fetchone()
-        known = self._used.get(device)
-        if known is None or newest - known[0] > min(ASKED_AGAIN, known[0] // 10):
-            [keys] = self._db.execute(
-                "SELECT count(DISTINCT s.key) FROM (SELECT subject, device, manner FROM presence ORDER BY id DESC LIMIT ?) p"
-                " JOIN subject s ON s.id=p.subject WHERE p.device=? AND p.manner=1",
-                (LATELY, device),
-            ).fetchone()
-            if len(self._used) >= REMEMBERED:
-                self._used.clear()
-            known = self._used[device] = newest, int(keys)
-        return known[1]
