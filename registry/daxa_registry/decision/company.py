@@ -5,6 +5,10 @@ gets an *attention*, larger where the key spends its hours and where the company
 co-tenants are pooled with it. Pooling before dividing keeps rings that rotate over many addresses whole, each of which
 alone has too little data. Whom a key meets on several addresses, and where its company spends the rest of its time, is
 counted by person over all addresses.
+
+One operator drives all keys alike, and that shows in all pairs of people on his address, of which there are many more than of
+those with one key in them. So as far as a key's company runs its own client stack, how they keep each other's hours counts
+with how they keep the key's (``concord``).
 """
 
 from __future__ import annotations
@@ -30,6 +34,8 @@ from daxa_registry.decision.travel import NOBODY, Travels, travels_of
 
 SMOOTH = 3.0
 MAX_PLACES = 12
+PAIRS_WEIGHT = 0.5
+"""Of how hours are kept, what all pairs say weighs so much where all run the key's client stack."""
 NOTHING = (1.0, 1.0, *(0.0,) * 11, 1.0, *(0.0,) * 5)
 
 
@@ -159,7 +165,8 @@ def _pooled(
     home: int, own_hours: int, alone: int, stops: Sequence[Stop], travels: Travels, gone: frozenset[int]
 ) -> tuple[float, ...]:
     rows = []
-    total = 0.0
+    total = most = 0.0
+    focus: Stop | None = None
     group = _group(travels, gone)
     for stop in stops:
         row = stop.row(gone, home)
@@ -171,6 +178,8 @@ def _pooled(
         attention = stop.tenancy.hours * math.exp(min(max(row[2], -1.0), 3.0)) / max(crowd, 4.0) ** 0.7
         total += attention
         rows.append((attention, row))
+        if attention > most and people >= 2 and crowd <= HUB_PERSONS:
+            most, focus = attention, stop
     if not rows:
         return NOTHING
     if len(rows) == 1:
@@ -195,6 +204,10 @@ def _pooled(
         concord, partners = max(concord, group.concord), max(partners, group.partners)
         uneven = min(uneven, group.uneven)
         surprise = max(surprise, group.surprise)
+    alike_share = same / weight if weight else 0.0
+    if focus is not None and alike_share:
+        together, apart = focus.place.pairs.without(gone & focus.heard)
+        concord += PAIRS_WEIGHT * alike_share * (together / (together + apart + SMOOTH) - concord)
     elsewhere = group.elsewhere if group.elsewhere is not None else away / weight if weight else 0.0
     return (
         people,
@@ -206,7 +219,7 @@ def _pooled(
         min(partners / max(people - 1.0, 1.0), 1.0),
         surprise,
         uneven,
-        same / weight if weight else 0.0,
+        alike_share,
         alike,
         elsewhere,
         declared,

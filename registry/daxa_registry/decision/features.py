@@ -53,7 +53,12 @@ FEATURES: tuple[Feature, ...] = (
         "lockstep", _OP, _UP, "log odds that two keys there are active in the same hour, less the same a day apart"
     ),
     Feature("nearness", _OP, _UP, "log ratio: hours within three of a co-tenant's, then and a day apart"),
-    Feature("concord", _OP, _UP, "share of two keys' hours that both are active in"),
+    Feature(
+        "concord",
+        _OP,
+        _UP,
+        "share of two keys' hours that both are active in; where all use one client stack, half by all pairs there",
+    ),
     Feature("partners", _OP, _UP, "persons who each keep this key's hours beyond the daily rhythm"),
     Feature("partner_share", _OP, _UP, "share of the co-tenants who do"),
     Feature(
@@ -90,7 +95,8 @@ FEATURES: tuple[Feature, ...] = (
         "breadth",
         _LK,
         _UP,
-        "keys refused at the prober's address with its client stack within two days, this one included",
+        "keys refused at the prober's address with its client stack within two days, or those of a list that somebody goes"
+        " through with it over any addresses, this one included",
     ),
     Feature("foreign_networks", _LK, _UP, "networks from which strangers failed with this key"),
     Feature("wrong_doors", _LK, _UP, "other exchanges where strangers presented this key"),

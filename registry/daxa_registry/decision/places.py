@@ -17,6 +17,7 @@ that share a device with the subject asked for; then the facts are for that subj
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -56,6 +57,35 @@ class Share:
     partners: int  # those of them who keep the subject's hours beyond the daily rhythm
     company: Sums
     kin: Sums
+
+
+class Pairings:
+    """All pairs of parties on an address: whether one hand shows in all of them. One key's own pairs are few.
+
+    ``sums``, by the members of the two, has c0 and q0 of ``overlap``, weighted as ``Sums`` are; ``parties``, by its member and
+    those whose people it meets, how many parties meet anybody.
+    """
+
+    __slots__ = ("_known", "parties", "sums")
+
+    def __init__(
+        self, sums: Mapping[tuple[int, int], tuple[float, float]], parties: Mapping[tuple[int, frozenset[int]], int]
+    ) -> None:
+        self.sums, self.parties = sums, parties
+        self._known: dict[frozenset[int], tuple[float, float]] = {}
+
+    def without(self, gone: frozenset[int]) -> tuple[float, float]:
+        """Hours together and apart of the average party with all whom it meets, as if those members had reported nothing."""
+        known = self._known.get(gone)
+        if known is None:
+            left = [sums for (one, other), sums in self.sums.items() if one not in gone and other not in gone]
+            met = sum(count for (one, among), count in self.parties.items() if one not in gone and among - gone)
+            known = (sum(c0 for c0, _ in left) / met, sum(q0 for _, q0 in left) / met) if met else (0.0, 0.0)
+            self._known[gone] = known
+        return known
+
+
+NO_PAIRS = Pairings({}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +139,7 @@ class PlaceFacts:
     by_device: Mapping[int, tuple[Entry, ...]]  # the parties of members with more, by device
     who: frozenset[int | tuple[int, bytes]]  # the parties' identities
     refused: Mapping[int, Refused]  # by device
+    pairs: Pairings = NO_PAIRS
 
 
 class _Party:
@@ -160,7 +191,7 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
         keys[subject.id] = subject.key
     known = _number_persons(list(parties.values()))
     present = [party for party in parties.values() if party.span is not None]
-    shares = _shares(present, unusual_span(population))
+    shares, pairs = _shares(present, unusual_span(population))
     roster, by_device = _roster(present)
     tenants: dict[int, Tenancy] = {}
     for subject_id, party in of_subject.items():
@@ -194,6 +225,7 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
         by_device,
         frozenset(party.identity for party in present),
         _refused(refusals, use, declared_keys),
+        pairs,
     )
 
 
@@ -284,13 +316,13 @@ def _members_bits(parties: list[_Party]) -> tuple[tuple[int, int], ...]:
     return tuple(sorted(bits.items()))
 
 
-def _shares(parties: list[_Party], unusual: Span | None) -> dict[int, tuple[Share, ...]]:
+def _shares(parties: list[_Party], unusual: Span | None) -> tuple[dict[int, tuple[Share, ...]], Pairings]:
     if len(parties) < 2:
-        return {}
+        return {}, NO_PAIRS
     spans = [party.span for party in parties if party.span is not None]
     pairs = pairs_of(spans, unusual)
     if pairs is None:
-        return {}
+        return {}, NO_PAIRS
     holder = np.array([-1 if p.holder is None else p.holder for p in parties])
     member = np.array([p.member for p in parties])
     unknown = (holder[:, None] < 0) | (holder[None, :] < 0)
@@ -314,6 +346,7 @@ def _shares(parties: list[_Party], unusual: Span | None) -> dict[int, tuple[Shar
     )
     person = [party.person for party in parties]
     collected: list[list[Share]] = [[] for _ in range(n)]
+    between: dict[tuple[int, int], tuple[float, float]] = {}
     for m in sorted(set(member.tolist())):
         columns = np.flatnonzero(member == m)
         there = apart[:, columns]
@@ -325,7 +358,11 @@ def _shares(parties: list[_Party], unusual: Span | None) -> dict[int, tuple[Shar
         open_count = doubt.sum(axis=1, keepdims=True)
         weight = apart[part] * np.where(doubt, (open_count - 1) / np.maximum(open_count, 1), 1.0)
         block = layers[:, rows[:, None], columns[None, :]]
-        company = (block * weight).sum(axis=2).T.tolist()
+        sums_of = (block * weight).sum(axis=2)
+        for one in set(member[rows].tolist()):
+            c0, q0 = sums_of[1:3, member[rows] == one].sum(axis=1).tolist()
+            between[one, m] = c0, q0
+        company = sums_of.T.tolist()
         related = same[part] | partner[part]
         kin = (block * (weight * related)).sum(axis=2).T.tolist() if related.any() else None
         who = [person[j] for j in columns]
@@ -333,7 +370,12 @@ def _shares(parties: list[_Party], unusual: Span | None) -> dict[int, tuple[Shar
         for at, i in enumerate(rows.tolist()):
             sums = tuple(kin[at]) if kin is not None else NO_SUMS
             collected[i].append(Share(m, bits[0][at], bits[1][at], bits[2][at], tuple(company[at]), sums))
-    return {id(party): tuple(collected[i]) for i, party in enumerate(parties)}
+    met = Counter(
+        (party.member, frozenset(share.member for share in shares))
+        for party, shares in zip(parties, collected, strict=True)
+        if shares
+    )
+    return {id(party): tuple(collected[i]) for i, party in enumerate(parties)}, Pairings(between, met)
 
 
 def _bit_sets(table: npt.NDArray[np.bool_], persons: list[int]) -> list[int]:
