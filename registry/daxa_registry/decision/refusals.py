@@ -137,6 +137,8 @@ def refusals_of(neighbourhood: Neighbourhood, used: Sequence[Presence], facts: M
         together = _together(presence, refused)
         tried_with = () if presence.device in stacks else neighbourhood.stacks.get(presence.device, ())
         stack = near(presence, tried_with, SLOWLY_HOURS)
+        if len({one.key for one in stack}) < TESTER_KEYS:
+            stack = ()
         attempts.append(Attempt(presence.subject.member, presence.network, together, accepted, stack))
         members.add(presence.subject.member)
         members.update(member for member, _ in together)
