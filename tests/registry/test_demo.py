@@ -17,7 +17,7 @@ import pytest
 from deployment import left_behind
 
 DEMO = Path(__file__).resolve().parents[2] / "scripts/demo"
-WAIT_SECONDS = 300
+WAIT_SECONDS = 600
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
