@@ -28,7 +28,7 @@ SCRIPTS = Path(__file__).parent
 DURABLE = ("synchronous_commit=on", "wal_retrieve_retry_interval=200ms")
 KILLS_TO_A_CHECK = 10
 ANSWERED_SECONDS = 120.0
-FAULT_SECONDS = 30.0
+FAULT_SECONDS = 120.0
 """How long a fault may need until it is felt."""
 WRITTEN = ("presence", "verdict", "leaf", "batch")
 """Tables that a transaction of intake writes, in its order."""

@@ -175,7 +175,8 @@ class Exchange:
                 "placed": self._placed[key], "served": self._served[key],
             }  # fmt: skip
         health = self._gateway.health()
-        return JSONResponse({"keys": keys, "sent": health.sent, "receipts": health.receipts})
+        told = {"receipts": health.receipts, "untold": health.reports_waiting}
+        return JSONResponse({"keys": keys, "sent": health.sent, **told})
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""What every test may ask for: a PostgreSQL database of its own, on one server for the whole run, started at first use."""
+"""What every test may ask for: a PostgreSQL database of its own, on one server for the whole run, started at first use.
+
+And what no test depends on: how fast the machine is, and on which side of an hour it began.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,29 @@ import contextlib
 import fcntl
 import os
 import pickle
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import postgres
 
 URL = "DAXA_TEST_POSTGRES"
+HOUR = 3_600
+LAST_SECONDS = 60
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """No test begins in the last minute of an hour: what it sees would be of two hours, what it spends of two days' quotas."""
+    left = HOUR - time.time() % HOUR
+    if left <= LAST_SECONDS:
+        time.sleep(left)
 
 
 def _shared(temporary: pytest.TempPathFactory) -> Path:

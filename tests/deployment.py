@@ -14,11 +14,11 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,19 +30,11 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from daxa_registry.deployment import Plan, make_deployment
+from free_ports import free_ports
 
 WAIT_SECONDS = 60
 PLAIN = (Path(__file__).parent / "policies/plain.toml").read_text("utf-8")
 """A policy set by hand: what these tests are about must not move when the weights are fitted anew."""
-
-
-def free_ports(number: int) -> list[int]:
-    """That many ports that nobody listens on just now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def deploy(
@@ -71,21 +63,32 @@ def without_grace(folder: Path) -> None:
     configuration.write_text("sweep_seconds = 0.05\n" + configuration.read_text())
 
 
+_COMMAND = """
+import os, threading
+threading.Thread(target=lambda: os.read(0, 1) or os._exit(1), daemon=True).start()  # its end is the test's end
+from daxa_registry.cli import main
+main()
+"""
+
+
 class Process:
-    """A ``daxa-registry`` command that runs until it is stopped or killed."""
+    """A ``daxa-registry`` command that runs until it is stopped or killed, or whoever started it is."""
 
     def __init__(self, *arguments: str | Path) -> None:
         """Starts it and waits for its line that says it listens; ``ready`` is empty where it ended instead."""
         # A file, because a pipe that nobody reads would one day stop the process that writes to it.
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed where the process ends
         self._ended: tuple[int, str] | None = None
+        theirs, self._lifeline = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from daxa_registry.cli import main; main()", *map(str, arguments)],
+            [sys.executable, "-c", _COMMAND, *map(str, arguments)],
+            stdin=theirs,
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
+        os.close(theirs)
         assert self._process.stdout is not None
         self.ready = self._process.stdout.readline().strip()
         self.pid = self._process.pid
@@ -107,6 +110,7 @@ class Process:
             if number is not None:
                 self._process.send_signal(number)
             self._process.communicate(timeout=WAIT_SECONDS)
+            os.close(self._lifeline)
             self._log.seek(0)
             self._ended = (self._process.returncode, self._log.read())
             self._log.close()
@@ -117,6 +121,25 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+
+def left_behind(folder: Path) -> list[str]:
+    """The commands of the processes that work in that folder, as /proc has them."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended
+            command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if str(folder) in command:
+                found.append(command)
+    return found
+
+
+def wait_for(happened: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
+    """Until it is so; fails where that does not come."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.02)
 
 
 def target_of(configuration: Path) -> str:

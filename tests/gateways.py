@@ -19,13 +19,14 @@ import pytest
 import requests
 import uvicorn
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 
 @contextlib.contextmanager
 def serving(app: Any, **settings: Any) -> Iterator[str]:
     """Runs an ASGI app under uvicorn in a thread while the block runs; answers its URL."""
     quiet: dict[str, Any] = {"port": 0, "log_level": "error", "lifespan": "off", "proxy_headers": False}
+    quiet["timeout_keep_alive"] = 600  # a client that is slow on a busy machine does not find its connection closed
     server = uvicorn.Server(uvicorn.Config(app, **(quiet | settings)))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 300
 FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 """For tests that do not cut the power."""
 _AS_USER = "import os, sys; sys.argv[1] and os.setuid(int(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
@@ -92,13 +92,15 @@ class PostgresServer:
         return self.url_of("postgres")
 
     def url_of(self, database: str) -> str:
-        return f"postgresql://postgres@/{database}?host={self.home / 'run'}"
+        """A busy machine may take longer to connect than a node has patience."""
+        return f"postgresql://postgres@/{database}?host={self.home / 'run'}&connect_timeout={WAIT_SECONDS}"
 
     def run(self, program: str, *arguments: str) -> None:
         """Runs one of PostgreSQL's programs as the server's user."""
         # By a program that becomes the user: subprocess's own way forks, which a process with gRPC's threads must not.
         command = [sys.executable, "-c", _AS_USER, str(self.user or ""), str(self.binaries / program), *arguments]
-        done = subprocess.run(command, capture_output=True, cwd="/", timeout=WAIT_SECONDS)
+        patient = {**os.environ, "PGCTLTIMEOUT": str(WAIT_SECONDS)}
+        done = subprocess.run(command, capture_output=True, cwd="/", env=patient, timeout=2 * WAIT_SECONDS)
         assert done.returncode == 0, done.stderr.decode()
 
     def shell(self, line: str) -> None:
@@ -204,4 +206,4 @@ def lose_standby(operator: psycopg.Connection) -> None:
             committing = pool.submit(trial.execute, "SELECT pg_logical_emit_message(true, 'trial', '')")
             while not (waited or committing.done()):
                 waited = bool(operator.execute(cancel, (trial.info.backend_pid,)).fetchall())
-            committing.result(20)
+            committing.result(WAIT_SECONDS)

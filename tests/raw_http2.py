@@ -45,7 +45,7 @@ class RawPeer:
         """Connected, both sides' settings told and acknowledged. Raises OSError where the server will not have it."""
         host, _, port = target.rpartition(":")
         with (
-            socket.create_connection((host, int(port)), timeout=10) as plain,
+            socket.create_connection((host, int(port)), timeout=60) as plain,
             tls(peer).wrap_socket(plain, server_hostname=host) as wrapped,
         ):
             made = cls(wrapped)
@@ -78,7 +78,7 @@ class RawPeer:
         payload = b"".join(payload for kind, _, payload in self.frames if kind == SETTINGS)
         return dict(struct.unpack_from(">HI", payload, at) for at in range(0, len(payload), 6))
 
-    def read_until(self, holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    def read_until(self, holds: Callable[[], bool], seconds: float = 60.0) -> None:
         """Reads frames until that holds, the server closes, or so much time has passed."""
         deadline = time.monotonic() + seconds
         self.socket.settimeout(0.1)

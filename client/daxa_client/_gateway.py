@@ -187,11 +187,10 @@ class Gateway:
             return
         self._closed, self._started = True, False
         self._stop.set()
-        shipper, feed, client = self._shipper, self._feed, self._client
-        if shipper is not None:
-            shipper.stop()
-        if feed is not None:
-            feed.stop()
+        client = self._client
+        for one in (self._shipper, self._feed, self._reports):  # what ends with the client is no trouble of theirs
+            if one is not None:
+                one.stop()
         if client is not None:
             client.close()
         end = time.monotonic() + self._config.deadline_seconds  # for all of them together

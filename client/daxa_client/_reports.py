@@ -53,6 +53,8 @@ class Reports:
                     self._wake.wait(_LOOK_SECONDS)
                     self._wake.clear()
             except Unavailable as error:
+                if self._stopped.is_set():
+                    return
                 self._complaints.say("report", f"what was done about verdicts cannot be reported now: {error}")
                 self._stopped.wait(waiting(attempt, error))
                 attempt += 1

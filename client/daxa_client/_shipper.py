@@ -189,4 +189,5 @@ class Shipper:
         self._failures += 1
         self.problem = str(error)
         self._not_before = time.monotonic() + self._pause(self._failures, error)
-        self._complaints.say(f"shipping {error.code} {error.field}", f"sightings wait in the spool: {error}")
+        if not self._stopped.is_set():
+            self._complaints.say(f"shipping {error.code} {error.field}", f"sightings wait in the spool: {error}")

@@ -148,9 +148,10 @@ class VerdictFeed:
                 return changes + table.confirm()
         except DaxaError as error:
             self._next_check = now + _LONGEST_PAUSE_SECONDS
-            self._complaints.say(
-                f"digest {error.code}", f"the verdicts could not be compared with the registry's: {error}"
-            )
+            if not self._stopped.is_set():
+                self._complaints.say(
+                    f"digest {error.code}", f"the verdicts could not be compared with the registry's: {error}"
+                )
             return []
         self._not_again = now + CHECK_SECONDS
         wanted = "the digest of what this member's table holds; it is built again"

@@ -424,9 +424,10 @@ def run_evaluator(configuration: Path, say: Callable[[str], None]) -> None:
 
     async def main() -> None:
         async with evaluator_server(config) as (index, port):
-            host = config.listen.rpartition(":")[0]
+            host, stop = config.listen.rpartition(":")[0], asyncio.Event()
+            _stop_when_told(stop)
             say(f"evaluator {index} listening on {host}:{port}")
-            await _until_told(asyncio.Event())
+            await stop.wait()
 
     asyncio.run(main())
 
@@ -454,17 +455,18 @@ def run_registry(
             loop.call_soon_threadsafe(stop.set)
 
         async with registry_server(config, instead_of=instead_of, on_superseded=end) as port:
+            _stop_when_told(stop)
             say(f"registry listening on {config.listen.rpartition(':')[0]}:{port}")
-            await _until_told(stop)
+            await stop.wait()
 
     asyncio.run(main())
     if superseded:
         raise superseded[0]
 
 
-async def _until_told(stop: asyncio.Event) -> None:
+def _stop_when_told(stop: asyncio.Event) -> None:
+    """By SIGTERM or SIGINT; before it is said that the server listens, for who hears that may end it at once."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
-    await stop.wait()

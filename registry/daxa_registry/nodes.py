@@ -1,6 +1,7 @@
 """Several nodes of the registry on one machine, each a process of its own: for trying out what several hosts do.
 
-A node that ends is told and not started again; the others go on. It refuses a database that is one file, which is one node's.
+A node that ends is told and not started again; the others go on. Where this process ends, however it does, its nodes end as if
+they were told to. It refuses a database that is one file, which is one node's.
 
 >>> run_nodes(Path("registry.toml"), 3, print)                      # doctest: +SKIP
 node 4711: registry listening on 127.0.0.1:7400
@@ -22,6 +23,18 @@ from .config import read_registry
 
 PORTS_APART = 100
 """The ports next to the registry's are those of evaluators, where a deployment is tried on one machine."""
+_NODE = """
+import os, signal, sys, threading
+
+def orphaned():
+    os.read(0, 1)  # the other end is its parent's, who writes nothing: this comes back when that is gone
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=orphaned, daemon=True).start()
+from daxa_registry.cli import main
+main()
+"""
+"""The program of a node, whose standard input ends with who started it: a process that is killed tells nobody."""
 
 
 def run_nodes(configuration: Path, nodes: int, say: Callable[[str], None]) -> int:
@@ -38,7 +51,7 @@ def run_nodes(configuration: Path, nodes: int, say: Callable[[str], None]) -> in
         raise ConfigurationError(
             ErrorCode.INVALID_CONFIGURATION, "listen", "a port with room for every hundredth after it"
         )
-    program = [sys.executable, "-c", "from daxa_registry.cli import main; main()", "serve", str(configuration)]
+    program = [sys.executable, "-c", _NODE, "serve", str(configuration)]
     running: list[subprocess.Popen[str]] = []
 
     told: list[bool] = []
@@ -52,7 +65,8 @@ def run_nodes(configuration: Path, nodes: int, say: Callable[[str], None]) -> in
         signal.signal(number, stop)
     for node in range(nodes):
         listen = f"{host}:{int(port) + PORTS_APART * node}"
-        running.append(subprocess.Popen([*program, "--listen", listen], stdout=subprocess.PIPE, text=True))
+        pipe = subprocess.PIPE
+        running.append(subprocess.Popen([*program, "--listen", listen], stdin=pipe, stdout=pipe, text=True))
     if told:  # while they were being started
         stop()
     watching = [threading.Thread(target=_watch, args=(process, say), daemon=True) for process in running]

@@ -25,11 +25,11 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def configured(deployed: Path, tmp_path: Path) -> Callable[..., ClientConfig]:
-    """upbit's configuration with changes, and a cache of the test's own."""
+    """upbit's configuration with changes, and a cache of the test's own; nobody is late who answers at all."""
     plain = read_config(deployed / "members/upbit/client.toml")
 
     def make(**changes: Any) -> ClientConfig:
-        return dataclasses.replace(plain, **{"cache": tmp_path / "cache.sqlite", "deadline_seconds": 5.0, **changes})
+        return dataclasses.replace(plain, **{"cache": tmp_path / "cache.sqlite", "deadline_seconds": 60.0, **changes})
 
     return make
 

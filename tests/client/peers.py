@@ -11,6 +11,7 @@ from pathlib import Path
 
 import grpc
 
+import deployment
 from daxa_api.v1 import (
     evaluation_pb2,
     evaluation_pb2_grpc,
@@ -67,6 +68,8 @@ class Evaluator(evaluation_pb2_grpc.EvaluationServiceServicer):
         self.most_at_once = self._at_once = 0
         self._lock = threading.Lock()
         self.seconds = 0.0
+        self.until: Callable[[], object] = lambda: True
+        """Asked, it answers once that is so, and after those seconds."""
         self.error: Exception | None = None
         self.later_error: Exception | None = None
         """From its first answer on."""
@@ -82,6 +85,7 @@ class Evaluator(evaluation_pb2_grpc.EvaluationServiceServicer):
             self.seen += elements
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
+        deployment.wait_for(self.until)
         time.sleep(self.seconds)
         with self._lock:
             self._at_once -= 1
@@ -163,7 +167,7 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
         errors = errors or self.errors
         error = errors.pop(0) if errors else None
         if error == "late":
-            time.sleep(1.5)
+            deployment.wait_for(lambda: not context.is_active())
         elif error == "lost":
             context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
         elif error == "odd":

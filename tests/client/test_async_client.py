@@ -33,13 +33,14 @@ def test_both_faces_have_the_same_names_and_arguments() -> None:
 def test_it_submits_and_watches_without_holding_the_loop(
     deployed: Path, configured: Callable[..., ClientConfig], evaluators: Evaluators, registry: peers.Registry
 ) -> None:
-    """A slow evaluator is waited for on a thread: the loop ticks, and what was answered is as the other face answers it."""
-    evaluators[1][1].seconds = evaluators[1][2].seconds = evaluators[1][3].seconds = 0.3
+    """A slow evaluator is waited for on a thread: the loop ticks, or there would be no answer; and what was answered is as the
+    other face answers it."""
+    ticks = 0
+    for evaluator in evaluators[1].values():
+        evaluator.until = lambda: ticks >= 10
     registry.streams = [[[peers.verdict(b"k" * 32, 1)], [peers.verdict(b"k" * 32, 2)]]]
 
-    async def work(config: ClientConfig) -> tuple[int, int, list[int]]:
-        ticks = 0
-
+    async def work(config: ClientConfig) -> tuple[int, list[int]]:
         async def tick() -> None:
             nonlocal ticks
             while True:
@@ -61,13 +62,12 @@ def test_it_submits_and_watches_without_holding_the_loop(
                 await client.verdicts(["two words"])
         with pytest.raises(Unavailable, match="one that is not closed"):
             await client.submit([RawSighting("k", "8.8.8.8", 495_000)])
-        return ticks, sum(result.accepted for result in results), seen
+        return sum(result.accepted for result in results), seen
 
     with peers.registry(deployed, registry) as target:
-        ticks, accepted, seen = asyncio.run(work(configured(targets=(target,), evaluators=evaluators[0])))
+        accepted, seen = asyncio.run(work(configured(targets=(target,), evaluators=evaluators[0])))
         registry.ended.set()
     assert (accepted, seen) == (3, [1, 2])
-    assert ticks >= 10
 
 
 @pytest.mark.parametrize("how", ["left", "cancelled", "closed"])
@@ -97,8 +97,8 @@ def test_a_watch_that_nobody_waits_for_any_more_ends(
                     waiting.cancel()
                     with pytest.raises(asyncio.CancelledError):
                         await waiting
-            assert await asyncio.to_thread(registry.over.wait, 20)
-            end = time.monotonic() + 20
+            assert await asyncio.to_thread(registry.over.wait, 60)
+            end = time.monotonic() + 60
             while watching():
                 assert time.monotonic() < end
                 await asyncio.sleep(0.02)

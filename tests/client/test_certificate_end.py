@@ -51,12 +51,15 @@ def evaluate(client: RegistryClient) -> None:
 
 
 def watch(client: RegistryClient) -> None:
-    """A stream that is quiet: it brings no verdict, and does not end by itself."""
+    """A stream that is quiet: it brings no verdict, and does not end by itself. What comes before any verdict has come."""
+    heard, identity = threading.Event(), client._registry._identity
+    warn = identity.warn
+    identity.warn = lambda metadata: (warn(metadata), heard.set())[0]  # type: ignore[method-assign, func-returns-value]
     thread = threading.Thread(target=lambda: list(client.watch()))
     thread.start()
-    thread.join(1.0)
+    assert heard.wait(60)
     client.close()
-    thread.join(30.0)
+    thread.join(60)
     assert not thread.is_alive()
 
 

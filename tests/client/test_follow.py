@@ -24,10 +24,10 @@ from daxa_client import ClientConfig, ConfigurationError, Gateway
 from daxa_client._complaints import Complaints
 from daxa_client._follow import LogFollower
 from daxa_client._request_log import MAX_LINE_BYTES, RequestLog
-from daxa_client._rotation import Rotation
+from daxa_client._rotation import LogFile, Rotation
 from daxa_client._spool import Spool
 
-WAIT = 30.0
+WAIT = 60.0
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
@@ -120,16 +120,23 @@ def test_lines_are_read_once_across_restarts(settings: ClientConfig, tmp_path: P
 
 
 def test_rotation_loses_nothing(settings: ClientConfig, tmp_path: Path) -> None:
-    """While it is followed, and while nobody follows; the last lines are written to the old file after the new one is there."""
+    """While it is followed, and while nobody follows; the last lines are written to the old file after the new one was seen."""
     log = tmp_path / "access.log"
     append(log, 1)
-    with following(settings, log) as follower:
+    with following(settings, log) as follower, log.open("ab") as writer:
         until(lambda: follower.read == 1)
-        writer = log.open("ab")
+        replaced = follower._rotation.replaced
+
+        def last(file: LogFile) -> bool:
+            if found := replaced(file):
+                follower._rotation.replaced = replaced  # type: ignore[method-assign]
+                writer.write(record(2))
+                writer.flush()
+            return found
+
+        follower._rotation.replaced = last  # type: ignore[method-assign]
         log.rename(tmp_path / "access.log.1")
         append(log, 3)
-        writer.write(record(2))
-        writer.close()
         until(lambda: follower.read == 3)
     append(log, 4)
     (tmp_path / "access.log.1").rename(tmp_path / "access.log.2")
@@ -339,7 +346,7 @@ def test_a_real_nginx_is_followed_through_its_rotation(settings: ClientConfig, t
     process = subprocess.Popen([str(NGINX), "-c", tmp_path / "nginx.conf", "-e", tmp_path / "error.log"])
 
     def get(path: str, key: str, agent: str = "curl/8") -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT)
         if key.endswith("6"):
             connection.sock = socket.socket(socket.AF_UNIX)
             connection.sock.connect(str(tmp_path / "s"))
@@ -366,7 +373,7 @@ def test_a_real_nginx_is_followed_through_its_rotation(settings: ClientConfig, t
             assert follower.refused == 0
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(WAIT)
     assert spooled(settings) == {f"k_live_000000000{n}": 1 for n in range(1, 7)}
 
 

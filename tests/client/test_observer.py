@@ -97,8 +97,9 @@ def test_a_lock_that_is_held_sends_calls_to_a_bounded_queue() -> None:
 
 
 def test_threads_lose_and_invent_nothing() -> None:
-    """Eight threads and a collector at once: the counts add up to the calls that were answered with True."""
-    one = observer()
+    """Eight threads and a collector at once: the counts add up to the calls that were answered with True. All of them may wait
+    for a collector that the machine has left standing."""
+    one = observer(queue=32_000)
     taken, counted, over = [0] * 8, [0], threading.Event()
 
     def see(number: int) -> None:

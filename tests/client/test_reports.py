@@ -25,7 +25,7 @@ from daxa_client.testing import TestRegistry
 from daxa_core.model import Act, Level
 
 SECRET = bytes(32)
-WAIT = 30.0
+WAIT = 60.0
 
 
 @pytest.fixture

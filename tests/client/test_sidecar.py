@@ -40,7 +40,7 @@ from daxa_client._sidecar import CONNECTIONS, Sidecar, SidecarConfig, _LineServe
 from daxa_client._spool import Spool
 from daxa_client._submission import SubmitResult
 
-WAIT = 30.0
+WAIT = 60.0
 KEY = "k_live_0123456789"
 ENVOY = shutil.which("envoy")
 ALS = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
@@ -273,17 +273,18 @@ def test_the_command_serves_until_it_is_told_to_end(deployed: Path, tmp_path: Pa
     home = shutil.copytree(deployed / "members/upbit", tmp_path / "upbit")
     path = peers.point(home, "127.0.0.1:9", {1: "127.0.0.1:9", 2: "127.0.0.1:9"})
     command = [sys.executable, "-c", "from daxa_client._cli import main; main()", "--config", path, "sidecar"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, "--exchange", "korbit", "--lines", folder / "lines"], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "listening\n"
-    assert (
-        ask(folder, b'{"key": "key-1", "address": "8.8.8.8"}\n{"verdict": "key-1"}\n', answers=1)[0]["level"] == "CLEAR"
-    )
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(WAIT) == 0
-    process.stdout.close()
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "listening\n"
+            said = b'{"key": "key-1", "address": "8.8.8.8"}\n{"verdict": "key-1"}\n'
+            assert ask(folder, said, answers=1)[0]["level"] == "CLEAR"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(WAIT) == 0
+        finally:
+            process.kill()
     spool = Spool(home / "data/spool.sqlite", bytes.fromhex((home / "account.secret").read_text()))
     assert spool.state().waiting == 1
     spool.close()

@@ -24,10 +24,10 @@ def test_observed_decided_and_found(tmp_path: Path) -> None:
         gateway.on_verdict(lambda key, verdict: told.append((key, verdict.level)))
         for _ in range(3):
             assert gateway.observe("key", "8.8.8.8", device=Device("curl"))
-        assert gateway.drain(30)
+        assert gateway.drain(60)
         assert sum(sighting.count for sighting in registry.sightings("key")) == 3
         decided = registry.decide("key", Level.REVOKE)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while gateway.verdict("key").level is not Level.REVOKE or not told:
             assert time.monotonic() < end
             time.sleep(0.02)
@@ -49,11 +49,11 @@ def test_a_gateway_learns_which_refused_keys_are_of_no_use_there(
 
         gateway.on_of_no_use(told.append)
         gateway.observe("own-key-0001", "8.8.8.8")
-        assert gateway.drain(30)
+        assert gateway.drain(60)
         for key in ("own-key-0001", "foreign-0001", "FOREIGN-0002"):
             gateway.observe(key, "8.8.4.4", manner=Manner.REJECTED)
         gateway.observe("own-key-0002", "8.8.4.4", manner=Manner.REJECTED, account="customer")
-        assert gateway.drain(30)
+        assert gateway.drain(60)
         assert sorted(told) == ["FOREIGN-0002", "foreign-0001"]
         assert gateway.health().of_no_use == 2
     assert "a callback of on_of_no_use raised ValueError" in caplog.text

@@ -14,9 +14,11 @@ import pytest
 from daxa_api.v1 import sighting_pb2, types_pb2
 from daxa_client import ClientConfig, Gateway, InvalidInput, Level, Verdict
 from daxa_client import _verdict_feed as feed_module
+from daxa_client._registry import Registry
 from daxa_core.errors import ErrorCode
+from daxa_core.model import Act
 
-WAIT = 30.0
+WAIT = 60.0
 Evaluators = tuple[dict[int, str], dict[int, peers.Evaluator]]
 
 
@@ -149,6 +151,7 @@ def test_a_registry_that_lost_data_is_followed_from_the_beginning(
     with Gateway(settings()) as gateway:
         gateway.observe("key", "8.8.8.8")
         until(lambda: gateway.verdict("key").level is Level.REVOKE)
+        assert gateway.drain(WAIT)  # or the next one's first call would be that batch once more
     (key,) = set(fingerprints(registry))
     registry.told.clear()
     registry.errors = [InvalidInput(ErrorCode.CURSOR_OUT_OF_RANGE, "after_sequence", "0 to 1")]
@@ -174,6 +177,25 @@ def test_a_feed_that_is_up_to_date_looks_for_nothing(
         assert len(taken) <= 1
         gateway.observe("key", "8.8.8.8")
         until(lambda: gateway.verdict("key").level is Level.WARN)
+
+
+def test_what_is_under_way_when_a_gateway_closes_is_no_trouble(
+    settings: Callable[..., ClientConfig], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch, a report and the digest: they end with it, and the log says nothing."""
+    call, asked = Registry._call, set()
+
+    def held(self: Registry, method: Any, request: Any, *more: float) -> Any:
+        asked.add(type(request).__name__)
+        assert self._closed.wait(WAIT)
+        return call(self, method, request, *more)
+
+    monkeypatch.setattr(Registry, "_call", held)
+    with Gateway(settings()) as gateway:
+        assert gateway.observe("key", "8.8.8.8")
+        assert gateway.report(Verdict(b"k" * 32, sequence=1), Act.REVOKED)
+        until(lambda: asked == {"SubmitSightingsRequest", "ReportEnforcementRequest", "GetVerdictDigestRequest"})
+    assert caplog.messages == []
 
 
 def test_an_unreachable_registry_is_one_line(

@@ -96,12 +96,14 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(tmp_path_factory.mktemp("audit"))
-    with made.client("upbit") as upbit, made.client("bithumb") as bithumb:
-        upbit.submit(ring("upbit"))
-        bithumb.submit(ring("bithumb"))
-    yield made
-    made.registry.kill()
-    made.evaluator.kill()
+    try:
+        with made.client("upbit") as upbit, made.client("bithumb") as bithumb:
+            upbit.submit(ring("upbit"))
+            bithumb.submit(ring("bithumb"))
+        yield made
+    finally:
+        made.registry.kill()
+        made.evaluator.kill()
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:

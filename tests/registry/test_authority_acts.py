@@ -151,7 +151,9 @@ def test_a_record_that_was_rewritten_is_told_and_nothing_of_it_is_taken(
 
 
 @given(st.one_of(st.binary(max_size=80), st.text(max_size=40).map(str.encode), st.just(b"[" * 100_000)))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_whatever_stands_in_the_record_is_read_or_refused(record: Path, data: bytes) -> None:
     """A disk tears files, and editors save in other encodings."""
     record.write_bytes(line(1).encode() + data + b"\n")

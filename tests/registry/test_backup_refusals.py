@@ -133,7 +133,9 @@ MANIFEST: dict[str, object] = {"configuration": "x", "size": 0, "root": "", "row
     ),
     parts=st.lists(st.sampled_from(PARTS), unique=True, max_size=4),
 )
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_a_backup_made_by_hand_whose_manifest_is_none_is_told_by_its_name(
     folder: Path, manifest: object, parts: list[str]
 ) -> None:

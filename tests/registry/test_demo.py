@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from deployment import left_behind
+
 DEMO = Path(__file__).resolve().parents[2] / "scripts/demo"
-WAIT_SECONDS = 300
+WAIT_SECONDS = 600
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
@@ -23,19 +25,6 @@ def start(folder: Path) -> subprocess.Popen[str]:
         [sys.executable, str(DEMO), "--folder", str(folder)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-
-
-def left_behind(folder: Path) -> list[str]:
-    """Processes that work in that folder."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:  # it has ended
-            continue
-        if str(folder) in command:
-            found.append(command)
-    return found
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are counted in /proc")

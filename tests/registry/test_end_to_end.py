@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,19 +40,37 @@ def running(tmp_path: Path) -> Iterator[tuple[Path, list[deployment.Process]]]:
     """Three evaluators and a registry as processes."""
     folder = deployment.deploy(tmp_path / "deployment")
     deployment.without_grace(folder)
-    processes = [deployment.Process("evaluator", folder / f"evaluators/{i}/evaluator.toml") for i in (1, 2, 3)]
-    processes.append(deployment.Process("serve", folder / "registry/registry.toml"))
-    assert [p.ready.split(" listening")[0] for p in processes] == [
-        "evaluator 1",
-        "evaluator 2",
-        "evaluator 3",
-        "registry",
-    ]
+    processes: list[deployment.Process] = []
     try:
+        processes += [deployment.Process("evaluator", folder / f"evaluators/{i}/evaluator.toml") for i in (1, 2, 3)]
+        processes.append(deployment.Process("serve", folder / "registry/registry.toml"))
+        assert [p.ready.split(" listening")[0] for p in processes] == [
+            "evaluator 1",
+            "evaluator 2",
+            "evaluator 3",
+            "registry",
+        ]
         yield folder, processes
     finally:
         for process in processes:
             process.__exit__()
+
+
+ENDED = """
+import os, signal, sys
+from pathlib import Path
+from daxa_registry.bootstrap import run_evaluator, run_registry
+run = run_evaluator if "evaluator" in sys.argv[1] else run_registry
+run(Path(sys.argv[1]), lambda line: os.kill(os.getpid(), signal.SIGTERM))
+"""
+
+
+@pytest.mark.parametrize("server", ["evaluators/1/evaluator.toml", "registry/registry.toml"])
+def test_who_hears_that_a_server_listens_may_end_it_at_once(tmp_path: Path, server: str) -> None:
+    """Told with the very line that says so, it ends as one that is told, and is not killed by it."""
+    folder = deployment.deploy(tmp_path / "deployment", threshold=1, evaluators=1)
+    ended = subprocess.run([sys.executable, "-c", ENDED, folder / server], timeout=deployment.WAIT_SECONDS, check=False)
+    assert ended.returncode == 0
 
 
 def client(folder: Path, member: str) -> RegistryClient:
@@ -68,9 +88,7 @@ def test_a_ring_is_found_and_a_lone_customer_is_not(running: tuple[Path, list[de
         ]
         upbit.submit(lone)
         keys = [f"upbit-key-{i}" for i in range(4)]
-        limit = time.monotonic() + 30
-        while any(v.level < Level.WARN for v in upbit.verdicts(keys).values()) and time.monotonic() < limit:
-            time.sleep(0.05)
+        deployment.wait_for(lambda: all(v.level >= Level.WARN for v in upbit.verdicts(keys).values()))
         levels = upbit.verdicts([*keys, "lone", "never-seen"])
         assert levels["lone"].level is Level.CLEAR
         assert levels["never-seen"].level is Level.CLEAR
@@ -113,19 +131,15 @@ def test_a_gateways_table_is_what_the_registry_holds(running: tuple[Path, list[d
                 when=seen.hour * 3_600.0,
             )
         assert gateway.drain(60)
-        limit = time.monotonic() + 60
-        head, moved = 0, 0.0
-        while time.monotonic() < limit:
-            # The ladder moves one step at a time; once nothing has moved for longer than a step takes, it has settled.
-            before, (theirs, head) = head, upbit.verdict_digest(gateway._table.cursor)
-            if head != before or head != gateway._table.cursor:
-                moved = time.monotonic()
-            elif head and time.monotonic() - moved > 2.5:
-                break
-            time.sleep(0.05)
-        assert theirs == gateway._table.digest()
         keys = [f"upbit-key-{i}" for i in range(4)]
-        assert {key: gateway.verdict(key) for key in keys} == upbit.verdicts(keys)
+        compared = False
+        while not compared:  # until nothing has moved meanwhile: the ladder moves one step at a time
+            deployment.wait_for(lambda: gateway._table.cursor and upbit.verdict_digest(0)[1] == gateway._table.cursor)
+            theirs, head = upbit.verdict_digest(gateway._table.cursor)
+            ours = gateway._table.digest(), {key: gateway.verdict(key) for key in keys}
+            wanted = theirs, upbit.verdicts(keys)
+            compared = upbit.verdict_digest(0)[1] == head == gateway._table.cursor
+        assert ours == wanted
         with pytest.raises(InvalidInput, match="CURSOR_OUT_OF_RANGE: at_sequence: 0 to "):
             upbit.verdict_digest(head + 1_000)
 

@@ -61,7 +61,7 @@ def test_what_a_gateway_blocks_moves_the_verdicts_life(tmp_path: Path) -> None:
         ring = [dataclasses.replace(one, key=KEYS[int(one.key[-1])]) for one in world.ring("upbit")]
         world.client("upbit").submit(ring)
         plain = read_config(world.folder / "members/upbit/client.toml")
-        config = dataclasses.replace(plain, state=tmp_path / "state", flush_seconds=0.05, deadline_seconds=5.0)
+        config = dataclasses.replace(plain, state=tmp_path / "state", flush_seconds=0.05)
         exchange = Recorder(answer={})
         with Gateway(config) as gateway:
             app = authenticated(EnforcementMiddleware(exchange, gateway, "upbit"))
@@ -74,7 +74,7 @@ def test_what_a_gateway_blocks_moves_the_verdicts_life(tmp_path: Path) -> None:
 
             def ask(method: str, path: str) -> int:
                 headers = {"Authorization": bearer({"access_key": KEYS[0]}), "X-Forwarded-For": "211.234.10.7"}
-                return requests.request(method, url + path, headers=headers, timeout=30).status_code
+                return requests.request(method, url + path, headers=headers, timeout=WAIT_SECONDS).status_code
 
             with serving(watched) as url:
                 assert [ask("POST", "/v1/orders"), ask("DELETE", "/v1/order")] == [200, 200]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,13 +31,6 @@ _BODIES = "SELECT member, sequence, body FROM verdict ORDER BY member, sequence"
 def ask(database: str, query: str) -> list[Any]:
     with crash_check.as_of_now(database) as rows:
         return [tuple(row) for row in rows(query)]
-
-
-def wait_for(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 class World:
@@ -66,7 +59,9 @@ class World:
     def more(self, batches: int) -> None:
         """Waits until every member was answered as many batches more."""
         wanted = [member.batches + batches for member in self.members]
-        wait_for(lambda: all(m.batches >= n or m.problems for m, n in zip(self.members, wanted, strict=True)))
+        deployment.wait_for(
+            lambda: all(m.batches >= n or m.problems for m, n in zip(self.members, wanted, strict=True))
+        )
 
     def submit(self) -> deployment.Told | None:
         """One sighting of upbit's: what it was refused with."""
@@ -133,7 +128,7 @@ def test_a_move_under_traffic_loses_nothing_and_every_cursor_goes_on(world: Worl
         )
         with world.serve():
             world.more(2)
-            wait_for(lambda: all(m.cursor() > n for m, n in zip(world.members, seen, strict=True)))
+            deployment.wait_for(lambda: all(m.cursor() > n for m, n in zip(world.members, seen, strict=True)))
             with contextlib.ExitStack() as held:
                 for member in world.members:
                     held.enter_context(member.turn)
@@ -154,7 +149,7 @@ def test_a_move_that_is_killed_leaves_the_file_in_use_and_is_made_again(world: W
             held.execute("LOCK TABLE tree_hash IN SHARE MODE")
             with world.move() as move:
                 waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation='tree_hash'::regclass"
-                wait_for(lambda: held.execute(waiting).fetchone() != (0,))
+                deployment.wait_for(lambda: held.execute(waiting).fetchone() != (0,))
                 with (
                     contextlib.closing(sqlite3.connect(world.file, timeout=0)) as other,
                     pytest.raises(sqlite3.OperationalError, match="locked"),

@@ -133,14 +133,6 @@ def traffic() -> list[RawSighting]:
     return [*good, *declared, RawSighting(SECRET, "10.9.8.7 is no address", HOUR)]
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Waits for it; fails where it does not come."""
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_the_search_finds_what_is_there() -> None:
     """Each form of each identifier is found where it does stand, whatever stands around it."""
     for raw in RAW:
@@ -199,7 +191,7 @@ class Run:
             result = client.submit(traffic())
             assert (result.accepted, len(result.refusals)) == (len(traffic()) - 1, 1)
             # A verdict moves by one step a look, so its end is waited for.
-            until(lambda: all(verdict.level >= Level.WARN for verdict in client.verdicts(keys).values()))
+            deployment.wait_for(lambda: all(verdict.level >= Level.WARN for verdict in client.verdicts(keys).values()))
             next(iter(client.watch(0)))
             verdicts = client.verdicts(keys)
             client.report_enforcement(verdicts[keys[0]], Act.WARNED)
@@ -229,7 +221,7 @@ class Run:
             for key in keys[1:]:
                 client.withdraw(key)
             # What rested on the others' sightings is corrected: alone on its address, this key shares nothing.
-            until(lambda: client.verdicts(keys[:1])[keys[0]].level < Level.WARN)
+            deployment.wait_for(lambda: client.verdicts(keys[:1])[keys[0]].level < Level.WARN)
             client.withdraw(keys[0])
 
     def stored(self) -> dict[str, bytes]:

@@ -306,7 +306,7 @@ def test_no_certificate_a_foreign_one_and_an_expired_one_do_not_get_in(folder: P
     expired = _authority(folder).issue("member/upbit", [], days=1, not_before=past)
     for key, cert in ((None, None), (foreign.key, foreign.certificate), (expired.key, expired.certificate)):
         with channel(folder, key=key, cert=cert) as open_channel, pytest.raises(grpc.RpcError) as caught:
-            sighting_pb2_grpc.SightingServiceStub(open_channel).SubmitSightings(batch(sighting()), timeout=10)
+            sighting_pb2_grpc.SightingServiceStub(open_channel).SubmitSightings(batch(sighting()), timeout=60)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 

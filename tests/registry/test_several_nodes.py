@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import secrets
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,6 +27,8 @@ from daxa_registry.config import read_evaluator
 from daxa_registry.nodes import PORTS_APART
 from daxa_registry.service.limits import LEAST_PER_MINUTE, Limits
 from daxa_registry.store.postgres_schema import MIGRATIONS
+from daxa_registry.store.postgres_signals import NOTICES
+from free_ports import free_pair
 
 WAIT_SECONDS = 30
 
@@ -211,18 +213,10 @@ class Tried:
 @pytest.fixture
 def tried(tmp_path: Path) -> Tried:
     folder = deployment.deploy(tmp_path / "deployment", ("upbit",), threshold=1, evaluators=1)
-    made = Tried(folder / "registry/registry.toml", _ports_apart())
+    one, two = free_pair(PORTS_APART)
+    made = Tried(folder / "registry/registry.toml", (f"127.0.0.1:{one}", f"127.0.0.1:{two}"))
     made.change(deployment.target_of(made.configuration), made.targets[0])
     return made
-
-
-def _ports_apart() -> tuple[str, str]:
-    """Two addresses as far apart as nodes on one machine are, where nobody listens just now."""
-    for port in deployment.free_ports(50):
-        with socket.socket() as beside, contextlib.suppress(OSError, OverflowError):
-            beside.bind(("127.0.0.1", port + PORTS_APART))
-            return f"127.0.0.1:{port}", f"127.0.0.1:{port + PORTS_APART}"
-    raise AssertionError("no two ports are free")
 
 
 def test_serve_nodes_refuses_a_file(tried: Tried) -> None:
@@ -247,9 +241,18 @@ def test_serve_nodes_ends_as_badly_as_the_worst_of_its_nodes(tried: Tried, postg
             assert process.stop()[0] == worst
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are counted in /proc")
+def test_nodes_end_with_the_process_that_started_them(tried: Tried, postgres_url: str) -> None:
+    """It is killed, and tells them nothing: each finds out by itself."""
+    tried.change("data/registry.sqlite", postgres_url)
+    with tried.serve():
+        assert len(deployment.left_behind(tried.configuration)) == 3
+    deployment.wait_for(lambda: deployment.left_behind(tried.configuration) == [])
+
+
 def test_a_quota_that_is_spent_at_one_node_is_refused_at_the_other(tried: Tried, postgres_url: str) -> None:
     """Between two of ``serve --nodes``, as between hosts: within seconds, and with the time to wait."""
-    least, part = LEAST_PER_MINUTE, 240
+    least, part = LEAST_PER_MINUTE, 490
     tried.change("data/registry.sqlite", postgres_url)
     tried.configuration.write_text(f"{tried.configuration.read_text()}[limits]\nBatchGetVerdicts = {least}\n")
     home = tried.configuration.parent.parent / "members/upbit"
@@ -266,14 +269,17 @@ def test_a_quota_that_is_spent_at_one_node_is_refused_at_the_other(tried: Tried,
         tried.serve() as process,
         deployment.channel(home, first) as here,
         deployment.channel(home, second) as there,
+        psycopg.connect(postgres_url, autocommit=True) as heard,
         contextlib.ExitStack() as at_last,
     ):
-        at_last.callback(process.stop)  # it tells its nodes, which a kill would leave
+        at_last.callback(process.stop)  # and waits for its nodes
         look_up(there, 1)
+        heard.execute(f"LISTEN {NOTICES}")
         look_up(here, least - 1)  # the other node may have told of its one by now, or not yet
+        [_] = itertools.islice((one for one in heard.notifies(timeout=60) if f", {least - 1}]" in one.payload), 1)
         refused: list[deployment.Told] = []
         for _ in range(least // part):  # which alone would not be too much
-            time.sleep(1.5 * TELL_SECONDS)
+            time.sleep(TELL_SECONDS)
             try:
                 look_up(there, part)
             except grpc.RpcError as error:

@@ -139,9 +139,9 @@ def test_a_member_that_calls_for_the_first_time_while_somebody_writes_holds_up_n
     request = verdict_pb2.BatchGetVerdictsRequest(keys=[element()], key_version=1)
     world.look_up(request, timeout=30)
     with world.store.transaction():
-        waiting = world.others_look_up.future(request, timeout=30)
+        waiting = world.others_look_up.future(request, timeout=600)
         for _ in range(5):
-            world.look_up(request, timeout=5)
+            world.look_up(request, timeout=60)
         assert not waiting.done()
     waiting.result()
     assert sorted(world.store.members().values()) == ["bithumb", "upbit"]

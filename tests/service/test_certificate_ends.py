@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import time
 import urllib.request
 from functools import partial
 from pathlib import Path
@@ -61,21 +60,17 @@ def test_the_end_of_a_members_certificate_is_in_metrics_and_status(tmp_path: Pat
         with deployment.channel(folder / "members/upbit", evaluator, **tls) as channel:
             evaluation_pb2_grpc.EvaluationServiceStub(channel).GetParameters(evaluation_pb2.GetParametersRequest())
 
-    def seen(days: int) -> bool:
-        """Whether status says so, once the sweep has kept it."""
-        for _ in range(200):
-            left = registry_status(registry).peers_left
-            if {peer: round(number) for peer, number in left.items()} == {"member/upbit": days}:
-                return True
-            time.sleep(0.05)
-        return False
+    def seen(days: int) -> None:
+        """Waits until status says so: once the sweep has kept it."""
+        left = lambda: registry_status(registry).peers_left.items()  # noqa: E731
+        deployment.wait_for(lambda: {peer: round(number) for peer, number in left()} == {"member/upbit": days})
 
     said = "the certificate of member/upbit ends in 10 days"
     with deployment.in_process(
         partial(registry_server, read_registry(registry)), partial(evaluator_server, read_evaluator(evaluator))
     ):
         come(days=10, began=3)
-        assert seen(10)
+        seen(10)
         for port in ports.values():
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
                 assert 'daxa_peer_certificate_days_left{peer="member/upbit"} 9.9' in answer.read().decode()
@@ -84,9 +79,9 @@ def test_the_end_of_a_members_certificate_is_in_metrics_and_status(tmp_path: Pat
         assert (result.exit_code, told.startswith(said)) == (1, True)
         assert json.loads(result.output)["peers_days_left"] == {"member/upbit": 10.0}
         come(days=90, began=2)
-        assert seen(90)
+        seen(90)
         assert attention(registry_status(registry)) == []
         come(days=20, began=1)
-        assert seen(20)
+        seen(20)
     registry.write_text(registry.read_text().replace('members = ["upbit", "korbit"]', 'members = ["korbit"]'))
     assert registry_status(registry).peers_left == {}

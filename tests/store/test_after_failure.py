@@ -28,7 +28,7 @@ def elsewhere(work: Callable[[], T], meanwhile: Callable[[], None] = lambda: Non
         future = pool.submit(work)
         threading.Event().wait(0.1)
         meanwhile()
-        return future.result(10)
+        return future.result(60)
 
 
 def test_a_member_number_that_was_rolled_back_was_given_to_nobody(reopen: Open) -> None:
@@ -41,7 +41,7 @@ def test_a_member_number_that_was_rolled_back_was_given_to_nobody(reopen: Open) 
             asked = pool.submit(store.member_id, "upbit")
             threading.Event().wait(0.1)
             raise RuntimeError
-        told.append(asked.result(10))
+        told.append(asked.result(60))
     with store.transaction():
         other = store.member_id("bithumb")
     assert store.members() == {told[0]: "upbit", other: "bithumb"}

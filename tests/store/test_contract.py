@@ -125,7 +125,7 @@ def test_what_looks_at_what_the_writer_remembers_is_refused_outside_its_transact
     with store.transaction(), ThreadPoolExecutor(1) as pool:
         for ask in asks:
             with pytest.raises(AssertionError, match="inside a transaction only"):
-                pool.submit(ask, [1]).result(10)
+                pool.submit(ask, [1]).result(60)
             ask([1])
 
 

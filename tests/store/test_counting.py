@@ -33,10 +33,10 @@ def test_no_look_up_waits_while_tables_are_counted_and_no_count_while_somebody_l
                 pool.submit(store.leaked_subjects, leak.number, 0),
                 pool.submit(lambda: list(store.all_subjects())),
             ]
-            counts, levels, claims = (one.result(10) for one in asked)
-            assert [one.result(10) for one in leaks] == [[], {member: (1, 1)}, [subject], [subject]]
+            counts, levels, claims = (one.result(60) for one in asked)
+            assert [one.result(60) for one in leaks] == [[], {member: (1, 1)}, [subject], [subject]]
         with store._counting():  # type: ignore[attr-defined]
-            assert pool.submit(store.current_verdicts, member, [fp("k")]).result(10) == {fp("k"): b"body"}
+            assert pool.submit(store.current_verdicts, member, [fp("k")]).result(60) == {fp("k"): b"body"}
     assert (counts["verdict"], levels[Level.WARN], claims) == (1, 1, {"upbit": Claims(1, 0, 0)})
     with store.transaction():
         store.absorb(member, [seen("l", "a")], fine)

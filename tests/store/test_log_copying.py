@@ -7,18 +7,20 @@ import sqlite3
 import time
 from pathlib import Path
 
-from daxa_registry.store.sqlite_checkpoint import LONGEST_PAGES, Checkpoints
+from daxa_registry.store.sqlite_checkpoint import Checkpoints
 
 PAGE = 4_096
 PAGES = 5
-"""In a commit: few, or on a fast disk the log is long by right before the copying comes round again."""
+"""In a commit."""
+LONGEST_LOG = 1 << 30
+"""Nobody copies it; a machine that is busy lets it grow for a while."""
 
 
 def writer(path: Path) -> sqlite3.Connection:
-    """As the store opens it."""
+    """As the store opens it, but that SQLite itself never copies: who copies is who is looked at."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute(f"PRAGMA wal_autocheckpoint={LONGEST_PAGES}")
+    connection.execute("PRAGMA wal_autocheckpoint=0")
     connection.execute("CREATE TABLE kept (id INTEGER PRIMARY KEY, body BLOB)")
     return connection
 
@@ -38,18 +40,17 @@ def beginnings(log: Path) -> bytes:
 
 
 def test_the_log_begins_anew_under_a_writer_that_never_pauses(tmp_path: Path) -> None:
-    """Again and again, far below where SQLite itself would copy it within a commit; and all that was written is there."""
+    """Again and again; and all that was written is there."""
     path, log = tmp_path / "log.sqlite", tmp_path / "log.sqlite-wal"
     commits = 0
     seen: set[bytes] = set()
     with contextlib.closing(writer(path)) as connection, contextlib.closing(Checkpoints(str(path))) as checkpoints:
         until = time.monotonic() + 60
-        while len(seen) < 4 and time.monotonic() < until:
+        while len(seen) < 4 and log.stat().st_size < LONGEST_LOG and time.monotonic() < until:
             commit(connection, checkpoints)
             commits += 1
             seen.add(beginnings(log))
         assert len(seen) == 4
-        assert log.stat().st_size < LONGEST_PAGES * PAGE
     with contextlib.closing(sqlite3.connect(path)) as again:
         assert again.execute("SELECT count(*) FROM kept").fetchone() == (commits * PAGES,)
 

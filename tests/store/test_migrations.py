@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
+import deployment
 from daxa_core.errors import ConfigurationError
 from daxa_registry.store import postgres_schema
 from daxa_registry.store.postgres import PostgresStore
@@ -53,13 +52,14 @@ try:
 except DaxaError as error:
     sys.exit(str(error))
 """
-SLOW = """
+HELD_UP = """
 import sys
-from daxa_registry.store import postgres_schema
+from daxa_registry.store import postgres_rows, postgres_schema
 from daxa_registry.store.postgres import PostgresStore
 
-old = int(sys.argv[2])
-postgres_schema.MIGRATIONS = (*postgres_schema.MIGRATIONS[:old], postgres_schema.MIGRATIONS[old] + "; SELECT pg_sleep(2);")
+old, known = int(sys.argv[2]), postgres_schema.MIGRATIONS
+postgres_rows.SETTINGS["lock_timeout"] = "0"
+postgres_schema.MIGRATIONS = (*known[:old], known[old] + "; SELECT pg_advisory_lock(7)")
 PostgresStore(sys.argv[1])
 """
 
@@ -145,18 +145,18 @@ def rows(url: str) -> list[object]:
 def test_a_postgresql_database_whose_migration_is_killed_is_as_it_was(old_database: str) -> None:
     """The server finds that nobody is there to commit it."""
     before = rows(old_database)
-    running = "SELECT 1 FROM pg_stat_activity WHERE wait_event='PgSleep' AND datname=%s"
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event='advisory' AND datname=%s"
     name = urlsplit(old_database).path[1:]
     with psycopg.connect(old_database, autocommit=True) as other:
-        process = subprocess.Popen([sys.executable, "-c", SLOW, old_database, str(OLD_DATABASE)])
-        until = time.monotonic() + WAIT_SECONDS
-        while not other.execute(running, (name,)).fetchall():
-            assert process.poll() is None
-            assert time.monotonic() < until
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait(WAIT_SECONDS)
-        while other.execute(running, (name,)).fetchall():
-            assert time.monotonic() < until
+        other.execute("SELECT pg_advisory_lock(7)")
+        with subprocess.Popen([sys.executable, "-c", HELD_UP, old_database, str(OLD_DATABASE)]) as process:
+            try:
+                deployment.wait_for(lambda: other.execute(waiting, (name,)).fetchall() or process.poll() is not None)
+                assert process.poll() is None
+            finally:
+                process.kill()
+        other.execute("SELECT pg_advisory_unlock(7)")
+        deployment.wait_for(lambda: not other.execute(waiting, (name,)).fetchall())
     assert before[0] == [(OLD_DATABASE,)]
     assert rows(old_database) == before
     PostgresStore(old_database).close()

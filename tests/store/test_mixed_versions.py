@@ -54,7 +54,7 @@ def test_a_node_whose_database_a_newer_program_migrated_writes_nothing_more(
             threading.Event().wait(0.3)
             assert not migrating.done()
             old.absorb(old.member_id("upbit"), [seen("k", "a")], fine)
-        migrating.result(30)
+        migrating.result(60)
         for _ in range(2):
             with pytest.raises(
                 Superseded, match=f"that made schema version {THIS + 1}; this one writes version {THIS}$"
@@ -79,7 +79,7 @@ def test_a_batch_waits_where_the_policy_in_force_cannot_be_read(postgres_url: st
         intake = Intake(store, matcher, check=fine, clock=lambda: NOW)
         batch = Submission("upbit", b"i" * 16, b"d" * 32, [seen("k", "a")])
         with pytest.raises(Unavailable, match="^UNAVAILABLE: policy: .* reads policy 1a2b3c4d1a2b3c4d") as caught:
-            intake.submit(batch).result(10)
+            intake.submit(batch).result(60)
         assert status_of(caught.value.code).name == "UNAVAILABLE"
         assert issubclass(CLASSES[caught.value.code], Unavailable)
         assert caught.value.retry_after is not None
@@ -87,7 +87,7 @@ def test_a_batch_waits_where_the_policy_in_force_cannot_be_read(postgres_url: st
         assert store.counts()["batch"] == 0
         with other.transaction():
             other.write_document("policy_active", "now", json.dumps({"digest": before}), replace=True)
-        assert intake.submit(batch).result(10).accepted == 1
+        assert intake.submit(batch).result(60).accepted == 1
         intake.close()
 
 

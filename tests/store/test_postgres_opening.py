@@ -9,6 +9,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+import deployment
 import postgres
 from daxa_core.errors import ConfigurationError
 from daxa_registry.bootstrap import open_store
@@ -33,9 +34,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgr
             database.execute("CREATE DATABASE frozen")
             database.execute("ALTER DATABASE frozen SET default_transaction_read_only=on")
             database.execute("SELECT pg_reload_conf()")
+        deployment.wait_for(lambda: rejects(made, "shunned"))
         yield made
     finally:
         made.remove()
+
+
+def rejects(server: postgres.PostgresServer, role: str) -> bool:
+    """Whether the rules that stand in its file are in force."""
+    try:
+        psycopg.connect(f"postgresql://{role}@/postgres?host={quote(str(server.socket))}").close()
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 def told(url: str) -> str:

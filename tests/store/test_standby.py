@@ -21,8 +21,8 @@ from daxa_registry.store.interface import StoredVerdict
 from daxa_registry.store.postgres import PostgresStore
 from sightings import fine, fp, grow, seen
 
-SOON = 10
-"""Seconds within which what waits for nothing is there, also on a busy machine."""
+SOON = 60
+"""Seconds within which what waits for nothing is there, also on a busy machine; what waits for the standby never is."""
 T = TypeVar("T")
 
 

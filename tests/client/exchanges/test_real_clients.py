@@ -109,16 +109,16 @@ def korbit_by_rule(url: str, key: str) -> None:
         return fields | {"signature": hmac.new(SECRET.encode(), urlencode(fields).encode(), hashlib.sha256).hexdigest()}
 
     headers = {"X-KAPI-KEY": key}
-    requests.get(f"{url}/v2/balance", params=signed(), headers=headers, timeout=10)
-    requests.post(f"{url}/v2/orders", data=signed(symbol="btc_krw", side="buy"), headers=headers, timeout=10)
-    requests.delete(f"{url}/v2/orders", params=signed(symbol="btc_krw", orderId=1), headers=headers, timeout=10)
+    requests.get(f"{url}/v2/balance", params=signed(), headers=headers, timeout=60)
+    requests.post(f"{url}/v2/orders", data=signed(symbol="btc_krw", side="buy"), headers=headers, timeout=60)
+    requests.delete(f"{url}/v2/orders", params=signed(symbol="btc_krw", orderId=1), headers=headers, timeout=60)
 
 
 def gopax_by_rule(url: str, key: str) -> None:
     """As ccxt sent it up to 1.49: lower-case names; older clients write them in capitals."""
     for names in (("api-key", "timestamp", "signature"), ("API-Key", "Nonce", "Signature")):
         headers = dict(zip(names, (key, "1700000000000", "c2lnbmF0dXJl"), strict=True))
-        requests.post(f"{url}/orders", json={"side": "buy"}, headers=headers, timeout=10)
+        requests.post(f"{url}/orders", json={"side": "buy"}, headers=headers, timeout=60)
 
 
 CLIENTS: list[tuple[str, str, Callable[[str, str], None], int]] = [

@@ -99,7 +99,7 @@ def forget(sink: Sink) -> None:
 
 
 def get(url: str, path: str, **headers: str) -> requests.Response:
-    return requests.get(url + path, headers=PROXIED | {k.replace("_", "-"): v for k, v in headers.items()}, timeout=10)
+    return requests.get(url + path, headers=PROXIED | {k.replace("_", "-"): v for k, v in headers.items()}, timeout=60)
 
 
 def test_a_request_that_was_authenticated_is_a_use(server: str, sink: Sink) -> None:
@@ -122,7 +122,7 @@ def test_what_authenticated_nobody_blames_nobody(server: str, sink: Sink) -> Non
     """A stranger's key sent to a page that asks for none, to no page at all, or to one that breaks before it has looked."""
     for path in ("/v1/ticker", "/nowhere", "/docs"):
         get(server, path)
-    requests.get(server + "/v1/accounts", timeout=10)
+    requests.get(server + "/v1/accounts", timeout=60)
     assert sink.seen == []
 
 
@@ -144,7 +144,9 @@ def test_a_websockets_handshake_is_seen(sink: Sink) -> None:
     async def connect(url: str, **more: str) -> str | int:
         target = url.replace("http", "ws") + "/websocket/v1/private"
         try:
-            async with websockets.connect(target, additional_headers=PROXIED | more, user_agent_header=None) as socket:
+            async with websockets.connect(
+                target, additional_headers=PROXIED | more, user_agent_header=None, open_timeout=60
+            ) as socket:
                 return str(await socket.recv())
         except websockets.InvalidStatus as refused:
             return refused.response.status_code

@@ -34,7 +34,10 @@ def gunicorn(app: str, sink: Path, bind: str) -> Iterator[None]:
     """Two workers in processes of their own."""
     paths = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "--bind", bind, "--workers", "2", "--chdir", HERE, f"wsgi_apps:{app}"],
+        [
+            *(sys.executable, "-m", "gunicorn", "--bind", bind, "--workers", "2", "--chdir", HERE),
+            *("--timeout", "0", f"wsgi_apps:{app}"),  # a worker that is slow to start is not begun anew
+        ],
         env={**os.environ, "SINK": str(sink), "PYTHONPATH": paths}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -64,10 +67,10 @@ def test_flask_under_gunicorn(tmp_path: Path) -> None:
     signed = PROXIED | {"Api-Key": HEX_32, "Api-Sign": "c2lnbg==", "Api-Nonce": "1"}
     with gunicorn("flask_app", sink, f"127.0.0.1:{port}"):
         url = f"http://127.0.0.1:{port}"
-        answer = requests.post(url + "/info/balance", data={"currency": "ALL"}, headers=signed, timeout=10)
+        answer = requests.post(url + "/info/balance", data={"currency": "ALL"}, headers=signed, timeout=60)
         assert answer.json()["data"] == {"currency": "ALL"}
-        requests.get(url + "/public/ticker/BTC_KRW", headers=signed, timeout=10)
-        requests.post(url + "/info/balance", headers=signed | {"Api-Sign": "bad"}, timeout=10)
+        requests.get(url + "/public/ticker/BTC_KRW", headers=signed, timeout=60)
+        requests.post(url + "/info/balance", headers=signed | {"Api-Sign": "bad"}, timeout=60)
         assert sorted(waited(sink, 2), key=str) == [
             [HEX_32, CUSTOMER, "REJECTED", "bot/1.0", None],
             [HEX_32, CUSTOMER, "USED", "bot/1.0", "customer-1"],
