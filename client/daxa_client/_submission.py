@@ -210,8 +210,9 @@ class Prepared:
                 member=member,
                 key_version=parameters.key_version,
                 canonical_version=parameters.canonical_version,
-                sightings=[codec.write_sighting(_sighting(item, prints)) for item in yielding(part)],
             )
+            for item in yielding(part):
+                codec.write_sighting(_sighting(item, prints), request.sightings.add())
             yield Batch(
                 request,
                 tuple([item.index for item in part]),

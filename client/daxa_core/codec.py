@@ -74,19 +74,21 @@ def read_sighting(message: sighting_pb2.Sighting) -> Sighting:
     return Sighting(key, address, network, message.hour, manner, count, device or None, holder or None, account or None)
 
 
-def write_sighting(sighting: Sighting) -> sighting_pb2.Sighting:
-    """The message that stands for the sighting."""
-    return sighting_pb2.Sighting(
-        key=sighting.key,
-        address=sighting.address,
-        network=sighting.network,
-        device=sighting.device or b"",
-        holder=sighting.holder or b"",
-        account=sighting.account or b"",
-        hour=sighting.hour,
-        count=sighting.count,
-        manner=int(sighting.manner),  # type: ignore[arg-type]
-    )
+def write_sighting(sighting: Sighting, message: sighting_pb2.Sighting | None = None) -> sighting_pb2.Sighting:
+    """The message that stands for the sighting: a new one, or an empty ``message`` where it is to stand already.
+
+    To put a message into a list is to copy it; and one that is made from arguments takes longer than one whose fields are set.
+    """
+    message = sighting_pb2.Sighting() if message is None else message
+    message.key, message.address, message.network = sighting.key, sighting.address, sighting.network
+    message.hour, message.count, message.manner = sighting.hour, sighting.count, int(sighting.manner)  # type: ignore[assignment]
+    if sighting.device:
+        message.device = sighting.device
+    if sighting.holder:
+        message.holder = sighting.holder
+    if sighting.account:
+        message.account = sighting.account
+    return message
 
 
 def read_verdict(message: types_pb2.Verdict, envelope: Envelope | None = None) -> Verdict:
