@@ -16,17 +16,22 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from daxa_core.model import Level
 from daxa_registry.decision.bound import bounded
-from daxa_registry.decision.evidence import Evidence, View
+from daxa_registry.decision.evidence import Evidence, Values, View
 from daxa_registry.decision.features import INDEX, Hypothesis
-from daxa_registry.decision.policy import Policy, Weights
+from daxa_registry.decision.policy import Policy, Surface, Weights
 
 HYPOTHESES = tuple(Hypothesis)
 SILENT = -9.0
 JUST_BELOW = 0.01
+SPEAKING_KEPT = 4_096
+Knots = tuple[float, ...]
+Corners = tuple[tuple[tuple[float, float, float, float], ...], ...]
 _LOWEST = (0, 0.0)
 _PEOPLE, _LOCKSTEP, _PARTNERS = INDEX["people"], INDEX["lockstep"], INDEX["partners"]
 _SAME, _DECLARED, _NETWORKS = INDEX["same_stack"], INDEX["declared"], INDEX["networks"]
@@ -94,70 +99,112 @@ def _fade(last: int, hour: int, weights: Weights) -> float:
 
 
 class _Judge:
-    """One hypothesis of one policy, made ready: pairs that share a feature and its knots look the place up once."""
+    """One hypothesis of one policy, made ready: what is the same whatever the evidence is worked out once.
 
-    __slots__ = ("_axes", "_curves", "_pairs", "cap", "codes", "hypothesis", "weights")
+    Of each feature the knots of all its terms are one list, with the lines between them. Only features past their lowest knots
+    are looked up, as few are of most keys, and of the pairs only those that can then say anything else than of the lowest.
+    """
+
+    __slots__ = ("_axes", "_features", "_lowest", "_pairs", "_speaking", "cap", "codes", "hypothesis", "weights")
 
     def __init__(self, hypothesis: Hypothesis, policy: Policy) -> None:
         self.hypothesis = hypothesis
         self.weights = weights = policy.weights[hypothesis]
         self.cap = policy.levels.warn if hypothesis is Hypothesis.OPERATOR else math.inf
-        self._curves = [(curve.feature, curve.knots[0], curve.knots, curve.values) for curve in weights.curves]
-        codes = [(curve.code, curve.feature) for curve in weights.curves]
-        codes += [(surface.code, surface.features[0]) for surface in weights.surfaces]
+        curves, pairs = weights.curves, weights.surfaces
+        codes = [(curve.code, curve.feature) for curve in curves] + [(pair.code, pair.features[0]) for pair in pairs]
         self.codes = [(code, feature if feature in _COUNTED else None) for code, feature in codes]
-        axes: dict[tuple[int, tuple[float, ...]], int] = {}
+        self._lowest = [curve.values[0] for curve in curves] + [pair.values[0][0] for pair in pairs]
+        axes = list(dict.fromkeys(axis for pair in pairs for axis in _axes_of(pair)))
+        self._axes = len(axes)
+        self._features = []
+        for feature in sorted({*(curve.feature for curve in curves), *(feature for feature, _ in axes)}):
+            own = [(place, curve) for place, curve in enumerate(curves) if curve.feature == feature]
+            across = [(axis, knots) for axis, (of, knots) in enumerate(axes) if of == feature]
+            knots = sorted({knot for _, one in across for knot in one}.union(*(curve.knots for _, curve in own)))
+            cells = tuple(
+                (
+                    tuple((place, *_line(curve.knots, curve.values, knot)) for place, curve in own),
+                    tuple((axis, *_way(one, knot)) for axis, one in across),
+                )
+                for knot in (-math.inf, *knots)
+            )
+            self._features.append((feature, 1 << feature, knots[0], tuple(knots), cells))
         self._pairs = []
-        for surface in weights.surfaces:
-            first, second = surface.features
-            row = axes.setdefault((first, surface.rows), len(axes))
-            column = axes.setdefault((second, surface.columns), len(axes))
-            self._pairs.append((row, column, surface.values))
-        self._axes = [(feature, knots[0], knots, len(knots) - 2) for feature, knots in axes]
+        for place, pair in enumerate(pairs, len(curves)):
+            row, column = map(axes.index, _axes_of(pair))
+            self._pairs.append((pair, (place, row, column, _corners(pair.values))))
+        self._speaking = lru_cache(SPEAKING_KEPT)(self._that_speak)
 
-    def terms(self, values: tuple[float, ...]) -> list[float]:
+    def _that_speak(self, past: int) -> list[tuple[int, int, int, Corners]]:
+        """The pairs that can say anything else than of the lowest where those features, as bits, are past it."""
+        found = []
+        for pair, ready in self._pairs:
+            by_row, by_column = (past >> feature & 1 for feature in pair.features)
+            rows = {line[0] for line in pair.values} if by_row else ()
+            columns = pair.values[0] if by_column else ()
+            if (by_row and by_column) or len({*rows, *columns}) > 1:
+                found.append(ready)
+        return found
+
+    def terms(self, values: Values) -> list[float]:
         """What each term says, curves before pairs: as they say when called, without the calls."""
-        out = []
-        for feature, lowest, knots, heights in self._curves:
+        out = self._lowest.copy()
+        at = [_LOWEST] * self._axes
+        past = 0
+        for feature, bit, lowest, knots, cells in self._features:
             x = values[feature]
-            if x <= lowest:  # as most features of most keys are
-                out.append(heights[0])
-                continue
-            i = bisect_right(knots, x)
-            if i == len(knots):
-                out.append(heights[-1])
-            else:
-                low, height = knots[i - 1], heights[i - 1]
-                out.append(height + (heights[i] - height) * (x - low) / (knots[i] - low))
-        at: list[tuple[int, float]] = []
-        for feature, lowest, knots, last in self._axes:
-            x = values[feature]
-            if x <= lowest:
-                at.append(_LOWEST)
-                continue
-            i = bisect_right(knots, x) - 1
-            if i > last:
-                at.append((last, 1.0))
-            else:
-                low = knots[i]
-                at.append((i, (x - low) / (knots[i + 1] - low)))
-        for row, column, table in self._pairs:
+            if x > lowest:
+                past |= bit
+                lines, ways = cells[bisect_right(knots, x)]
+                for place, low, width, height, rise in lines:
+                    out[place] = height + rise * (x - low) / width
+                for axis, i, low, width in ways:
+                    at[axis] = i, (x - low) / width if width else low
+        for place, row, column, corners in self._speaking(past):
             i, t = at[row]
             j, u = at[column]
-            upper = table[i]
-            above = upper[j] + (upper[j + 1] - upper[j]) * u if u else upper[j]
-            if t:  # as often as not a value lies at the edge of its knots
-                lower = table[i + 1]
-                above += (lower[j] + (lower[j + 1] - lower[j]) * u - above) * t
-            out.append(above)
+            upper, along_upper, lower, along_lower = corners[i][j]
+            above = upper + along_upper * u
+            out[place] = above + (lower + along_lower * u - above) * t
         return out
 
-    def log_odds(self, values: tuple[float, ...], terms: list[float], fade: float) -> float:
+    def log_odds(self, values: Values, terms: list[float], fade: float) -> float:
         total = 0.0
         for term in terms:  # one after the other, as the terms of an assessment add up
             total += term
         score = self.weights.prior + (total * fade if total > 0 else total)
         return self.cap - JUST_BELOW if score >= self.cap and _address_only(values) else score
+
+
+def _axes_of(pair: Surface) -> tuple[tuple[int, Knots], tuple[int, Knots]]:
+    first, second = pair.features
+    return (first, pair.rows), (second, pair.columns)
+
+
+def _line(knots: Knots, heights: Knots, x: float) -> tuple[float, float, float, float]:
+    """Of a curve, from ``x`` to the next knot: where the line begins, how far it goes, its height there and its rise."""
+    i = bisect_right(knots, x)
+    if 0 < i < len(knots):
+        return knots[i - 1], knots[i] - knots[i - 1], heights[i - 1], heights[i] - heights[i - 1]
+    return 0.0, 1.0, heights[i and -1], 0.0
+
+
+def _way(knots: Knots, x: float) -> tuple[int, float, float]:
+    """Of an axis, from ``x`` to the next knot: which interval, where it begins and how far it goes; beyond the knots how far
+    into it, and 0."""
+    i = bisect_right(knots, x)
+    if 0 < i < len(knots):
+        return i - 1, knots[i - 1], knots[i] - knots[i - 1]
+    return (i - 2, 1.0, 0.0) if i else (0, 0.0, 0.0)
+
+
+def _corners(table: tuple[Knots, ...]) -> Corners:
+    """Of each cell of a pair: the upper left height and the rise along the upper edge, then those of the lower edge."""
+    return tuple(
+        tuple((a, b - a, c, d - c) for (a, b), (c, d) in zip(pairwise(upper), pairwise(lower), strict=True))
+        for upper, lower in pairwise(table)
+    )
 
 
 _READY: dict[int, tuple[Policy, tuple[_Judge, ...]]] = {}
@@ -181,12 +228,12 @@ class _Heard:
 
     def __init__(self, judges: tuple[_Judge, ...], fades: list[float]) -> None:
         self.judges, self.fades = judges, fades
-        self._known: dict[tuple[float, ...], list[tuple[float, list[float]]]] = {}
+        self._known: dict[Values, list[tuple[float, list[float]]]] = {}
 
-    def score(self, values: tuple[float, ...]) -> float:
+    def score(self, values: Values) -> float:
         return _log_sum([odds for odds, _ in self.said(values)])
 
-    def said(self, values: tuple[float, ...]) -> list[tuple[float, list[float]]]:
+    def said(self, values: Values) -> list[tuple[float, list[float]]]:
         """The log-odds of each hypothesis, and its terms; none where it is silent."""
         out = self._known.get(values)
         if out is None:
@@ -200,7 +247,7 @@ class _Heard:
         return out
 
 
-def _silent(values: tuple[float, ...], hypothesis: Hypothesis) -> bool:
+def _silent(values: Values, hypothesis: Hypothesis) -> bool:
     if hypothesis is Hypothesis.OPERATOR:
         return values[_PEOPLE] < 2
     if hypothesis is Hypothesis.PARTIES:
@@ -208,7 +255,7 @@ def _silent(values: tuple[float, ...], hypothesis: Hypothesis) -> bool:
     return values[_ATTEMPTS] < 1
 
 
-def _address_only(values: tuple[float, ...]) -> bool:
+def _address_only(values: Values) -> bool:
     """Nothing but the address is shared: no client stack, no hours, no allow-list."""
     return values[_SAME] <= 0 and values[_PARTNERS] <= 0 and values[_DECLARED] <= 0 and values[_LOCKSTEP] <= 0
 

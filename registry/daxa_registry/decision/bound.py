@@ -12,6 +12,7 @@ With no foreign member the score is F({}); with one it is F({m}), the own exchan
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 
 Without = tuple[int, ...]
@@ -20,18 +21,22 @@ Without = tuple[int, ...]
 def bounded(views: Collection[Without], score: Callable[[Without], float]) -> Without:
     """The view that decides. ``views`` are the sets left out: (), each (m,) and each (m, n), members ascending.
 
-    ``score`` is F, and is asked only for what can still decide.
+    ``score`` is F, and is asked only for what can still decide: again and again of the member with the lowest bound so far, and
+    first of pairs with whoever is lowest after it, which raise both; until nothing is left to ask of the lowest. Of equals it is
+    the first.
     """
-    best: tuple[float, Without] | None = None
-    pairs = [without for without in views if len(without) == 2]
-    for single in sorted(without for without in views if len(without) == 1):
-        top = score(single)
-        chosen: Without = single
-        for pair in pairs:
-            if best is not None and top >= best[0]:
-                break  # the least over all members is below this already
-            if single[0] in pair and (said := score(pair)) > top:
-                top, chosen = said, pair
-        if best is None or top < best[0]:
-            best = (top, chosen)
-    return best[1] if best is not None else ()
+    unasked = set(views)
+    said: dict[Without, float] = {}
+    bounds = {without[0]: -math.inf for without in views if len(without) == 1}
+    if not bounds:
+        return ()
+    while True:
+        lowest, *others = sorted(bounds, key=lambda member: (bounds[member], member))
+        pairs = [(lowest, other) if lowest < other else (other, lowest) for other in others]
+        asked: Without = next((pair for pair in pairs if pair in unasked), (lowest,))
+        if asked not in unasked:
+            return max([(lowest,), *sorted(pair for pair in pairs if pair in said)], key=said.__getitem__)
+        unasked.remove(asked)
+        said[asked] = top = score(asked)
+        for member in asked:
+            bounds[member] = max(bounds[member], top)

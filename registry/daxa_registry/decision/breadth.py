@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from daxa_registry.decision.graph import Presence
-from daxa_registry.decision.overlap import Span, join
 from daxa_registry.decision.places import PlaceFacts, persons
 
 HOST_CROWD = 12
@@ -45,46 +44,43 @@ def breadth_of(used: Sequence[Presence], subject: int, facts: Mapping[int, Place
     """How many use the key, as far as its own presences tell."""
     if len(used) < 2:
         return Breadth(NOTHING[:-1], (), frozenset())
-    stacks: set[int] = set()
-    networks: dict[int, Span] = {}
-    edges: dict[tuple[int, int], Span] = {}
+    # Hours are bit sets from the same first hour.
+    first = min([presence.first for presence in used])
+    networks: dict[int, int] = {}
+    edges: dict[tuple[int, int], int] = {}
     for presence in used:
-        network = presence.network
-        networks[network] = join(networks.get(network), presence.first, presence.hours)
-        if presence.device:
-            stacks.add(presence.device)
-            edge = (presence.device, network)
-            edges[edge] = join(edges.get(edge), presence.first, presence.hours)
+        network, device = presence.network, presence.device
+        bits = presence.hours << (presence.first - first)
+        networks[network] = networks.get(network, 0) | bits
+        if device:
+            edges[device, network] = edges.get((device, network), 0) | bits
+    stacks = float(max(len({device for device, _ in edges}), 1))
     if len(networks) < 2:
-        return Breadth((float(max(len(stacks), 1)), 1.0, *NOTHING[2:-1]), (), frozenset())
-    spans = sorted(networks.values(), key=lambda span: (-span.hours.bit_count(), span.first))[:MAX_NETWORKS]
-    base = min(span.first for span in spans)
-    lowest = min((span.first for span in edges.values()), default=0)
+        return Breadth((stacks, 1.0, *NOTHING[2:-1]), (), frozenset())
+    spans = sorted(networks.values(), key=lambda bits: (-bits.bit_count(), bits & -bits))[:MAX_NETWORKS]
     once = twice = thrice = 0
-    counts = []
-    for span in spans:
-        bits = span.hours << (span.first - base)
+    for bits in spans:
         thrice |= twice & bits
         twice |= once & bits
         once |= bits
-        counts.append(bits.bit_count())
     matched = _matched(edges)
     met = crossed = 0
-    for span in matched[:MAX_NETWORKS]:
-        bits = span.hours << (span.first - lowest)
+    for bits in matched[:MAX_NETWORKS]:
         crossed |= met & bits
         met |= bits
+    times = [((bits & -bits).bit_length(), bits.bit_length()) for bits in spans]
     interleaved = 0
-    for i, a in enumerate(spans):
-        for b in spans[:i]:
-            interleaved += min(a.last, b.last) - max(a.first, b.first) >= LASTING_HOURS
+    for i, (begun, ended) in enumerate(times):
+        for other_begun, other_ended in times[:i]:
+            interleaved += min(ended, other_ended) - max(begun, other_begun) >= LASTING_HOURS
+    counts = [bits.bit_count() for bits in spans]
     total = sum(counts)
-    entropy = -sum(c / total * math.log(c / total) for c in counts)
-    active = max(once.bit_count(), 1)
+    entropy = -sum([c / total * math.log(c / total) for c in counts])
+    active = once.bit_count()
     hosts, members = _hosts(used, subject, facts)
     return Breadth(
         (
-            float(max(len(stacks), 1)),
+            stacks,
             float(len(networks)),
             float(max(len(matched), 1)),
             twice.bit_count() / active,
@@ -98,16 +94,16 @@ def breadth_of(used: Sequence[Presence], subject: int, facts: Mapping[int, Place
     )
 
 
-def _matched(edges: Mapping[tuple[int, int], Span]) -> list[Span]:
+def _matched(edges: Mapping[tuple[int, int], int]) -> list[int]:
     """Stacks paired with networks one to one, the longest used pairs first: what parties of their own would show."""
     stacks: set[int] = set()
     networks: set[int] = set()
-    out: list[Span] = []
-    for (stack, network), span in sorted(edges.items(), key=lambda item: (-item[1].hours.bit_count(), item[0])):
+    out: list[int] = []
+    for (stack, network), bits in sorted(edges.items(), key=lambda item: (-item[1].bit_count(), item[0])):
         if stack not in stacks and network not in networks:
             stacks.add(stack)
             networks.add(network)
-            out.append(span)
+            out.append(bits)
     return out
 
 
@@ -115,19 +111,18 @@ def _hosts(
     used: Sequence[Presence], subject: int, facts: Mapping[int, PlaceFacts]
 ) -> tuple[tuple[tuple[int, tuple[tuple[int, int], ...]], ...], frozenset[int]]:
     """Addresses where other people's own keys run with the key's stack there, but for the address it is on most."""
-    out = []
-    members: set[int] = set()
     hours: dict[int, int] = {}
     for presence in used:
         hours[presence.address] = hours.get(presence.address, 0) + presence.hours.bit_count()
-    main = max(hours, key=lambda address: (hours[address], -address))
+    found: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {}
     for address in hours:
         place = facts[address]
         tenancy = place.tenants.get(subject)
-        if address == main or tenancy is None or place.infrastructure or len(place.tenants) > HOST_CROWD:
+        if tenancy is None or not tenancy.shares or place.infrastructure or len(place.tenants) > HOST_CROWD:
             continue
-        found = tuple((share.member, share.same) for share in tenancy.shares if share.same)
-        if found:
-            out.append((place.known, found))
-            members.update(member for member, _ in found)
-    return tuple(out), frozenset(members)
+        same = tuple([(share.member, share.same) for share in tenancy.shares if share.same])
+        if same:
+            found[address] = place.known, same
+    if found:
+        found.pop(max(hours, key=lambda address: (hours[address], -address)), None)
+    return tuple(found.values()), frozenset([member for _, same in found.values() for member, _ in same])

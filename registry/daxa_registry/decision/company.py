@@ -17,6 +17,8 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import add
+from typing import NamedTuple
 
 from daxa_registry.decision.graph import Population, Presence, Subject
 from daxa_registry.decision.places import (
@@ -30,28 +32,27 @@ from daxa_registry.decision.places import (
     spread,
     unusual_span,
 )
-from daxa_registry.decision.travel import NOBODY, Travels, travels_of
+from daxa_registry.decision.travel import NOBODY, Travels, met_twice, travels_of
 
 SMOOTH = 3.0
 MAX_PLACES = 12
 PAIRS_WEIGHT = 0.5
 """Of how hours are kept, what all pairs say weighs so much where all run the key's client stack."""
+NOBODY_GONE: frozenset[int] = frozenset()
 NOTHING = (1.0, 1.0, *(0.0,) * 11, 1.0, *(0.0,) * 5)
 
 
 class Stop:
     """An address in company, and what was counted on it without some members."""
 
-    __slots__ = ("heard", "place", "rows", "tenancy")
+    __slots__ = ("heard", "members", "place", "rows", "tenancy")
 
     def __init__(self, place: PlaceFacts, tenancy: Tenancy) -> None:
         self.place, self.tenancy = place, tenancy
-        heard = [share.member for share in tenancy.shares]
-        heard += [member for member, _ in place.everyone]
-        heard += [member for member, _ in place.declarers]
-        if place.crowded:
-            heard += [member for member, _ in place.by_member]
-        self.heard = frozenset(heard)
+        self.members = self.heard = place.members
+        if place.declarers:
+            self.heard |= {member for member, _ in place.declarers}
+            self.members |= {member for member, bits in place.declarers if bits & ~tenancy.person}
         self.rows: dict[frozenset[int], list[float]] = {}
 
     def row(self, gone: frozenset[int], home: int) -> list[float]:
@@ -76,35 +77,20 @@ class Company:
     last_hour: int
     hub_subjects: int
     infrastructure: int
-    whole: tuple[float, ...] = NOTHING  # the features with nobody left out
 
     def without(self, gone: frozenset[int]) -> tuple[float, ...]:
         """The features of one operator, in the order of ``FEATURES``."""
-        return _pooled(self.home, self.hours, self.alone, self.stops, self.travels, gone) if gone else self.whole
+        return _pooled(self.home, self.hours, self.alone, self.stops, self.travels, gone)
 
 
 def company_of(
     used: Sequence[Presence], subject: Subject, facts: Mapping[int, PlaceFacts], population: Population
 ) -> Company:
     """Where the key was used in company."""
-    there: dict[int, int] = {}
-    last_there: dict[int, int] = {}
-    for presence in used:
-        address = presence.address
-        there[address] = there.get(address, 0) + presence.hours.bit_count()
-        last_there[address] = max(last_there.get(address, 0), presence.last)
-    addresses = list(there)
+    addresses = list(dict.fromkeys([presence.address for presence in used]))
     if len(addresses) > MAX_PLACES:
-        # A store's numbers come last: two stores of the same sightings should look at the same addresses. Only what its own
-        # member said is asked, or another could choose where to look.
-        requests = Counter[int]()
-        for presence in used:
-            requests[presence.address] += presence.count
-        own = {at: dict(facts[at].by_member).get(subject.member, 0) for at in addresses}
-        addresses.sort(key=lambda at: (-there[at], -last_there[at], -requests[at], own[at], at))
-        del addresses[MAX_PLACES:]
+        addresses = _most_used(used, subject, facts)
     stops: list[Stop] = []
-    members: set[int] = set()
     hours = alone = last = infrastructure = 0
     for address in addresses:
         place = facts[address]
@@ -121,44 +107,52 @@ def company_of(
             continue
         last = max(last, tenancy.last)
         stops.append(Stop(place, tenancy))
-        members.update(share.member for share in tenancy.shares)
-        members.update(member for member, _ in place.everyone)
-        members.update(member for member, bits in place.declarers if bits & ~tenancy.person)
-        if place.crowded:
-            members.update(member for member, _ in place.by_member)
     home = subject.member
     hub = max((stop.place.subjects for stop in stops if _is_hub(stop.place)), default=0)
     if _alone(stops, subject):
         return Company(home, hours, alone, (), NOBODY, frozenset(), frozenset(), last, hub, infrastructure)
-    met = [(stop.place, stop.tenancy) for stop in stops]
-    heard = frozenset().union(*[stop.heard for stop in stops])
-    travels = travels_of(met, subject.holder, home, unusual_span(population))
-    whole = _pooled(home, hours, alone, stops, travels, frozenset())
-    if whole is NOTHING and not any(_is_hub(stop.place) for stop in stops):
-        # Nobody was there at the same time or moved along, so nobody is either when some members are left out. On a hub more
-        # may count without the member that made it one.
-        return Company(home, hours, alone, (), travels, frozenset(), frozenset(), last, hub, infrastructure)
-    return Company(home, hours, alone, stops, travels, frozenset(members), heard, last, hub, infrastructure, whole)
+    met = any(stop.row(NOBODY_GONE, home)[0] >= 2 for stop in stops)
+    travels = NOBODY
+    if met or len(stops) > 1:
+        seen = [(stop.place, stop.tenancy) for stop in stops]
+        travels = travels_of(seen, subject, unusual_span(population))
+    company = Company(
+        home, hours, alone, stops, travels,
+        frozenset().union(*[stop.members for stop in stops]), frozenset().union(*[stop.heard for stop in stops]),
+        last, hub, infrastructure,
+    )  # fmt: skip
+    if met or any(_is_hub(stop.place) for stop in stops) or company.without(NOBODY_GONE) is not NOTHING:
+        return company
+    # Nobody was there at the same time or moved along, so nobody is either when some members are left out. On a hub more may
+    # count without the member that made it one.
+    return Company(home, hours, alone, (), NOBODY, frozenset(), frozenset(), last, hub, infrastructure)
+
+
+def _most_used(used: Sequence[Presence], subject: Subject, facts: Mapping[int, PlaceFacts]) -> list[int]:
+    """The addresses that are looked at of a key with many.
+
+    A store's numbers come last: two stores of the same sightings should look at the same addresses. Only what its own member
+    said is asked, or another could choose where to look.
+    """
+    hours, requests, last = Counter[int](), Counter[int](), Counter[int]()
+    for presence in used:
+        at = presence.address
+        hours[at] += presence.hours.bit_count()
+        requests[at] += presence.count
+        last[at] = max(last[at], presence.last)
+    own = {at: dict(facts[at].by_member).get(subject.member, 0) for at in hours}
+    return sorted(hours, key=lambda at: (-hours[at], -last[at], -requests[at], own[at], at))[:MAX_PLACES]
 
 
 def _alone(stops: Sequence[Stop], subject: Subject) -> bool:
     """Nobody was ever there at the same time, and nobody else is met on two of the addresses."""
-    met: set[int | tuple[int, bytes]] = set()
-    own = identity_of(subject)
-    for stop in stops:
-        if stop.tenancy.shares:
-            return False
-        twice = met & stop.place.who
-        if len(twice) > (own in twice):
-            return False
-        met |= stop.place.who
-    return True
+    if any(stop.tenancy.shares for stop in stops):
+        return False
+    return met_twice(stop.place.who for stop in stops) <= {identity_of(subject)}
 
 
 def _is_hub(place: PlaceFacts) -> bool:
-    if place.crowded or len(place.who) <= HUB_PERSONS:  # no more persons than identities
-        return place.crowded
-    return persons(place.known, [bits for _, bits in place.everyone]) > HUB_PERSONS
+    return place.crowded or place.crowd(NOBODY_GONE) > HUB_PERSONS
 
 
 def _pooled(
@@ -243,8 +237,9 @@ def _lockstep(c0: float, q0: float, c24: float, q24: float) -> float:
     return math.log((c0 + SMOOTH) / (q0 + SMOOTH)) - math.log((c24 + SMOOTH) / (q24 + SMOOTH))
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
+class _Group(NamedTuple):
+    """What those who move along say, without some members. A tuple, because there is one for each view."""
+
     again: float
     shadows: float
     partners: float
@@ -273,7 +268,7 @@ def _group(travels: Travels, gone: frozenset[int]) -> _Group:
             shadows.append(one.shadows)
             partners.append(one.partners)
             weight += one.weight
-            sums = [a + b for a, b in zip(sums, one.counts, strict=True)]
+            sums = list(map(add, sums, one.counts))
             lh += one.log_hours
             lh2 += one.log_hours2
     elsewhere = away / hours if hours else None
@@ -298,17 +293,14 @@ def _row(place: PlaceFacts, tenancy: Tenancy, gone: frozenset[int], home: int) -
     """One address: people, crowd, lockstep, partners, people with the stack, declarers, hours, days; then the sums,
     those of pairs per party. In a hub only kin counts."""
     known = place.known
-    everyone = place.everyone
-    crowd = persons(
-        known, [bits for member, bits in everyone if member not in gone] if gone else [b for _, b in everyone]
-    )
-    if place.crowded:
-        crowd = max(crowd, place.subjects - sum(count for member, count in place.by_member if member in gone))
+    crowd = place.crowd(gone)
     hub = crowd > HUB_PERSONS
     shares = [share for share in tenancy.shares if share.member not in gone] if gone else tenancy.shares
     if not shares and (hub or crowd < 2):
         return [1, crowd]
-    others, alike, partners = [], [], []
+    others: list[int] = []
+    alike: list[int] = []
+    partners: list[int] = []
     own_others = own_same = own_partners = tenancy.person
     sums: Sums | list[float] = NO_SUMS
     for share in shares:
@@ -319,10 +311,12 @@ def _row(place: PlaceFacts, tenancy: Tenancy, gone: frozenset[int], home: int) -
             own_partners |= share.partners
         else:
             others.append(company)
-            alike.append(share.same)
-            partners.append(share.partners)
+            if share.same:
+                alike.append(share.same)
+            if share.partners:
+                partners.append(share.partners)
         more = share.kin if hub else share.company
-        sums = more if sums is NO_SUMS else [a + b for a, b in zip(sums, more, strict=True)]
+        sums = more if sums is NO_SUMS else list(map(add, sums, more))
     others.append(own_others)
     people = persons(known, others)
     if people < 2 and (hub or crowd < 2):

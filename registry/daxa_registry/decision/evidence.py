@@ -12,8 +12,9 @@ True
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 from blake3 import blake3
@@ -21,27 +22,48 @@ from blake3 import blake3
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import Manner
 from daxa_registry.decision.breadth import breadth_of
-from daxa_registry.decision.company import NOTHING as COMPANY_OF_NOBODY
 from daxa_registry.decision.company import company_of
 from daxa_registry.decision.features import EVIDENCE_VERSION, FEATURES
 from daxa_registry.decision.graph import Neighbourhood, Population
 from daxa_registry.decision.places import PlaceFacts
-from daxa_registry.decision.refusals import NOTHING as NO_REFUSALS
 from daxa_registry.decision.refusals import refusals_of
 
 DIGEST_CONTEXT = "daxa 2026-06 evidence v1"
 MAX_FOREIGN = 8
-_ROUND = frozenset((COMPANY_OF_NOBODY, NO_REFUSALS))  # what most subjects have, and needs no rounding
 _HEAD = struct.Struct(">BIIqqqHH")
 _WIDTH = struct.Struct(f">{len(FEATURES)}d")
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """The features as if the members ``without`` had reported nothing."""
+Values = tuple[float, ...]
 
-    without: tuple[int, ...]
-    values: tuple[float, ...]
+
+class View:
+    """The features as if the members ``without`` had reported nothing.
+
+    ``values`` has them, or says them when first asked: most views of most decisions decide nothing, and nobody asks.
+    """
+
+    __slots__ = ("_values", "without")
+
+    def __init__(self, without: tuple[int, ...], values: Values | Callable[[], Values]) -> None:
+        self.without = without
+        self._values = values
+
+    @property
+    def values(self) -> Values:
+        """In the order of ``FEATURES``."""
+        if not isinstance(self._values, tuple):
+            self._values = self._values()
+        return self._values
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, View) and (self.without, self.values) == (other.without, other.values)
+
+    def __hash__(self) -> int:
+        return hash((self.without, self.values))
+
+    def __repr__(self) -> str:
+        return f"View({self.without}, {self.values})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,28 +143,45 @@ def evidence_of(
     refusals = refusals_of(neighbourhood, used, facts)
     company = company_of(used, subject, facts, population)
     foreign = sorted((company.members | breadth.members | refusals.members) - {subject.member})[:MAX_FOREIGN]
-    apart = breadth.members | refusals.members
-    companies: dict[frozenset[int], tuple[float, ...]] = {}
-    rests: dict[frozenset[int], tuple[float, ...]] = {}
-    views = []
-    for size in range(min(len(foreign), 2) + 1):
-        for without in combinations(foreign, size):
-            # A part is worked out and rounded once for all views that leave out the same of those whom it depends on.
-            gone = frozenset(without)
-            ours = gone & company.heard
-            operator = companies.get(ours)
-            if operator is None:
-                operator = companies[ours] = _rounded(company.without(ours))
-            others = gone & apart
-            rest = rests.get(others)
-            if rest is None:
-                rest = rests[others] = _rounded(breadth.without(others)) + _rounded(refusals.without(others))
-            views.append(View(without, operator + rest))
-    last_used = max((presence.last for presence in used), default=0)
+    parts = (
+        _Part(company.without, company.heard),
+        _Part(breadth.without, breadth.members),
+        _Part(refusals.without, refusals.members),
+    )
+    views = tuple(
+        [
+            View(without, partial(_joined, parts, frozenset(without)))
+            for size in range(min(len(foreign), 2) + 1)
+            for without in combinations(foreign, size)
+        ]
+    )
+    last_used = max([presence.last for presence in used], default=0)
     return Evidence(
-        company.hub_subjects, company.infrastructure, company.last_hour, last_used, refusals.last_hour, tuple(views)
+        company.hub_subjects, company.infrastructure, company.last_hour, last_used, refusals.last_hour, views
     )
 
 
-def _rounded(values: tuple[float, ...]) -> tuple[float, ...]:
-    return values if values in _ROUND else tuple([round(value, 6) for value in values])
+class _Part:
+    """Some of the features, worked out and rounded once for all views that leave out the same of those on whom they depend."""
+
+    __slots__ = ("_heard", "_known", "_without")
+
+    def __init__(self, without: Callable[[frozenset[int]], Values], heard: frozenset[int]) -> None:
+        self._without, self._heard = without, heard
+        self._known: dict[frozenset[int], Values] = {}
+
+    def without(self, gone: frozenset[int]) -> Values:
+        gone &= self._heard
+        known = self._known.get(gone)
+        if known is None:
+            known = self._known[gone] = _rounded(self._without(gone))
+        return known
+
+
+def _joined(parts: tuple[_Part, ...], gone: frozenset[int]) -> Values:
+    company, breadth, refusals = parts
+    return company.without(gone) + breadth.without(gone) + refusals.without(gone)
+
+
+def _rounded(values: Values) -> Values:
+    return tuple([round(value, 6) if value % 1 else value for value in values])  # most are whole

@@ -15,9 +15,8 @@ from daxa_core.model import Manner
 UNKNOWN_DEVICE = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """One key at one member.
+class Subject(NamedTuple):
+    """One key at one member. A tuple, as presences are: making them is most of what reading a place takes.
 
     ``key`` is the node of the key, shared by every member that saw it; ``account`` is the member's pseudonym (None
     where the member does not know the key: somebody presented it at the wrong door); ``holder`` the node of the
@@ -37,8 +36,7 @@ class Subject:
     addresses: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(NamedTuple):
     """A subject on an address with a device, in one manner.
 
     ``hours`` is a bit set: bit i is the hour ``first + i``, bit 0 is always set, the highest bit is the last hour.
@@ -52,7 +50,7 @@ class Presence:
     manner: Manner
     first: int
     hours: int
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple has a method of that name, which nobody calls here
 
     @property
     def last(self) -> int:

@@ -153,7 +153,8 @@ def step(
             state = _moved(state, target, cause, policy, now)
     if state.level > Level.CLEAR and now >= state.valid_until:
         state = replace(state, valid_until=now + policy.ladder.valid_hours * SECONDS_PER_HOUR)
-    return replace(state, scope=_scope(state, now))
+    scope = _scope(state, now)
+    return state if scope is state.scope else replace(state, scope=scope)
 
 
 def change(before: State, after: State) -> Cause:

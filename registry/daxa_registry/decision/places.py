@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +44,12 @@ Sums = tuple[float, float, float, float, float, float, float, float, float, floa
 NO_SUMS: Sums = (0.0,) * 12
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+Identity = int | tuple[int, bytes]
+"""Who a person is, everywhere: see :func:`identity_of`."""
+_USED, _REJECTED = Manner.USED, Manner.REJECTED
+
+
+class Share(NamedTuple):
     """What one member's parties are to one subject on one address. Bit sets are over the address's persons.
 
     ``company`` are sums over all who were there at the same time, ``kin`` over those of them who have one of the subject's
@@ -88,8 +93,7 @@ class Pairings:
 NO_PAIRS = Pairings({}, {})
 
 
-@dataclass(frozen=True, slots=True)
-class Tenancy:
+class Tenancy(NamedTuple):
     """One subject on one address: its own hours and what each member's parties are to it there."""
 
     member: int
@@ -109,16 +113,21 @@ class Refused:
     by_member: tuple[tuple[int, tuple[tuple[int, int, int], ...]], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A party on an address: the person's bit here, who it is everywhere, its hours here and how many anywhere."""
+class Entry(NamedTuple):
+    """A party on an address: the person's bit here, who it is everywhere, its hours here, how many anywhere, and the share of
+    them that is elsewhere."""
 
     member: int
     person: int
-    identity: int | tuple[int, bytes]
+    identity: Identity
     devices: frozenset[int]
     span: Span
     anywhere: int
+    away: float
+
+
+Roster = tuple[tuple[int, tuple[Entry, ...]], ...]
+"""By member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,84 +141,102 @@ class PlaceFacts:
     crowded: bool
     infrastructure: bool
     known: int  # bit set: which persons are known holders
+    members: frozenset[int]  # who reported anybody here, at any time
     everyone: tuple[tuple[int, int], ...]
     declarers: tuple[tuple[int, int], ...]
     tenants: Mapping[int, Tenancy]
-    roster: tuple[Entry, ...]  # the parties of each member with no more than SMALL_PLACE, if there are two parties here
+    roster: Roster  # the parties of each member with no more than SMALL_PLACE, if there are two parties here
     by_device: Mapping[int, tuple[Entry, ...]]  # the parties of members with more, by device
-    who: frozenset[int | tuple[int, bytes]]  # the parties' identities
+    who: frozenset[Identity]  # the parties' identities
     refused: Mapping[int, Refused]  # by device
     pairs: Pairings = NO_PAIRS
+    _crowds: dict[frozenset[int], int] = field(default_factory=dict, compare=False, repr=False)
+
+    def crowd(self, gone: frozenset[int]) -> int:
+        """How many people were ever here at least, without what those members reported; whoever is here asks for the same."""
+        known = self._crowds.get(gone)
+        if known is None:
+            known = persons(self.known, [bits for member, bits in self.everyone if member not in gone])
+            if self.crowded:
+                known = max(known, self.subjects - sum(count for member, count in self.by_member if member in gone))
+            self._crowds[gone] = known
+        return known
+
+
+class _Tenant:
+    """One subject that was used here, while the facts are gathered."""
+
+    __slots__ = ("devices", "party", "span", "subject")
+
+    def __init__(self, subject: Subject, party: _Party, span: Span, device: int) -> None:
+        self.subject, self.party, self.span, self.devices = subject, party, span, {device}
 
 
 class _Party:
     """One person at one member, while the facts are gathered."""
 
-    __slots__ = ("anywhere", "devices", "holder", "identity", "member", "person", "span", "subjects")
+    __slots__ = ("anywhere", "devices", "holder", "identity", "member", "person", "span", "tenants")
 
-    def __init__(self, member: int, holder: int | None, identity: int | tuple[int, bytes]) -> None:
+    def __init__(self, member: int, holder: int | None, identity: Identity) -> None:
         self.member, self.holder, self.identity = member, holder, identity
         self.person = 0
-        self.span: Span | None = None
-        self.devices: set[int] = set()
-        self.subjects: dict[int, int] = {}
-        self.anywhere = 0
+        self.tenants: list[_Tenant] = []
+
+    def gather(self) -> None:
+        """What its subjects, one or more, come to together."""
+        first, *others = self.tenants
+        self.span, self.devices, self.anywhere = first.span, first.devices, first.subject.hours
+        for tenant in others:
+            self.span = join(self.span, tenant.span.first, tenant.span.hours)
+            self.devices = self.devices | tenant.devices
+            self.anywhere += tenant.subject.hours
 
 
 def facts_of(place: Place, population: Population) -> PlaceFacts:
     """The facts of one address; of ``population`` they use the unusual hours."""
-    if len(place.presences) == 1 and place.presences[0].manner is Manner.USED:
+    if len(place.presences) == 1 and place.presences[0].manner is _USED:
         return _facts_of_one(place, place.presences[0])
-    parties: dict[tuple[int, object], _Party] = {}
+    parties: dict[tuple[int, Identity], _Party] = {}
     declared: list[_Party] = []
     refusals: list[Presence] = []
-    use: dict[int, float] = {}
     declared_keys: set[int] = set()
-    spans: dict[int, Span] = {}
-    devices: dict[int, set[int]] = {}
-    of_subject: dict[int, _Party] = {}
-    keys: dict[int, int] = {}
+    gathered: dict[int, _Tenant] = {}
     for presence in place.presences:
-        subject = presence.subject
-        if presence.manner is Manner.REJECTED:
+        subject, _, _, device, manner, first, hours, _ = presence
+        if manner is _REJECTED:
             refusals.append(presence)
+            continue
+        tenant = gathered.get(subject.id)
+        if tenant is not None and manner is _USED:
+            tenant.span = join(tenant.span, first, hours)
+            tenant.devices.add(device)
             continue
         identity = identity_of(subject)
         party = parties.get((subject.member, identity))
         if party is None:
-            party = parties[(subject.member, identity)] = _Party(subject.member, subject.holder, identity)
-        if presence.manner is Manner.DECLARED:
+            party = parties[subject.member, identity] = _Party(subject.member, subject.holder, identity)
+        if manner is _USED:
+            tenant = gathered[subject.id] = _Tenant(subject, party, Span(first, hours), device)
+            party.tenants.append(tenant)
+        else:
             declared.append(party)
             declared_keys.add(subject.key)
-            continue
-        party.span = join(party.span, presence.first, presence.hours)
-        party.devices.add(presence.device)
-        party.subjects[subject.id] = subject.hours
-        spans[subject.id] = join(spans.get(subject.id), presence.first, presence.hours)
-        devices.setdefault(subject.id, set()).add(presence.device)
-        of_subject[subject.id] = party
-        keys[subject.id] = subject.key
-    known = _number_persons(list(parties.values()))
-    present = [party for party in parties.values() if party.span is not None]
+    known = _number_persons(parties.values())
+    present = [party for party in parties.values() if party.tenants]
+    for party in present:
+        party.gather()
     shares, pairs = _shares(present, unusual_span(population))
     roster, by_device = _roster(present)
+    use: dict[int, float] = {}
     tenants: dict[int, Tenancy] = {}
-    for subject_id, party in of_subject.items():
-        span = spans[subject_id]
+    for tenant in gathered.values():
+        subject, party, span = tenant.subject, tenant.party, tenant.span
         mine = span.hours.bit_count()
-        portion = mine / max(party.subjects[subject_id], mine)
-        key = keys[subject_id]
-        use[key] = max(use.get(key, 0.0), portion)
-        tenants[subject_id] = Tenancy(
-            party.member,
-            1 << party.person,
-            span.first,
-            span.last,
-            mine,
-            span.hours,
-            frozenset(devices[subject_id]),
+        use[subject.key] = max(use.get(subject.key, 0.0), mine / max(subject.hours, mine))
+        tenants[subject.id] = Tenancy(
+            party.member, 1 << party.person, span.first, span.last, mine, span.hours, frozenset(tenant.devices),
             shares.get(id(party), ()),
-        )
+        )  # fmt: skip
     return PlaceFacts(
         place.address,
         place.network,
@@ -218,6 +245,7 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
         place.crowded,
         place.infrastructure,
         known,
+        frozenset([party.member for party in present] + [member for member, _ in place.by_member if place.crowded]),
         _members_bits(present),
         _members_bits(declared),
         tenants,
@@ -250,6 +278,7 @@ def _facts_of_one(place: Place, presence: Presence) -> PlaceFacts:
         place.crowded,
         place.infrastructure,
         0 if subject.holder is None else 1,
+        frozenset((subject.member,)),
         ((subject.member, 1),),
         (),
         {subject.id: tenancy},
@@ -260,11 +289,16 @@ def _facts_of_one(place: Place, presence: Presence) -> PlaceFacts:
     )
 
 
-def identity_of(subject: Subject) -> int | tuple[int, bytes]:
+def identity_of(subject: Subject) -> Identity:
     """Who the subject's person is, everywhere: the known holder, or else the account at its own exchange."""
     if subject.holder is not None:
         return subject.holder
     return subject.member, subject.account or b"key %d" % subject.key
+
+
+def away_of(here: Span, anywhere: int) -> float:
+    """The share of a party's hours that it does not spend here."""
+    return max(1.0 - here.hours.bit_count() / max(anywhere, 1), 0.0)
 
 
 def unusual_span(population: Population) -> Span | None:
@@ -272,22 +306,21 @@ def unusual_span(population: Population) -> Span | None:
     return Span(population.unusual_first, population.unusual) if population.unusual else None
 
 
-def _roster(present: list[_Party]) -> tuple[tuple[Entry, ...], dict[int, tuple[Entry, ...]]]:
+def _roster(present: list[_Party]) -> tuple[Roster, dict[int, tuple[Entry, ...]]]:
     """Who may be met again, whole for members with few people here, by device for those with many: each member's people are
     known by their own number, so that no other member's crowd hides them."""
     if len(present) < 2:
         return (), {}
     of_member: dict[int, list[Entry]] = {}
     for p in present:
-        if p.span is not None:
-            devices = frozenset(p.devices - {UNKNOWN_DEVICE})
-            entry = Entry(p.member, 1 << p.person, p.identity, devices, p.span, p.anywhere)
-            of_member.setdefault(p.member, []).append(entry)
-    roster: list[Entry] = []
+        devices = frozenset(p.devices - {UNKNOWN_DEVICE})
+        entry = Entry(p.member, 1 << p.person, p.identity, devices, p.span, p.anywhere, away_of(p.span, p.anywhere))
+        of_member.setdefault(p.member, []).append(entry)
+    roster: list[tuple[int, tuple[Entry, ...]]] = []
     by_device: dict[int, list[Entry]] = {}
-    for entries in of_member.values():
+    for member, entries in of_member.items():
         if len(entries) <= SMALL_PLACE:
-            roster += entries
+            roster.append((member, tuple(entries)))
             continue
         for entry in entries:
             for device in entry.devices:
@@ -295,7 +328,7 @@ def _roster(present: list[_Party]) -> tuple[tuple[Entry, ...], dict[int, tuple[E
     return tuple(roster), {device: tuple(entries) for device, entries in by_device.items()}
 
 
-def _number_persons(parties: list[_Party]) -> int:
+def _number_persons(parties: Iterable[_Party]) -> int:
     """Numbers the persons of an address; the same known holder at two members is one. Returns the known ones as bits."""
     holders: dict[int, int] = {}
     known = 0
@@ -305,7 +338,6 @@ def _number_persons(parties: list[_Party]) -> int:
         else:
             party.person = holders.setdefault(party.holder, count)
             known |= 1 << party.person
-        party.anywhere = sum(party.subjects.values())
     return known
 
 
@@ -319,7 +351,7 @@ def _members_bits(parties: list[_Party]) -> tuple[tuple[int, int], ...]:
 def _shares(parties: list[_Party], unusual: Span | None) -> tuple[dict[int, tuple[Share, ...]], Pairings]:
     if len(parties) < 2:
         return {}, NO_PAIRS
-    spans = [party.span for party in parties if party.span is not None]
+    spans = [party.span for party in parties]
     pairs = pairs_of(spans, unusual)
     if pairs is None:
         return {}, NO_PAIRS

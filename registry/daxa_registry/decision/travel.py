@@ -10,11 +10,22 @@ renumbered line do so too is why it takes three addresses and half of the hours.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from daxa_registry.decision.graph import Subject
 from daxa_registry.decision.overlap import Span, join, meet
-from daxa_registry.decision.places import PARTNER_HOURS, PARTNER_RATIO, Entry, PlaceFacts, Tenancy, persons
+from daxa_registry.decision.places import (
+    PARTNER_HOURS,
+    PARTNER_RATIO,
+    Entry,
+    Identity,
+    PlaceFacts,
+    Tenancy,
+    away_of,
+    identity_of,
+    persons,
+)
 
 MAX_MET = 64
 SHADOW_ADDRESSES = 3
@@ -53,78 +64,87 @@ NOBODY = Travels((), 0)
 NO_COUNTS = (0.0,) * 6
 
 
+Seen = tuple[Entry, Tenancy]
+"""A person on one of the key's addresses, and the key there."""
+
+
 class _Met:
-    """A person met, by what was seen of it on one address; ``again`` adds another."""
+    """A person met on several addresses, by what was seen of it on each."""
 
     __slots__ = ("addresses", "alike", "anywhere", "mine", "span")
 
-    def __init__(self, entry: Entry, alike: bool, hours: int) -> None:
-        self.addresses = 1
-        self.alike = int(alike)
-        self.mine = hours
-        self.anywhere = entry.anywhere
-        self.span = entry.span
-
-    def again(self, entry: Entry, alike: bool, hours: int) -> None:
-        self.addresses += 1
-        self.alike += alike
-        self.mine += hours
-        self.anywhere = max(self.anywhere, entry.anywhere)
-        self.span = join(self.span, entry.span.first, entry.span.hours)
+    def __init__(self, seen: list[Seen]) -> None:
+        self.addresses = len(seen)
+        self.alike = self.mine = self.anywhere = 0
+        span: Span | None = None
+        for entry, tenancy in seen:
+            self.alike += not entry.devices.isdisjoint(tenancy.devices)
+            self.mine += tenancy.hours
+            self.anywhere = max(self.anywhere, entry.anywhere)
+            span = join(span, entry.span.first, entry.span.hours)
+        assert span is not None
+        self.span = span
 
 
 class _Member:
-    """One member's people, and the key's own hours on the addresses where that member has people."""
+    """One member's people: hours of the key in the company of those who were met once, and the others. ``mine`` is the key on the
+    addresses where that member has people."""
 
-    __slots__ = ("met", "mine")
+    __slots__ = ("again", "away", "mine", "stays")
 
     def __init__(self) -> None:
-        self.met: dict[int | tuple[int, bytes], _Met] = {}
+        self.stays = self.away = 0.0
+        self.again: dict[Identity, list[Seen]] = {}
         self.mine: list[Tenancy] = []
 
 
-def travels_of(
-    stops: Sequence[tuple[PlaceFacts, Tenancy]], holder: int | None, home: int, unusual: Span | None
-) -> Travels:
+def travels_of(stops: Sequence[tuple[PlaceFacts, Tenancy]], subject: Subject, unusual: Span | None) -> Travels:
     """Who was met where. ``stops`` are the key's addresses in company, ``unusual`` the hours not to compare.
 
     What is kept for one member depends on no other.
     """
+    own = identity_of(subject)
+    twice = met_twice(place.who for place, _ in stops)
     members: dict[int, _Member] = {}
     for place, tenancy in stops:
-        person, devices, hours = tenancy.person, tenancy.devices, tenancy.hours
-        for entry in _roster(place, tenancy):
-            if entry.person == person:
-                continue
-            group = members.get(entry.member)
+        hours = tenancy.hours
+        for member, entries in _roster(place, tenancy):
+            group = members.get(member)
             if group is None:
-                group = members[entry.member] = _Member()
-            if not group.mine or group.mine[-1] is not tenancy:
+                group = _Member()
+            for entry in entries:
+                identity = entry.identity
+                if identity == own:
+                    continue
+                if identity in twice:
+                    group.again.setdefault(identity, []).append((entry, tenancy))
+                else:
+                    group.stays += hours
+                    group.away += hours * entry.away
+            if len(entries) > 1 or entries[0].identity != own:
                 group.mine.append(tenancy)
-            alike = not entry.devices.isdisjoint(devices)
-            found = group.met.get(entry.identity)
-            if found is None:
-                group.met[entry.identity] = _Met(entry, alike, hours)
-            else:
-                found.again(entry, alike, hours)
+                members[member] = group
     if not members:
         return NOBODY
-    numbers: dict[int | tuple[int, bytes], int] = {}
+    numbers: dict[Identity, int] = {}
     known = 0
     travels = []
     for member in sorted(members):
         group = members[member]
-        stays = away = 0.0
+        stays, away = group.stays, group.away
         again: list[tuple[int, bool, _Met]] = []
-        for identity, one in group.met.items():
+        for identity, seen in group.again.items():
+            one = _Met(seen)
             stays += one.mine
-            away += one.mine * max(1.0 - one.span.hours.bit_count() / max(one.anywhere, 1), 0.0)
-            if one.addresses >= 2:
-                number = numbers.setdefault(identity, len(numbers))
-                named = isinstance(identity, int)
-                if named:
-                    known |= 1 << number
-                again.append((1 << number, member == home or (named and holder is not None), one))
+            away += one.mine * away_of(one.span, one.anywhere)
+            if one.addresses < 2:  # seen there with other client stacks than the key's
+                continue
+            number = numbers.setdefault(identity, len(numbers))
+            named = isinstance(identity, int)
+            if named:
+                known |= 1 << number
+            sure = member == subject.member or (named and subject.holder is not None)
+            again.append((1 << number, sure, one))
         if again:
             travels.append(_travel(member, stays, away, again, group.mine, unusual))
         else:
@@ -132,12 +152,25 @@ def travels_of(
     return Travels(tuple(travels), known)
 
 
-def _roster(place: PlaceFacts, tenancy: Tenancy) -> Sequence[Entry]:
+def met_twice(places: Iterable[frozenset[Identity]]) -> set[Identity]:
+    """Who is in two of those places or more."""
+    met: set[Identity] = set()
+    twice: set[Identity] = set()
+    for who in places:
+        twice |= met & who
+        met |= who
+    return twice
+
+
+def _roster(place: PlaceFacts, tenancy: Tenancy) -> Iterable[tuple[int, Sequence[Entry]]]:
     """Who may have come along: all of a member with few people there, of one with many those with one of the key's devices."""
     if not place.by_device:
         return place.roster
-    found = {id(entry): entry for device in sorted(tenancy.devices) for entry in place.by_device.get(device, ())}
-    return [*place.roster, *found.values()]
+    found: dict[int, dict[int, Entry]] = {}
+    for device in sorted(tenancy.devices):
+        for entry in place.by_device.get(device, ()):
+            found.setdefault(entry.member, {})[entry.person] = entry
+    return [*place.roster, *((member, list(entries.values())) for member, entries in found.items())]
 
 
 def _travel(

@@ -13,7 +13,7 @@ from daxa_core.codec import encode_verdict
 from daxa_core.model import SECONDS_PER_HOUR, Act, Cause, CountBucket, Manner, Reason, Verdict
 from daxa_registry.decision.assess import Assessment, assess
 from daxa_registry.decision.evidence import NOT_LOOKED_AT, Evidence, evidence_of
-from daxa_registry.decision.graph import Neighbourhood, Place
+from daxa_registry.decision.graph import Neighbourhood, Place, Population
 from daxa_registry.decision.ladder import START, State, change, due, step
 from daxa_registry.decision.leaked import Beside, attach, beside, claim_of, with_beside
 from daxa_registry.decision.places import PlaceFacts, facts_of
@@ -38,7 +38,7 @@ class Matcher:
         self._store = store
         self._log = log
         self.use(policy)
-        self._facts: dict[int, tuple[Place, PlaceFacts, int, int, int]] = {}
+        self._facts: dict[int, tuple[Place, PlaceFacts, Population]] = {}
         self.told = 0
         """Changes stored so far, those of transactions that failed included."""
 
@@ -171,25 +171,35 @@ class Matcher:
 
     def facts(self, neighbourhood: Neighbourhood) -> dict[int, PlaceFacts]:
         """The facts of every place of a neighbourhood."""
-        return {address: self._facts_of(place) for address, place in neighbourhood.places.items()}
+        population = self._store.population()
+        return {address: self._facts_of(place, population) for address, place in neighbourhood.places.items()}
 
-    def _facts_of(self, place: Place) -> PlaceFacts:
+    def _facts_of(self, place: Place, population: Population) -> PlaceFacts:
         """A place's facts, worked out once as long as the store hands out the same place, and no hour in which it was used
         becomes unusual or usual.
 
         By the object, which is kept: of a hub there is one for each set of devices that it is seen with.
         """
-        population = self._store.population()
         known = self._facts.get(id(place))
-        if known is not None and known[4] == population.unusual_within(known[2], known[3]):
+        if known is not None and known[2] is population:
             return known[1]
-        facts = facts_of(place, population)
+        if known is not None and _as_usual(place, known[2], population):
+            facts = known[1]
+        else:
+            facts = facts_of(place, population)
         if len(self._facts) >= FACTS_CACHED:
             self._facts.clear()
-        first = min([presence.first for presence in place.presences], default=0)
-        last = max([presence.last for presence in place.presences], default=0)
-        self._facts[id(place)] = (place, facts, first, last, population.unusual_within(first, last))
+        self._facts[id(place)] = (place, facts, population)
         return facts
+
+
+def _as_usual(place: Place, before: Population, now: Population) -> bool:
+    """Whether the hours in which it was used are as usual as they were before."""
+    if not (before.unusual or now.unusual):
+        return True
+    first = min([presence.first for presence in place.presences], default=0)
+    last = max([presence.last for presence in place.presences], default=0)
+    return before.unusual_within(first, last) == now.unusual_within(first, last)
 
 
 def _at_the_wrong_door(neighbourhood: Neighbourhood) -> bool:

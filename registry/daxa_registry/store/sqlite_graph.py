@@ -26,6 +26,10 @@ PLACES_CACHED = 20_000
 CROWDS_CACHED = 2_000
 SUBJECTS_CACHED = 200_000
 _COLUMNS = "address, device, subject, manner, network, first, hours, count"
+_OF_THE_SAME_KEYS = (
+    "SELECT t.id, t.member, t.key, t.account, t.holder, t.hours, t.addresses"
+    " FROM subject s JOIN subject t ON t.key=s.key WHERE s.id IN ({})"
+)
 _MANNERS = {int(manner): manner for manner in Manner}
 
 Row = tuple[int, int, int, int, int, int, bytes, int]
@@ -53,7 +57,8 @@ class GraphReader:
         self._subjects: dict[int, Subject] = {}
         self._crowds: dict[int, dict[frozenset[int], Place]] = {}
         self._hub_members: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {}
-        self._population: Population | None = None
+        self._population = Population()
+        self._counted_anew = True
 
     def changed(self, addresses: set[int], subjects: set[int]) -> None:
         """What was read of these addresses and subjects is no longer so."""
@@ -83,9 +88,12 @@ class GraphReader:
         return frozenset(found.union(row[0] for row in self._db.select(query, failed)))
 
     def population(self) -> Population:
-        """As of the last chunk of neighbourhoods."""
-        if self._population is None:
-            self._population = Population(*self._unusual())
+        """As of the last chunk of neighbourhoods; the same object as long as it says the same."""
+        if self._counted_anew:
+            fresh = Population(*self._unusual())
+            if fresh != self._population:
+                self._population = fresh
+            self._counted_anew = False
         return self._population
 
     def neighbourhoods(self, subjects: Sequence[int]) -> Iterator[Neighbourhood]:
@@ -94,23 +102,22 @@ class GraphReader:
             yield from self._chunk(subjects[start : start + CHUNK])
 
     def _chunk(self, wanted: Sequence[int]) -> Iterator[Neighbourhood]:
-        self._population = None
-        for subject in wanted:
-            self._subjects.pop(subject, None)
-        self._load_subjects(wanted)
-        known = [subject for subject in wanted if subject in self._subjects]
-        keys = {self._subjects[subject].key for subject in known}
+        self._counted_anew = True
+        self._keep_few()
         siblings: dict[int, list[int]] = {}
-        for identifier, key in self._db.select("SELECT id, key FROM subject WHERE key IN ({})", keys):
-            siblings.setdefault(key, []).append(identifier)
-        everyone = {identifier for group in siblings.values() for identifier in group}
-        rows: dict[int, list[Row]] = {identifier: [] for identifier in everyone}
-        for row in self._db.select(f"SELECT {_COLUMNS} FROM presence WHERE subject IN ({{}})", everyone):  # noqa: S608
+        rows: dict[int, list[Row]] = {}
+        for one in self._db.select(_OF_THE_SAME_KEYS, wanted):
+            read = Subject(*one)
+            if read.id not in rows:
+                self._subjects[read.id] = read
+                siblings.setdefault(read.key, []).append(read.id)
+                rows[read.id] = []
+        for row in self._db.select(f"SELECT {_COLUMNS} FROM presence WHERE subject IN ({{}})", rows):  # noqa: S608
             rows[row[2]].append(row)
-        addresses = {row[0] for group in rows.values() for row in group}
-        crowds = self._load_places(addresses)
-        self._load_subjects(everyone)
-        for subject in known:
+        crowds = self._load_places({row[0] for group in rows.values() for row in group})
+        for subject in wanted:
+            if subject not in rows:
+                continue
             me = self._subjects[subject]
             own = tuple(self._presence(row) for row in rows[subject])
             elsewhere = tuple(
@@ -141,6 +148,13 @@ class GraphReader:
             if (tried := self._stacks.tried_with(device, first - SLOWLY_HOURS, last + SLOWLY_HOURS))
         }
 
+    def _keep_few(self) -> None:
+        """Drops what has grown past its bound; not in the middle of a chunk."""
+        if len(self._places) > PLACES_CACHED:
+            self._places.clear()
+        if len(self._subjects) > SUBJECTS_CACHED:
+            self._subjects.clear()
+
     def _load_subjects(self, wanted: Iterable[int]) -> None:
         missing = {subject for subject in wanted if subject not in self._subjects}
         for row in self._db.select(
@@ -150,12 +164,6 @@ class GraphReader:
 
     def _load_places(self, addresses: Iterable[int]) -> dict[int, tuple[int, int]]:
         """Reads the places that are not in the cache; answers (subjects, infrastructure) of those too crowded for it."""
-        if len(self._places) > PLACES_CACHED:
-            self._places.clear()
-        if sum(map(len, self._crowds.values())) > CROWDS_CACHED:
-            self._crowds.clear()
-        if len(self._subjects) > SUBJECTS_CACHED:
-            self._subjects.clear()
         missing = [address for address in addresses if address not in self._places]
         crowds: dict[int, tuple[int, int]] = {}
         counted: dict[int, tuple[int, int]] = {}
@@ -175,19 +183,21 @@ class GraphReader:
 
     def _crowd(self, address: int, counted: tuple[int, int], devices: frozenset[int]) -> Place:
         """A hub as one subject sees it: of each member everybody, or those with the subject's devices where they are many."""
-        seen_with = self._crowds.setdefault(address, {})
-        known = seen_with.get(devices)
+        known = self._crowds.get(address, {}).get(devices)
         if known is not None:
             return known
+        if sum(map(len, self._crowds.values())) > CROWDS_CACHED:
+            self._crowds.clear()
         members = self._db.execute("SELECT id FROM member ORDER BY id").fetchall()
         rows = [row for (member,) in members for row in self._of_member(address, member, devices)]
         self._load_subjects({row[2] for row in rows})
         presences = tuple(self._presence(row) for row in rows)
         network = presences[0].network if presences else 0
         subjects, infrastructure = counted
-        place = seen_with[devices] = Place(
+        place = Place(
             address, network, subjects, True, bool(infrastructure), presences, self._members_on(address, subjects)
         )
+        self._crowds.setdefault(address, {})[devices] = place
         return place
 
     def _of_member(self, address: int, member: int, devices: frozenset[int]) -> list[Row]:
