@@ -52,6 +52,7 @@ INSIDE: dict[str, Callable[[Store], object]] = {
     "add_leaked": lambda s: s.add_leaked(1, [fp("new")]),
     "drop_leaked": lambda s: s.drop_leaked(1, 10),
     "leaks_of": lambda s: s.leaks_of([1]),
+    "taken_back": lambda s: s.taken_back([1]),
     "of_leaked_keys": lambda s: s.of_leaked_keys([1]),
 }
 ANYWHERE: dict[str, Callable[[Store], object]] = {

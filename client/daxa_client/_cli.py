@@ -147,6 +147,10 @@ def _verify(arguments: argparse.Namespace) -> None:
             raise CryptoError(ErrorCode.REPLAYED_ENVELOPE, name, wanted)
         newest[verdict.member, verdict.key] = max(seen, verdict.sequence)
         print(_line(verdict, None))
+    if not newest:  # cut down to nothing, perhaps: success would say that something held
+        raise ConfigurationError(
+            ErrorCode.INVALID_FILE, Path(arguments.file).name, "a signed verdict or more, got none"
+        )
 
 
 def _witness_key(arguments: argparse.Namespace) -> None:

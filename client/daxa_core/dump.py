@@ -167,18 +167,20 @@ def candidates(file: BinaryIO, offset: int = 0) -> Iterator[tuple[int, list[byte
 
 def _found_in(data: bytes, start: int, at: int, encoding: str | None, ended: bool) -> dict[bytes, None]:
     """What is found in a window of a file that begins at ``start``; a word that its borders may have cut is left out."""
+    # A run of NULs that is longer than a character's belongs to no word: none is cut where a window begins or ends with one.
+    cut_before, cut_after = start > 0 and not data.startswith(bytes(4)), not ended and not data.endswith(bytes(4))
     if b"\0" not in data:
-        return _found_at_once(data, start > 0, not ended)
+        return _found_at_once(data, cut_before, cut_after)
     plain = _NULS.sub(bytes(4), data) if bytes(5) in data else data  # an empty page costs no search
     for wide in reversed(_WIDE):
         plain = wide.sub(lambda run: run[0].replace(b"\0", b""), plain)
-    found = _found_at_once(plain, start > 0, not ended)
+    found = _found_at_once(plain, cut_before, cut_after)
     aligned = data[-start % _WIDEST :]
     if not ended:
         aligned = aligned[: len(aligned) // _WIDEST * _WIDEST]
     if encoding := encoding_of(aligned, marked=False) or encoding:
         text = aligned.decode(encoding, "replace").encode()
-        found |= _found_at_once(text, start > 0, not ended)
+        found |= _found_at_once(text, cut_before, cut_after)
     return found
 
 

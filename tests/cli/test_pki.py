@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import stat
 from pathlib import Path
@@ -19,6 +20,7 @@ from daxa_registry.cli.pki import pki
 from daxa_registry.keys.authority_folder import AuthorityFolder
 from daxa_registry.keys.credentials import TlsFiles, load
 from daxa_registry.rpc.identity import peer_of_certificate
+from daxa_registry.service.authority_acts import read_acts
 
 
 @pytest.fixture
@@ -206,6 +208,31 @@ def test_lists_follow_one_another_and_forget_nobody(ca: Path, tmp_path: Path) ->
     for gone in ("member/a", serials[0], "abc", "member/never"):
         with pytest.raises(DaxaError, match="NOT_FOUND"):
             run("revoke", gone, "--ca", ca, "--yes")
+
+
+def test_a_list_that_runs_out_is_made_anew_with_everybody_on_it(ca: Path, tmp_path: Path) -> None:
+    """In a year in which nobody had to be revoked; it reaches the servers beside, and who did it is on record."""
+    run("issue", "member/upbit", tmp_path / "upbit", "--ca", ca, "--yes")
+    run("revoke", "member/upbit", "--ca", ca, "--yes")
+    [row] = [json.loads(line) for line in run("list", "--ca", ca, "--json").splitlines()]
+    authority = AuthorityFolder.open(ca).authority
+    long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=364)
+    old = authority.revocation_list({int(row["serial"], 16): long_ago}, 2, long_ago)
+    (tmp_path / "registry").mkdir()
+    for place in (ca, tmp_path / "registry"):
+        (place / "crl.pem").write_bytes(old)
+    told = run("renew-crl", "--ca", ca, "--by", "kim")
+    assert told.startswith("would do: ")
+    assert (ca / "crl.pem").read_bytes() == old
+    run("renew-crl", "--ca", ca, "--by", "kim", "--yes")
+    assert (tmp_path / "registry/crl.pem").read_bytes() == (ca / "crl.pem").read_bytes()
+    listed = x509.load_pem_x509_crl((ca / "crl.pem").read_bytes())
+    assert listed.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number == 3
+    assert [f"{entry.serial_number:x}" for entry in listed] == [row["serial"]]
+    assert listed.next_update_utc is not None
+    assert listed.next_update_utc > datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=300)
+    [*_, last] = read_acts(ca / "acts.jsonl")
+    assert (last["act"], last["by"], last["serial"]) == ("renew-crl", "kim", "3")
 
 
 def test_a_folder_that_is_no_authoritys_is_refused(tmp_path: Path) -> None:

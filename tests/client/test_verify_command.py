@@ -67,6 +67,17 @@ def test_each_broken_line_is_refused_with_its_own_code_and_by_its_number(
     assert captured.err.startswith(f"daxa-client: {code}: line 3")
 
 
+def test_a_file_in_which_nothing_is_left_to_verify_is_no_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Cut down to nothing, or to its line ends."""
+    for lines in ([], [""]):
+        with pytest.raises(SystemExit) as ended:
+            verify(tmp_path, lines)
+        assert ended.value.code == 2
+        assert capsys.readouterr().err.startswith("daxa-client: INVALID_FILE: verdicts.jsonl")
+
+
 def test_the_same_verdict_again_is_no_replay_and_files_may_be_put_together(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

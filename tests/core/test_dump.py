@@ -299,6 +299,17 @@ def test_where_a_block_ends_changes_nothing(size: int, junk: int) -> None:
         dump.BLOCK_BYTES = before
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_key_among_empty_pages_is_found_wherever_a_block_ends(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database's file, or a disk's, is mostly NULs: the word that follows or ends them was cut by no border."""
+    monkeypatch.setattr(dump, "BLOCK_BYTES", 16 << 10)
+    page = bytes(20 << 10)
+    for text in (KEYS[0], "api_key=kbt-0123456789"):
+        key = text.rpartition("=")[2]
+        for before, after in ((page, b""), (page, b" "), (b"", page), (b" ", page), (page, page)):
+            assert found(before + text.encode(encoding) + after) == {key}
+
+
 def test_reading_goes_on_from_any_offset_that_was_yielded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is lost between the two, and nothing is made up of half a key."""
     monkeypatch.setattr(dump, "BLOCK_BYTES", 1_500)

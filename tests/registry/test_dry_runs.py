@@ -98,6 +98,7 @@ class Place:
             "pki sign-csr": lambda: [made / "gateway.csr", "member/korbit", made / "korbit.pem", *ca],
             "pki renew": lambda: [self.world.folder / "members/bithumb", *ca],
             "pki revoke": lambda: ["member/bithumb", *ca],
+            "pki renew-crl": lambda: [*ca],
             "backup": lambda: [self.registry / "registry.toml", made / "b", "--with-files", *sealed],
             "restore": lambda: [made / "b", made / "again", *sealed],
             "migrate-store": lambda: ["--from", self.database, "--to", self.postgres],

@@ -23,6 +23,7 @@ from daxa_registry.store.interface import EVERYBODY, StoredVerdict
 from daxa_registry.store.sqlite import SqliteStore
 
 NOW = 1_800_000_000
+POLICY = b"p" * 32
 WITNESS = Witness("upbit.test/witness", SigningKey(b"w" * 32))
 
 
@@ -35,7 +36,14 @@ class Registry:
         self.store = SqliteStore(self.path)
         self.log = Log(self.store, Signer(folder / "signing.json"), self.keys.witnesses)
 
-    def decide(self, member: str, key: bytes, level: Level = Level.WARN, evidence: bytes = b"evidence") -> None:
+    def decide(
+        self,
+        member: str,
+        key: bytes,
+        level: Level = Level.WARN,
+        evidence: bytes = b"evidence",
+        policy: bytes = POLICY,
+    ) -> None:
         """One verdict, stored and logged."""
         number = self.store.member_id(member)
         subject = next(
@@ -46,7 +54,7 @@ class Registry:
             if s
         )
         sequence = self.store.head(number) + 1
-        verdict = Verdict(key, level, 2.0, sequence=sequence, decided_at=NOW, policy_digest=b"p" * 32)
+        verdict = Verdict(key, level, 2.0, sequence=sequence, decided_at=NOW, policy_digest=policy)
         body = self.log.append_verdict(verdict, number, evidence)
         self.store.append_verdict(StoredVerdict(subject, number, sequence, level, NOW, body, evidence))
 
@@ -61,7 +69,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
     """Two members with three verdicts each, a policy, and an operator's act."""
     made = Registry(tmp_path)
     with made.store.transaction():
-        append_state(made.store, "policy", {"digest": "00"}, NOW)
+        append_state(made.store, "policy", {"digest": POLICY.hex()}, NOW)
         for number in range(3):
             made.decide("upbit", bytes([65 + number]) * 32)
             made.decide("bithumb", bytes([65 + number]) * 32)
@@ -137,7 +145,7 @@ def test_the_evidence_is_committed_to_and_cannot_be_tried_out(registry: Registry
 def test_what_is_in_force_is_logged_when_it_changes(registry: Registry) -> None:
     """A restart with the same policy adds nothing; another policy does, told to everybody; so does its activation."""
     with registry.store.transaction():
-        assert append_state(registry.store, "policy", {"digest": "00"}, NOW) is None
+        assert append_state(registry.store, "policy", {"digest": POLICY.hex()}, NOW) is None
         assert append_state(registry.store, "policy", {"digest": "01"}, NOW) == 9
         record_act(registry.store, "daxa", ActKind.POLICY_ACTIVATED, {"digest": "02"}, NOW)
     last = registry.log.entries(11, 5, registry.store.member_id("upbit"))
@@ -147,12 +155,14 @@ def test_what_is_in_force_is_logged_when_it_changes(registry: Registry) -> None:
 def test_keys_noted_in_a_transaction_that_failed_are_noted_again(tmp_path: Path) -> None:
     """The log never holds a verdict by a key that it does not name before."""
     made = Registry(tmp_path)
+    with made.store.transaction():
+        append_state(made.store, "policy", {"digest": POLICY.hex()}, NOW)
     with pytest.raises(RuntimeError), made.store.transaction():  # noqa: PT012
         made.decide("upbit", b"A" * 32)
         raise RuntimeError
     with made.store.transaction():
         made.decide("upbit", b"A" * 32)
-    assert [leaf.event for leaf in made.store.leaves(0, 5)] == ["verdict-keys", ""]
+    assert [leaf.event for leaf in made.store.leaves(0, 5)] == ["policy", "verdict-keys", ""]
     assert audit(made.store, made.keys).problem is None
     made.store.close()
 
@@ -226,7 +236,7 @@ def test_an_untouched_database_fits(registry: Registry) -> None:
 
 OTHER_BODY = "(SELECT body FROM verdict WHERE member=1 AND sequence=1)"
 TAMPERED: dict[str, tuple[str, int | None, str]] = {
-    "an event's text": ("UPDATE leaf SET body=replace(CAST(body AS TEXT), '00', '11') WHERE idx=0", 0, "what it holds"),
+    "an event's text": ("UPDATE leaf SET body=replace(CAST(body AS TEXT), '7070', '7171') WHERE idx=0", 0, "what it holds"),
     "an event deleted": ("DELETE FROM leaf WHERE idx=0", 0, "missing"),
     "a verdict's bytes": (f"UPDATE verdict SET body={OTHER_BODY} WHERE member=1 AND sequence=2", 4, "another leaf's"),
     "a verdict cut": ("UPDATE verdict SET body=substr(body, 1, 40) WHERE member=2 AND sequence=1", 3, "no envelope"),
@@ -238,6 +248,14 @@ TAMPERED: dict[str, tuple[str, int | None, str]] = {
     "a hash deleted": ("DELETE FROM tree_hash WHERE position=4", 3, "missing"),
     "the last leaf deleted": ("DELETE FROM leaf WHERE idx=8", None, "has 8 leaves, and the checkpoint 9"),
     "a verdict moved to a member": ("UPDATE leaf SET audience=2 WHERE idx=2", 2, "another leaf's"),
+    "an event's kind": ("UPDATE leaf SET event='x' WHERE idx=0", 0, "another event"),
+    "an event's place of a verdict": ("UPDATE leaf SET sequence=9 WHERE idx=0", 0, "another event"),
+    "an event kept from members": ("UPDATE leaf SET audience=-1 WHERE idx=1", 1, "for others"),
+    "an act shown to all": ("UPDATE leaf SET audience=0 WHERE idx=8", 8, "for others"),
+    "a verdict moved to a key": ("UPDATE verdict SET subject=3 WHERE member=1 AND sequence=1", 2, "another key's"),
+    "a key's older verdict": ("UPDATE subject SET sequence=0 WHERE id=5", 6, "an older one"),
+    "a key's level": ("UPDATE subject SET level=0 WHERE id=5", 6, "current level"),
+    "a hash after the last": ("INSERT INTO tree_hash SELECT max(position) + 1, hash FROM tree_hash", None, "hashes of more"),
     "a verdict outside the log": (
         "INSERT INTO verdict (member, sequence, subject, level, decided_at, body, evidence) SELECT member, 9, subject,"
         " level, decided_at, body, evidence FROM verdict WHERE member=1 AND sequence=1",
@@ -261,6 +279,7 @@ def test_a_database_rewritten_whole_fits_itself_and_not_the_checkpoint(tmp_path:
     """The operator who holds the keys can make another history; whoever kept a checkpoint sees it."""
     made = Registry(tmp_path)
     with made.store.transaction():
+        append_state(made.store, "policy", {"digest": POLICY.hex()}, NOW)
         made.decide("upbit", b"A" * 32, Level.REVOKE)
         made.decide("upbit", b"B" * 32)
     kept = made.log.checkpoint()
@@ -269,6 +288,7 @@ def test_a_database_rewritten_whole_fits_itself_and_not_the_checkpoint(tmp_path:
     again = SqliteStore(made.path)
     made.store, made.log = again, Log(again, Signer(tmp_path / "signing.json"), made.keys.witnesses)
     with made.store.transaction():
+        append_state(made.store, "policy", {"digest": POLICY.hex()}, NOW)
         made.decide("upbit", b"A" * 32, Level.CLEAR)
         made.decide("upbit", b"B" * 32)
         made.decide("upbit", b"C" * 32)
@@ -287,3 +307,24 @@ def test_a_rewritten_log_does_not_fit_a_witnesss_line(registry: Registry) -> Non
     problem = audit(registry.store, registry.keys).problem
     assert problem is not None
     assert (problem.index, problem.what) == (4, "a witness's cosignature is not over the log up to here")
+
+
+def test_a_log_that_was_cut_is_told_by_a_witnesss_line(registry: Registry) -> None:
+    """Leaves and hashes that are gone leave no gap; a cosignature of more leaves than there are tells of them."""
+    head = read_checkpoint(registry.log.checkpoint(), registry.keys.log)
+    registry.log.add_cosignature(head.size, WITNESS.cosign(head.text(), NOW).line())
+    registry.tamper("DELETE FROM leaf WHERE idx=8")
+    registry.tamper("DELETE FROM tree_hash WHERE position>=?", merkle.stored_count(8))
+    problem = audit(registry.store, registry.keys).problem
+    assert problem is not None
+    assert (problem.index, problem.what) == (None, "it has 8 leaves, and a witness cosigned 9")
+
+
+def test_a_verdict_by_a_policy_that_the_log_never_brought_into_force_is_told(registry: Registry) -> None:
+    """Whoever swaps the policy in the database decides by it, and signs; the log says which one was in force."""
+    with registry.store.transaction():
+        registry.decide("upbit", b"Y" * 32, policy=b"q" * 32)
+    problem = audit(registry.store, registry.keys).problem
+    assert problem is not None
+    assert problem.index == 9
+    assert "no event before it brought into force" in problem.what

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from daxa_core.codec import decode_verdict
 from daxa_core.errors import DaxaError, ErrorCode
 from daxa_core.leaks import Confidence, Leak, LeakState, Tlp
+from daxa_core.model import Act, Cause, Level
 from daxa_registry.bootstrap import open_store
 from daxa_registry.decision.leaked import OPERATORS
 from daxa_registry.decision.policy import default_policy
@@ -175,6 +177,29 @@ def test_a_member_withdraws_what_nobody_verified_and_nothing_else(world: World) 
     world.commit("two", "b")
     world.leaks.judge(2, Confidence.VERIFIED, "daxa/kim", "looked", False)
     assert world.withdraw(2, member=None).state is LeakState.WITHDRAWN, "an operator may"
+
+
+@pytest.mark.parametrize("verified", [False, True])
+def test_what_a_leak_held_up_is_corrected_whoever_looks_first(
+    world: World, monkeypatch: pytest.MonkeyPatch, verified: bool
+) -> None:
+    """A batch, or another node's sweep, finds the key without its leak before the withdrawal is decided: it says why it falls."""
+    with world.store.transaction():
+        world.store.absorb(MEMBER, [seen("a", "home of a")], fine)
+    [subject] = world.store.all_subjects()
+    world.commit("one", "a", reporter=OPERATORS)
+    if verified:
+        world.leaks.judge(1, Confidence.VERIFIED, "daxa/kim", "looked", False)
+    told = world.store.changes(subject)
+    with monkeypatch.context() as patch:
+        patch.setattr(Leaks, "apply", lambda self: 0)
+        world.withdraw(1, member=None)
+    with world.store.transaction():
+        Matcher(world.store, default_policy()).decide([subject], world.now)
+    world.leaks.sweep()
+    [last] = world.store.changes(subject)[len(told) :]
+    assert (last.level, decode_verdict(last.body).cause, last.act) == (Level.CLEAR, Cause.CORRECTED, Act.JUDGED_FALSE)
+    assert (world.kept(1).applied, world.keys(1)) == (None, 0)
 
 
 def test_a_member_has_so_many_leaks_in_force_and_operators_any_number(

@@ -100,6 +100,22 @@ def test_an_authority_that_is_replaced_while_the_registry_runs_is_logged(store: 
     assert {"sha256": fingerprint(OTHER), "ids": ["member/upbit"]} in logged(store)[1]["authorities"]
 
 
+def test_an_authority_that_was_believed_between_two_looks_is_logged(store: Store, files: TlsFiles) -> None:
+    """It is swapped in, somebody connects, and it is swapped out again before the registry writes down who is believed."""
+    now = [0.0]
+    files = with_outside(files, "member/upbit")
+    credentials = Credentials(files, lambda: now[0])
+    running = Membership(store, ["upbit"], credentials, lambda: NOW)
+    running.note()
+    for authority in (OTHER, THEIRS):
+        replace_file(files.outside[0].ca, authority.certificate)
+        now[0] += RELOAD_SECONDS
+        credentials.current()  # a handshake
+    running.note()
+    believed = [{one["sha256"] for one in entry["authorities"]} - {fingerprint(OURS)} for entry in logged(store)]
+    assert believed == [{fingerprint(one)} for one in (THEIRS, OTHER, THEIRS)]
+
+
 def test_what_was_not_written_is_written_later(store: Store, files: TlsFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that is away for a moment costs no entry."""
     running = Membership(store, ["upbit"], Credentials(files), lambda: NOW)

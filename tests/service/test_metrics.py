@@ -101,13 +101,15 @@ def test_a_line_of_the_log_is_json_with_the_request_id_and_no_exceptions_text() 
     assert "SECRET" not in json.dumps(line)
 
 
-def test_status_tells_of_an_authority_that_ends(tmp_path: Path) -> None:
-    """Everybody's certificate ends with it."""
+def test_status_tells_of_an_authority_and_of_a_list_that_ends(tmp_path: Path) -> None:
+    """And what to do about it."""
     folder = deployment.deploy(tmp_path / "deployment", ["upbit"], threshold=1, evaluators=1)
     found = registry_status(folder / "registry/registry.toml")
     assert not any("authority" in one for one in attention(found))
     soon = replace(found, days_left={**found.days_left, "authority": 20.0})
     assert any(one.startswith("the authority ends in 20 days: everybody") for one in attention(soon))
+    late = replace(found, days_left={**found.days_left, "revocation list": -1.0})
+    assert any("out of date since 1 days: `daxa-registry pki renew-crl`" in one for one in attention(late))
 
 
 def test_metrics_and_status_of_a_registry_that_runs(tmp_path: Path) -> None:
@@ -143,7 +145,7 @@ def test_metrics_and_status_of_a_registry_that_runs(tmp_path: Path) -> None:
         result = CliRunner().invoke(status, [str(configuration), "--json"], catch_exceptions=False)
         table = json.loads(result.output)
         assert (result.exit_code, table["serving"]) == (1, True)
-        assert table["attention"] == ["the certificate ends in 10 days: `daxa-registry pki` makes a new one"]
+        assert table["attention"] == ["the certificate ends in 10 days: `daxa-registry pki renew` makes the next"]
     (folder / "registry/key.pem").write_bytes(b"nonsense")
     down = registry_status(configuration)
     assert not down.serving

@@ -94,6 +94,33 @@ def test_what_is_in_force_speaks_of_its_keys_and_nothing_else_does(reopen: Open)
         assert store.of_leaked_keys(moved) == frozenset()
 
 
+def test_whose_leak_was_taken_back_is_known_until_it_is_decided(reopen: Open) -> None:
+    """Withdrawn or doubted, from the subject on that comes next; where two were, whether one of them was verified."""
+    store = reopen()
+    with store.transaction():
+        store.absorb(store.member_id("upbit"), [seen(key, "a") for key in "klm"], fine)
+        first, second = opened(store), opened(store, "two")
+        store.add_leaked(first.number, [fp("k"), fp("l")])
+        store.add_leaked(second.number, [fp("l")])
+    known = dict(zip((store.standings([s])[s].key for s in store.all_subjects()), store.all_subjects(), strict=True))
+    k, l, m = (known[fp(key)] for key in "klm")  # noqa: E741
+    everybody = [k, l, m]
+    with store.transaction():
+        in_force(store, second, applied=0)
+        assert store.taken_back(everybody) == {}
+        in_force(store, first, state=LeakState.WITHDRAWN, applied=0, lowering=True)
+        assert store.taken_back(everybody) == {k: False, l: False}
+        assert store.taken_back([m]) == {}
+        in_force(store, second, applied=0, lowering=True)  # doubted
+        assert store.taken_back(everybody) == {k: False, l: True}
+        in_force(store, second, state=LeakState.WITHDRAWN, applied=0, lowering=True, confidence=Confidence.VERIFIED)
+        assert store.taken_back(everybody) == {k: False, l: True}
+        in_force(store, second, state=LeakState.WITHDRAWN, applied=max(k, l), lowering=True)
+        assert store.taken_back(everybody) == {k: False, l: False}
+        in_force(store, first, state=LeakState.WITHDRAWN, applied=None, lowering=False)
+        assert store.taken_back(everybody) == {}
+
+
 def test_a_transaction_that_fails_brings_no_leak_into_force(reopen: Open) -> None:
     """Not in the file, and not in what is remembered of it."""
     store = reopen()

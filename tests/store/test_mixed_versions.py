@@ -105,5 +105,6 @@ def test_a_program_that_cannot_read_the_policy_in_force_does_not_start_and_leave
         assert json.loads(store.document("policy_active", "now") or "")["digest"] == DIGEST
         policy = in_force(store, deployment.PLAIN, NOW, DIGEST[:16])
         assert [entry.digest for entry in policies(store) if entry.active] == [policy.digest.hex()]
+        assert json.loads(store.last_event("policy") or b"")["detail"] == {"digest": policy.digest.hex()}
         assert list(unapplied(store)) == [1]
         assert in_force(store, "", NOW).digest == policy.digest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ import click
 from daxa_core.errors import ConfigurationError, ErrorCode, InvalidInput
 from daxa_registry.keys.authority_folder import ACTS, AuthorityFolder, Leaf, check_peer, read_leaf
 from daxa_registry.keys.files import make_private_folder, replace_file, write_public, write_secret
-from daxa_registry.keys.pki import LEAF_DAYS
+from daxa_registry.keys.pki import CRL_DAYS, LEAF_DAYS
 
 from .acts import Act, act
 
@@ -21,6 +22,9 @@ _ca = click.option(
     "--ca", type=FOLDER, default=Path("ca"), show_default=True, help="The authority's folder, as init made it."
 )
 _days = click.option("--days", type=click.IntRange(1, 825), default=LEAF_DAYS, show_default=True, help="Good for.")
+_copies = click.option(
+    "--to", "copies", type=FILE, multiple=True, help="A server's crl.pem to replace as well; again for more."
+)
 _hosts = click.option("--host", "hosts", multiple=True, help="A name or address that it serves at; for servers.")
 
 
@@ -122,7 +126,7 @@ def renew(folder: Path, ca: Path, days: int, act: Act) -> None:
 @pki.command()
 @click.argument("which", metavar="SERIAL|PEER")
 @_ca
-@click.option("--to", "copies", type=FILE, multiple=True, help="A server's crl.pem to replace as well; again for more.")
+@_copies
 @act
 def revoke(which: str, ca: Path, copies: tuple[Path, ...], act: Act) -> None:
     """Revokes the certificate with that serial number, or every good one of a peer, and writes the authority's crl.pem.
@@ -134,13 +138,33 @@ def revoke(which: str, ca: Path, copies: tuple[Path, ...], act: Act) -> None:
     chosen = _chosen(authority, which)
     for leaf in chosen:
         act.says(f"{leaf.serial:x} of {leaf.peer} is revoked")
+    _list_anew(authority, ca, [leaf.serial for leaf in chosen], copies, act)
+
+
+@pki.command("renew-crl")
+@_ca
+@_copies
+@act
+def renew_crl(ca: Path, copies: tuple[Path, ...], act: Act) -> None:
+    """Signs the authority's crl.pem anew, with those on it who were: a list that is out of date says nothing of today.
+
+    For a year in which nobody had to be revoked. It reaches the servers as with revoke.
+    """
+    act.says(f"{ca / 'crl.pem'} is signed anew, good for {CRL_DAYS} days")
+    _list_anew(AuthorityFolder.open(ca), ca, [], copies, act)
+
+
+def _list_anew(
+    authority: AuthorityFolder, ca: Path, serials: Sequence[int], copies: tuple[Path, ...], act: Act
+) -> None:
+    """Revokes those, or nobody, and puts the new list where servers read it."""
     root = ca.absolute().parent
     beside = [path for path in (root / "registry/crl.pem", *root.glob("evaluators/*/crl.pem")) if path.is_file()]
     places = [*beside, *(path for path in copies if path.absolute() not in beside)]
     for path in places:
         act.says(f"{path} is replaced")
     if act.agreed:
-        listed = authority.revoke([leaf.serial for leaf in chosen], by=act.by)
+        listed = authority.revoke(serials, by=act.by) if serials else authority.renew_list(by=act.by)
         for path in places:
             replace_file(path, listed)
         click.echo(f"copy {ca / 'crl.pem'} to every server that is not named above")

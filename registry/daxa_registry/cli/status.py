@@ -15,7 +15,10 @@ CERTIFICATE_DAYS = 30
 CONTRADICTED = 0.01
 """The rate above which somebody should ask."""
 
-_NEXT = {"authority": "everybody's certificate ends with it, so put the next one beside it in the file"}
+_NEXT = {
+    "authority": "everybody's certificate ends with it, so put the next one beside it in the file",
+    "revocation list": "`daxa-registry pki renew-crl`, or the outside authority whose it is, makes the next",
+}
 
 
 def attention(status: Status) -> list[str]:
@@ -30,10 +33,11 @@ def attention(status: Status) -> list[str]:
             f"the log lacks acts of the authority: {status.acts_problem}: copy its acts.jsonl beside registry.toml"
         )
     for what, days in status.days_left.items():
+        next_one = _NEXT.get(what, "`daxa-registry pki renew` makes the next")
         if days < 0:
-            out.append(f"the {what} is out of date since {-days:.0f} days")
+            out.append(f"the {what} is out of date since {-days:.0f} days: {next_one}")
         elif days < CERTIFICATE_DAYS:
-            out.append(f"the {what} ends in {days:.0f} days: {_NEXT.get(what, '`daxa-registry pki` makes a new one')}")
+            out.append(f"the {what} ends in {days:.0f} days: {next_one}")
     for peer, days in sorted(status.peers_left.items(), key=lambda one: one[1]):
         if abs(days) < CERTIFICATE_DAYS:  # who let it end a month ago does not come any more
             ends = f"ends in {days:.0f} days" if days >= 0 else f"ended {-days:.0f} days ago"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +104,16 @@ class AuthorityFolder:
         for serial in serials:
             revoked.setdefault(serial, now)
             self._act("revoke", serial, known[serial], by)
-        data = self.authority.revocation_list(revoked, number + 1)
+        return self._list(revoked, number + 1)
+
+    def renew_list(self, *, by: str) -> bytes:
+        """The revocation list, PEM, with those on it who were, good from now on; its number stands in the record as a serial."""
+        revoked, number = self._revoked()
+        self._act("renew-crl", number + 1, "", by)
+        return self._list(revoked, number + 1)
+
+    def _list(self, revoked: Mapping[int, datetime.datetime], number: int) -> bytes:
+        data = self.authority.revocation_list(revoked, number)
         replace_file(self._folder / "crl.pem", data)
         return data
 
@@ -136,8 +145,8 @@ class AuthorityFolder:
     def _act(self, act: str, serial: int, peer: str, by: str) -> None:
         check_person(by)
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        line = json.dumps({"at": at, "by": by, "act": act, "serial": f"{serial:x}", "peer": peer})
-        append_line(self._folder / ACTS, line)
+        table = {"at": at, "by": by, "act": act, "serial": f"{serial:x}"} | ({"peer": peer} if peer else {})
+        append_line(self._folder / ACTS, json.dumps(table))
 
 
 def check_peer(peer: str) -> None:

@@ -150,6 +150,13 @@ class Credentials:
         self._loaded = load(files)
         self._next = monotonic() + RELOAD_SECONDS
         self._complaint = ""
+        self._tell: Callable[[Loaded], None] = lambda loaded: None
+
+    def tell(self, on_loaded: Callable[[Loaded], None]) -> None:
+        """Calls it with what is in force and with all that comes into force from now on, on whichever thread finds it."""
+        with self._lock:
+            self._tell = on_loaded
+            on_loaded(self._loaded)
 
     def current(self) -> Loaded:
         """What is in force: read again where a file changed and RELOAD_SECONDS have passed since the last look."""
@@ -180,6 +187,7 @@ class Credentials:
                 LOG.error("certificates stay as they were: %s", error)
             return
         self._stamp, self._loaded, self._complaint = stamp, fresh, ""
+        self._tell(fresh)
         LOG.info("certificates read again")
 
     def _stamps(self) -> list[tuple[int, int, int]]:

@@ -156,9 +156,11 @@ class Authority:
             raise _bad_request("no URI name but the id that is to be signed")
         return self._sign(key, path, hosts, days).public_bytes(serialization.Encoding.PEM)
 
-    def revocation_list(self, revoked: Mapping[int, datetime.datetime], number: int) -> bytes:
+    def revocation_list(
+        self, revoked: Mapping[int, datetime.datetime], number: int, now: datetime.datetime | None = None
+    ) -> bytes:
         """The CRL (RFC 5280 section 5), PEM: serial numbers and since when; ``number`` grows with every list."""
-        now = datetime.datetime.now(datetime.UTC)
+        now = now or datetime.datetime.now(datetime.UTC)
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self._certificate.subject)

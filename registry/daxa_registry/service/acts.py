@@ -42,6 +42,7 @@ class ActKind(StrEnum):
     LEAK_DOUBTED = "leak_doubted"
     LEAK_WITHDRAWN = "leak_withdrawn"
     POLICY_ACTIVATED = "policy_activated"
+    REVOCATION_LIST_RENEWED = "revocation_list_renewed"
     STORE_MOVED = "store_moved"
 
 

@@ -9,6 +9,7 @@ still have been rewritten as a whole: only a checkpoint that somebody else kept 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,11 +17,13 @@ from daxa_core import merkle
 from daxa_core.codec import decode_envelope, read_envelope
 from daxa_core.envelope import EVENT_TYPE, VERDICT_TYPE, pae
 from daxa_core.errors import DaxaError
+from daxa_core.model import Verdict
 from daxa_core.note import Checkpoint, NoteSignature, read_checkpoint
 from daxa_core.verification import VerificationKeys
-from daxa_registry.store.interface import Store, StoredLeaf
+from daxa_registry.store.interface import AUDITORS, EVERYBODY, Store, StoredLeaf, StoredVerdict
 
-from .log import evidence_commitment
+from .log import STATES, evidence_commitment
+from .reports import RECEIPT
 
 PAGE = 500
 
@@ -56,6 +59,7 @@ class _Audit:
         self._known = known
         self._members = dict(store.members())
         self._frontier = merkle.Frontier()
+        self._policies: set[str] = set()
         self.verdicts = self.events = self.cosignatures = 0
 
     def run(self, size: int) -> Problem | None:
@@ -68,22 +72,43 @@ class _Audit:
                     raise _Misfit("it is missing")
                 try:
                     self._leaf(leaf)
-                except (TypeError, ValueError, OverflowError):  # SQLite lets a column hold a value of any type
+                except (
+                    TypeError,
+                    ValueError,
+                    LookupError,
+                    OverflowError,
+                ):  # SQLite lets a column hold a value of any type
                     raise _Misfit("its row holds a value of another type") from None
                 self._heads()
         except _Misfit as misfit:
             return Problem(index, str(misfit))
         if self._known is not None and self._known.size > size:
             return Problem(None, f"it has {size} leaves, and the checkpoint {self._known.size}")
-        # A verdict outside the log would be one that nobody can hold the registry to.
-        stored = self._store.counts()["verdict"]
-        if stored > self.verdicts and self._store.log_size() == size:
+        # What is there beyond the last leaf, while no leaf follows it: of verdicts that nobody can hold the registry to, or of a
+        # log that was cut.
+        stored, cosigned, hashed = (
+            self._store.counts()["verdict"],
+            self._store.cosigned_size(1) or 0,
+            self._hashed(size),
+        )
+        if self._store.log_size() != size:
+            return None
+        if stored > self.verdicts:
             return Problem(None, f"{stored - self.verdicts} verdicts have no leaf")
-        return None
+        if cosigned > size:
+            return Problem(None, f"it has {size} leaves, and a witness cosigned {cosigned}")
+        return Problem(None, f"it has {size} leaves, and hashes of more") if hashed else None
 
     def root(self) -> bytes:
         """The root of what was gone through."""
         return self._frontier.root()
+
+    def _hashed(self, size: int) -> bool:
+        """Whether a hash is stored that only a leaf after those would make."""
+        try:
+            return bool(self._store.tree_hashes([merkle.stored_count(size)]))
+        except AssertionError:
+            return False
 
     def _leaves(self, size: int) -> Iterator[StoredLeaf | None]:
         for start in range(0, size, PAGE):
@@ -111,6 +136,22 @@ class _Audit:
             raise _Misfit("what it holds is not what was logged")
         if stored != made:
             raise _Misfit("the tree's hashes above it are not those of its leaves")
+        if leaf.event:
+            self._event(leaf)
+
+    def _event(self, leaf: StoredLeaf) -> None:
+        """What its row says beside its content: by that it is found, and shown or not."""
+        event = json.loads(leaf.body)
+        if (leaf.event, leaf.sequence, leaf.salt) != (event["kind"], 0, b""):
+            raise _Misfit("its row says another event than its content")
+        if leaf.event == RECEIPT:
+            told = leaf.audience in self._members
+        else:
+            told = leaf.audience == (EVERYBODY if leaf.event in STATES else AUDITORS)
+        if not told:
+            raise _Misfit("its row says that it is for others than such an event is for")
+        if leaf.event == "policy":
+            self._policies.add(event["detail"]["digest"])
 
     def _verdict(self, leaf: StoredLeaf) -> bytes:
         try:
@@ -130,7 +171,20 @@ class _Audit:
             raise _Misfit("the stored evidence is not what its verdict commits to")
         if (row.level, row.decided_at) != (verdict.level, verdict.decided_at):
             raise _Misfit("the stored level or time is not its verdict's")
+        if verdict.policy_digest.hex() not in self._policies:
+            raise _Misfit("its verdict is by a policy that no event before it brought into force")
+        self._stands(row, verdict)
         return pae(VERDICT_TYPE, envelope.payload)
+
+    def _stands(self, row: StoredVerdict, verdict: Verdict) -> None:
+        """Its key's own row: an older verdict there would be told as the current one."""
+        standing = self._store.standings([row.subject]).get(row.subject)
+        if standing is None or (standing.member, standing.key) != (row.member, verdict.key):
+            raise _Misfit("its verdict is stored as another key's")
+        if standing.sequence < row.sequence:
+            raise _Misfit("its key's current verdict is an older one")
+        if standing.sequence == row.sequence and standing.level != row.level:
+            raise _Misfit("its key's current level is not its verdict's")
 
     def _heads(self) -> None:
         """What others hold of the tree at this size: the checkpoint that was kept, and cosignatures."""

@@ -1,4 +1,4 @@
-"""The authority's acts in the log: who issued, signed, renewed and revoked which certificate.
+"""The authority's acts in the log: who issued, signed, renewed and revoked which certificate, and made the list of those anew.
 
 The authority belongs on a machine that is off the network, so it writes its acts into a file of its own, ``acts.jsonl``, which an
 operator carries to the registry as he carries ``crl.pem``. The file only grows. The registry takes each new line into the log as
@@ -30,6 +30,7 @@ KINDS = {
     "sign-csr": ActKind.CERTIFICATE_SIGNED,
     "renew": ActKind.CERTIFICATE_RENEWED,
     "revoke": ActKind.CERTIFICATE_REVOKED,
+    "renew-crl": ActKind.REVOCATION_LIST_RENEWED,
 }
 MAX_FILE_BYTES = 64 << 20
 PART = 200

@@ -21,9 +21,8 @@ from blake3 import blake3
 
 from daxa_core.errors import DaxaError, ErrorCode, InvalidInput, Refused
 from daxa_core.leaks import LEAK_ID_BYTES, MAX_LEAKED, MAX_LEAKED_PER_CALL, Confidence, Leak, LeakState, check
-from daxa_core.model import FINGERPRINT_BYTES, Act
+from daxa_core.model import FINGERPRINT_BYTES
 from daxa_core.public_text import check_text
-from daxa_registry.decision.ladder import TAKEN_BACK
 from daxa_registry.decision.leaked import OPERATORS
 from daxa_registry.store.interface import CheckElements, Store
 from daxa_registry.store.leak_interface import StoredLeak
@@ -199,14 +198,11 @@ class Leaks:
             return leak, self.matches(number, reader)
         if member is None:
             check_text("reason", reason, MAX_REASON)
-        with self._applying:  # so that the sweep does not find its keys without their leak before they are told why
-            with self._store.transaction():
-                leak, changes = self._judgeable(
-                    number, confidence, member
-                )  # somebody else may have judged it meanwhile
-                if changes:
-                    leak = self._judged(leak, confidence, "" if member is not None else operator, reason)
-            self.apply()
+        with self._store.transaction():
+            leak, changes = self._judgeable(number, confidence, member)  # somebody else may have judged it meanwhile
+            if changes:
+                leak = self._judged(leak, confidence, "" if member is not None else operator, reason)
+        self.apply()
         matches = self.matches(number, reader)  # issuers come first, and of forgotten keys nothing can be counted
         self._drop(number)
         return leak, matches
@@ -232,7 +228,7 @@ class Leaks:
         """Inside a transaction."""
         if confidence is None:
             loading = leak.state is LeakState.LOADING
-            if leak.applied is not None and _was_verified(leak):  # a doubt that is not decided everywhere yet
+            if leak.applied is not None and leak.was_verified():  # a doubt that is not decided everywhere yet
                 leak = replace(leak, confidence=Confidence.VERIFIED)
             leak = replace(leak, state=LeakState.WITHDRAWN, applied=None if loading else 0, lowering=True)
             kind = ActKind.LEAK_WITHDRAWN
@@ -285,10 +281,7 @@ class Leaks:
                 if leak.state is LeakState.WITHDRAWN:
                     keep_told(self._store, leak.number, part)
                 if leak.lowering:
-                    # Nothing that was seen of the key was judged: what the leak held up alone falls, and no pardon stays.
-                    margin = self._matcher.policy.ladder.judged_margin
-                    nothing = dict.fromkeys(part, -margin if _was_verified(leak) else TAKEN_BACK)
-                    heads = self._matcher.decide(part, now, Act.JUDGED_FALSE, nothing)
+                    heads = self._matcher.decide(part, now)
                 else:
                     before = self._matcher.told
                     heads = self._matcher.notice(part, now)
@@ -403,8 +396,3 @@ class Leaks:
             record_act(self._store, operator, kind, detail | ({"reason": reason} if reason else {}), self._clock())
         else:
             append_event(self._store, f"member-{kind}", detail, self._clock())
-
-
-def _was_verified(leak: StoredLeak) -> bool:
-    """Whether what is taken back is an operator's verification: of a leak that was withdrawn verified, or is doubted."""
-    return leak.confidence is Confidence.VERIFIED or (leak.lowering and leak.state is LeakState.IN_FORCE)

@@ -27,6 +27,8 @@ from daxa_core.pseudonym import digest
 from daxa_registry.store.interface import AUDITORS, EVERYBODY, Store, StoredLeaf
 
 SALT_BYTES = 16
+STATES = frozenset({"policy", "verdict-keys", "members"})
+"""The kinds of what is in force, which :func:`append_state` logs for everybody."""
 _EVIDENCE_CONTEXT = "daxa evidence commitment v1"
 
 
@@ -76,6 +78,8 @@ def append_event(store: Store, kind: str, detail: Mapping[str, object], now: int
 
 def append_state(store: Store, kind: str, detail: Mapping[str, object], now: int) -> int | None:
     """Logs what is in force, for everybody, where it is not what the last event of that kind said; its index if so."""
+    if kind not in STATES:
+        raise AssertionError("a state's kind must be one of those")
     last = store.last_event(kind)
     if last is not None and json.loads(last)["detail"] == detail:
         return None

@@ -14,7 +14,7 @@ from daxa_core.model import SECONDS_PER_HOUR, Act, Cause, CountBucket, Manner, R
 from daxa_registry.decision.assess import Assessment, assess
 from daxa_registry.decision.evidence import NOT_LOOKED_AT, Evidence, evidence_of
 from daxa_registry.decision.graph import Neighbourhood, Place, Population
-from daxa_registry.decision.ladder import START, State, change, due, step
+from daxa_registry.decision.ladder import START, TAKEN_BACK, State, change, due, step
 from daxa_registry.decision.leaked import Beside, attach, beside, claim_of, with_beside
 from daxa_registry.decision.places import PlaceFacts, facts_of
 from daxa_registry.decision.policy import Policy
@@ -66,7 +66,8 @@ class Matcher:
     ) -> dict[int, int]:
         """Moves each by one step at ``now`` (seconds), or by what an exchange did, and stores what changed.
 
-        ``judged`` has the nats that were judged false, for subjects where that was not the whole score.
+        ``judged`` has the nats that were judged false, for subjects where that was not the whole score. Of a key whose leak was
+        taken back nothing that was seen was judged: what the leak held up alone falls, and is told why, whoever looks first.
         Answers the members that have news, with their new head; ``heads`` are those of this transaction so far. Call it once a
         transaction.
         """
@@ -76,20 +77,23 @@ class Matcher:
             part = wanted[start : start + CHUNK]
             standings = self._store.standings(part)
             kept = self._store.ladder(part)
+            taken_back = self._store.taken_back(part) if act is None else {}
             for neighbourhood, evidence, assessment in self.assessments(part, now):
                 subject = neighbourhood.subject.id
                 before, was_due = kept.get(subject, (START, 0))
                 if before == START and _at_the_wrong_door(neighbourhood):
                     continue
-                after = step(before, assessment, act, self.policy, now, judged.get(subject))
+                done, false = act, judged.get(subject)
+                if before.level and subject in taken_back:
+                    done = Act.JUDGED_FALSE
+                    false = -self.policy.ladder.judged_margin if taken_back[subject] else TAKEN_BACK  # no pardon stays
+                after = step(before, assessment, done, self.policy, now, false)
                 again = due(after, assessment, self.policy, now)
                 if after == before and (now < was_due <= again or was_due == again):
                     continue
                 self._store.save_ladder(subject, after, again)
                 said = beside(neighbourhood, self.facts(neighbourhood))
-                self._tell(
-                    standings[subject], before, after, evidence, assessment, said, now, heads, act, judged.get(subject)
-                )
+                self._tell(standings[subject], before, after, evidence, assessment, said, now, heads, done, false)
         return heads
 
     def notice(self, subjects: Iterable[int], now: int) -> dict[int, int]:

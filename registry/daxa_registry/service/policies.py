@@ -22,6 +22,7 @@ from daxa_registry.decision.policy import Policy, load_policy
 from daxa_registry.store.interface import Store, Superseded
 
 from .acts import ActKind, record_act
+from .log import append_state
 from .matching import Matcher
 
 MAX_TEXT_BYTES = 256 * 1024
@@ -86,6 +87,8 @@ def in_force(store: Store, first: str, now: int, instead_of: str = "") -> Policy
         policy = load_policy(first)
         _keep(store, policy, first)
         _enter(store, policy, "", now)
+        if digest is not None:  # nodes that run decide by it from here on, so the log has it from here on
+            append_state(store, "policy", {"digest": policy.digest.hex()}, now)
     return policy
 
 

@@ -39,6 +39,10 @@ class StoredLeak:
     applied: int | None = None
     lowering: bool = False
 
+    def was_verified(self) -> bool:
+        """Whether what is taken back is an operator's verification: of a leak that was withdrawn verified, or is doubted."""
+        return self.confidence is Confidence.VERIFIED or (self.lowering and self.state is LeakState.IN_FORCE)
+
 
 class Tester(NamedTuple):
     """An address from which keys were tried that are not used there, or a client stack with which keys were tried that are
@@ -74,6 +78,10 @@ class LeakStore(Protocol):
 
     def leaks_of(self, subjects: Sequence[int]) -> Mapping[int, Leaks]:
         """What leaks in force say of those subjects' keys; a subject of whose key none speaks is not in the answer."""
+
+    def taken_back(self, subjects: Sequence[int]) -> Mapping[int, bool]:
+        """Those of them whose key stands in a leak that was withdrawn or doubted, and of whom it is not decided yet what that
+        changes; each with whether an operator's verification was taken back."""
 
     def of_leaked_keys(self, subjects: Iterable[int]) -> frozenset[int]:
         """Those of them whose key stands in a leak in force; also some whose key only looks like one. It MUST miss none that

@@ -59,7 +59,7 @@ class SqlStore(LadderTables, LogTables, LeakTables):
         self._absorber.forget()
         self._graph.forget()
         self._frontier = None
-        self._prefixes_at_hand = None
+        self._prefixes_at_hand = self._taken_back_at_hand = None
 
     # transactions
 

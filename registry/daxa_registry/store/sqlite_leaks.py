@@ -46,6 +46,8 @@ class LeakTables:
     _prefixes_by_digest: Mapping[bytes, np.ndarray] = MappingProxyType({})
     _prefixes_at_hand: np.ndarray | None = None
     """Those of every leak in force, as long as this store alone has written: transactions read and write it, nobody else."""
+    _taken_back_at_hand: Mapping[int, bool] | None = None
+    """By leak that is taken back just now, whether it was verified; at hand likewise."""
 
     def _reading(self) -> AbstractContextManager[Database]:
         raise NotImplementedError
@@ -81,7 +83,7 @@ class LeakTables:
         _, *names = _COLUMNS.split(", ")
         setting = ", ".join(f"{name}=?" for name in names)
         self._writer.execute(f"UPDATE leak SET {setting} WHERE number=?", (*self._values(leak), leak.number))  # noqa: S608
-        self._prefixes_at_hand = None
+        self._prefixes_at_hand = self._taken_back_at_hand = None
 
     def add_leaked(self, leak: int, fingerprints: Sequence[bytes]) -> int:
         query = "SELECT fingerprint FROM leaked WHERE leak=? AND fingerprint IN ({})"
@@ -141,6 +143,26 @@ class LeakTables:
                 reporters.add(reporter)
                 found[subject] = (verified or confidence == Confidence.VERIFIED, reporters)
         return {subject: Leaks(verified, frozenset(who)) for subject, (verified, who) in found.items()}
+
+    def taken_back(self, subjects: Sequence[int]) -> Mapping[int, bool]:
+        verified = self._taken_back_at_hand if self._at_hand() else None
+        if verified is None:
+            gone = [leak for leak in self.leaks() if leak.lowering and leak.applied is not None]
+            verified = {leak.number: leak.was_verified() for leak in gone}
+        if self._at_hand():
+            self._taken_back_at_hand = verified
+        if not verified:
+            return {}
+        self._write_pending()
+        query = (
+            "SELECT s.id, l.number FROM subject s JOIN node n ON n.id=s.key JOIN leaked d ON d.fingerprint=n.fingerprint"
+            " JOIN leak l ON l.number=d.leak WHERE l.lowering<>0 AND s.id>l.applied AND n.kind=1 AND s.id IN ({})"
+        )
+        found: dict[int, bool] = {}
+        with self._reading() as reader:
+            for subject, number in reader.select(query, subjects):
+                found[subject] = found.get(subject, False) or verified[number]
+        return found
 
     def of_leaked_keys(self, subjects: Iterable[int]) -> frozenset[int]:
         prefixes = self._known_prefixes()
