@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from daxa_core.errors import DaxaError
@@ -22,9 +23,11 @@ from .policies import applied, unapplied
 
 LOG = logging.getLogger("daxa_registry.service")
 PART = 200
-PART_OF_RETENTION = 500
-PARTS_OF_RETENTION = 20
+PART_OF_RETENTION = 200
+PARTS_OF_RETENTION = 50
 """A run a minute goes through 14 million presences in a day."""
+REST = 4.0
+"""How many times as long as a part of retention took the next one is waited for: a fifth of the writer's time is all it has."""
 RETENTION_SECONDS = 6 * SECONDS_PER_HOUR
 """How long after it has gone through everything it begins again."""
 
@@ -44,11 +47,13 @@ class Sweep:
         batch_hours: int | None = None,
         also: Callable[[], None] = lambda: None,
         give_way: Callable[[], None] = lambda: None,
+        rest: float = REST,
     ) -> None:
         """``on_verdicts`` is called after each commit that brought news; ``part`` is how many verdicts one may hold.
 
         Sightings and batch ids older than so many hours are let go of; None keeps them. ``also`` is what else is looked after
         each time, after all that. ``give_way`` is called before each part: what is more urgent goes first.
+        ``rest`` is how many times as long as a part of retention took is waited after it, for those who wait to write.
         """
         self._also = also
         self._give_way = give_way
@@ -58,6 +63,7 @@ class Sweep:
         self._on_verdicts = on_verdicts
         self._part = part
         self._retention_hours, self._batch_hours = retention_hours, batch_hours
+        self._rest = rest
         self._rests_until = 0
         self._stopped = threading.Event()
 
@@ -93,8 +99,10 @@ class Sweep:
         for _ in range(PARTS_OF_RETENTION):
             if self._stopped.is_set() or now < self._rests_until:
                 return
+            self._give_way()
             heads: dict[int, int] = {}
             with self._store.transaction():
+                began = time.perf_counter()
                 dropped = 0
                 if self._batch_hours is not None:
                     before = now - self._batch_hours * SECONDS_PER_HOUR
@@ -107,9 +115,12 @@ class Sweep:
                     told = [subject for subject, standing in standings.items() if standing.level]
                     heads = self._matcher.decide(told, now) if told else {}
                     ended &= expired.ended
+            took = time.perf_counter() - began
             self._told(heads)
             if ended:
                 self._rests_until = now + RETENTION_SECONDS
+            # A lock is not handed on: who takes it again at once has it, and those who wait for it would go on waiting.
+            self._stopped.wait(self._rest * took)
 
     def every(self, seconds: float) -> None:
         """Runs again and again until :meth:`stop`. What fails is tried again the next time, and told once while it lasts."""

@@ -44,8 +44,9 @@ class Walk:
 
 def doubt(database: Database, nodes: set[int], since: int) -> None:
     """Presences went that named these, in the walk of that number or after it."""
-    rows = [(node, since) for node in sorted(nodes - {UNKNOWN_DEVICE})]
-    database.executemany("INSERT INTO doubtful (node, since) VALUES (?,?) ON CONFLICT DO NOTHING", rows)
+    already = {node for (node,) in database.select("SELECT node FROM doubtful WHERE node IN ({})", nodes)}
+    rows = [(node, since) for node in sorted(nodes - already - {UNKNOWN_DEVICE})]
+    database.insert("doubtful (node, since)", rows)
 
 
 def named(database: Database, nodes: Iterable[int]) -> None:

@@ -1,8 +1,9 @@
 """What is older than sightings count leaves the database: hours, then presences, then whoever has none left and no verdict.
 
 It goes through the presences in the order of their ids, a part at a time, so it needs no index of its own, nor a long
-transaction. Where it is stands in the database, for whichever node does the next part. At the end those networks and client
-stacks leave that nothing names any more (:mod:`.doubtful`).
+transaction; what a part does it does in a few statements, for intake waits meanwhile. Where it is stands in the database, for
+whichever node does the next part. At the end those networks and client stacks leave that nothing names any more
+(:mod:`.doubtful`).
 
 >>> expire(database, before_hour=493_000, limit=1_000)              # doctest: +SKIP
 Expired(ended=False, subjects=frozenset({17}))
@@ -16,7 +17,6 @@ from .database import Database
 from .doubtful import Walk, doubt, let_go, named
 from .hours import pack, unpack, without
 from .interface import Expired
-from .sqlite_activity import take_back
 from .sqlite_withdraw import Left, leave, recount, vacate
 
 
@@ -32,9 +32,10 @@ def expire(database: Database, before_hour: int, limit: int) -> tuple[Expired, L
     ).fetchall()
     [counted_from] = database.execute("SELECT min(hour) FROM activity").fetchone()
     shorter: list[tuple[object, ...]] = []
-    gone: list[tuple[int, int]] = []
-    stirred: list[tuple[int, int]] = []
+    gone: list[int] = []
+    hours_gone: list[tuple[int, int]] = []
     places: dict[int, set[int]] = {}
+    emptied: dict[int, set[int]] = {}
     missed: set[int] = set()
     met: set[int] = set()
     for presence, address, network, device, member, subject, manner, first, hours, count in rows:
@@ -49,22 +50,18 @@ def expire(database: Database, before_hour: int, limit: int) -> tuple[Expired, L
             shorter.append((presence, address, left_first, pack(left), kept))
             met.update((network, device))
         else:
-            gone.append((presence, address))
+            gone.append(presence)
+            emptied.setdefault(subject, set()).add(address)
             missed.update((network, device))
         if manner == Manner.USED and counted_from is not None:
             old = bits & ~(left << (left_first - first)) if left else bits
             there = range(max(counted_from - first, 0), old.bit_length())
-            stirred += [(first + i, member) for i in there if old >> i & 1]
+            hours_gone += [(first + i, member) for i in there if old >> i & 1]
     database.update("presence", ("first=", "hours=", "count="), shorter, ("id", "address"))
-    for presence, address in gone:
-        database.execute("DELETE FROM presence WHERE id=? AND address=?", (presence, address))
-    take_back(database, stirred)
-    emptied = {address for _, address in gone}
-    left_behind = Left(set(places), {address for there in places.values() for address in there})
-    for subject, addresses in sorted(places.items()):
-        recount(database, subject, addresses & emptied)
-        left_behind.nodes.extend(leave(database, subject))
-    left_behind.nodes.extend(vacate(database, sorted(emptied)))
+    list(database.select("DELETE FROM presence WHERE id IN ({}) RETURNING id", gone))
+    recount(database, {subject: emptied.get(subject, set()) for subject in places})
+    nodes = leave(database, places) + vacate(database, sorted(set().union(*emptied.values())))
+    left_behind = Left(set(places), set().union(*places.values()), nodes, hours_gone)
     doubt(database, missed - met, walk.number)
     named(database, met)
     reached, ended = int(rows[-1][0]) if rows else walk.reached, False

@@ -359,6 +359,6 @@ class Absorber:
         self._recall.let_go_nodes(left.nodes)
         if left.subjects:
             self._recall.let_go(left)
-            self.activity.forget()
+            self.activity.take_back(left.hours)
             self.changed_places.update(left.addresses)
             self.changed_subjects.update(left.subjects)

@@ -60,6 +60,19 @@ class Activity:
                 self._drop_old(self._active)
         self._pending.clear()
 
+    def take_back(self, hours: Iterable[tuple[int, int]]) -> None:
+        """For each hour and member, one presence less in use; those that are no longer kept stay so."""
+        self.flush()
+        gone = Counter(hours)
+        query = "SELECT hour, member, active FROM activity WHERE hour IN ({})"
+        stored = self._db.select(query, {hour for hour, _ in gone})
+        fewer = [(hour, member, max(active - gone[hour, member], 0)) for hour, member, active in stored if active]
+        self._db.update("activity", ("active=",), fewer, ("hour", "member"))
+        if self._active is not None:
+            for hour, member, active in fewer:
+                self._active[member][hour] = active
+                self._doubtful.add(hour)
+
     def unusual(self) -> tuple[int, int]:
         """``(first, bits)`` as :func:`daxa_registry.decision.rhythm.unusual_hours` of everything kept, written or not."""
         self.flush()
@@ -95,8 +108,3 @@ class Activity:
             else:
                 self._found.discard(hour)
         self._doubtful.clear()
-
-
-def take_back(database: Database, hours: Iterable[tuple[int, int]]) -> None:
-    """For each hour and member, one presence less in use; those that are no longer kept stay so."""
-    database.executemany("UPDATE activity SET active=active-1 WHERE hour=? AND member=? AND active>0", list(hours))
