@@ -58,10 +58,10 @@ class Member:
         again = (request for _ in itertools.count() for request in traffic.requests(self.name, batch))
         return itertools.chain(traffic.requests(self.name, batch), again)
 
-    def paced(self, until: float, latencies: list[float]) -> None:
+    def paced(self, until: float, latencies: list[float], pace: float = PACE_SECONDS) -> None:
         """One batch after another, at random times with the pace as their mean."""
         while True:
-            time.sleep(self._random.uniform(0.5, 1.5) * PACE_SECONDS)
+            time.sleep(self._random.uniform(0.5, 1.5) * pace)
             request = next(self.pending)
             if time.perf_counter() > until:
                 return

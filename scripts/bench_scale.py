@@ -78,14 +78,14 @@ def _again(edge: int) -> int:
     return edge - 25 if edge % 3 == 0 and edge >= 25 else edge
 
 
-def edges(first: int, number: int, address_of: Callable[[int], int] = _shared) -> list[Sighting]:
-    """Edges of a market, the same for the same numbers."""
+def edges(first: int, number: int, address_of: Callable[[int], int] = _shared, now: int = HOUR) -> list[Sighting]:
+    """Edges of a market in the day before that hour, the same for the same numbers."""
     return [
         Sighting(
             _print("key", edge // EDGES_OF_A_SUBJECT),
             _print("address", address_of(edge)),
             _print("network", edge // 20),
-            HOUR - 1 - edge % 24,
+            now - 1 - edge % 24,
             Manner.USED,
             1,
             _print("device", edge // EDGES_OF_A_SUBJECT % 500),
@@ -96,11 +96,11 @@ def edges(first: int, number: int, address_of: Callable[[int], int] = _shared) -
     ]
 
 
-def fill(store: Store, first: int, last: int) -> None:
+def fill(store: Store, first: int, last: int, now: int = HOUR) -> None:
     """The edges of those numbers, taken in without deciding."""
     for start in range(first, last, GROUP):
         with store.transaction():
-            store.absorb(store.member_id("upbit"), edges(start, min(GROUP, last - start)), lambda _: {})
+            store.absorb(store.member_id("upbit"), edges(start, min(GROUP, last - start), now=now), lambda _: {})
 
 
 def _submit(intake: Intake, sightings: Sequence[Sighting]) -> float:

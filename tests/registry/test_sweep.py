@@ -6,6 +6,7 @@ import contextlib
 import logging
 import math
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from daxa_registry.decision.policy import load_policy
 from daxa_registry.service.matching import Matcher
 from daxa_registry.service.policies import activate, in_force, try_policy
 from daxa_registry.service.sweep import Sweep
-from daxa_registry.store.interface import StoredBatch
+from daxa_registry.store.interface import Expired, StoredBatch
 from daxa_registry.store.sqlite import SqliteStore
 
 HOUR = 3_600
@@ -114,6 +115,34 @@ def test_what_is_beyond_retention_leaves_and_the_size_is_steady_under_steady_loa
     assert sizes[-1] == (600, 600, 7, 3)  # a network goes with the walk after the one that took its last presence
     assert max(pages[15:]) <= pages[14] * 1.03
     assert world.store.counts()["subject"] == 600 + KEYS  # those that were told a verdict stay with it
+
+
+def test_who_waits_to_write_does_so_between_two_parts_of_retention(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock is not handed on: were the next part begun at once, whoever waited for this one would wait for all of them."""
+    monkeypatch.setattr("daxa_registry.service.sweep.PART_OF_RETENTION", 2)
+    order: list[str] = []
+    sweep = Sweep(world.store, world.matcher, clock=lambda: world.now, retention_hours=24, rest=1e6)
+    expire = world.store.expire
+
+    def write() -> None:
+        with world.store.transaction():
+            order.append("another")
+            sweep.stop()
+
+    writer = threading.Thread(target=write)
+
+    def part(before_hour: int, limit: int) -> Expired:
+        if not order:
+            writer.start()
+        order.append("part")
+        return expire(before_hour, limit)
+
+    monkeypatch.setattr(world.store, "expire", part)
+    sweep.run()
+    writer.join()
+    assert order == ["part", "another"]
 
 
 def test_a_sweep_lowers_each_level_on_the_day_on_which_its_evidence_has_faded(world: World) -> None:
