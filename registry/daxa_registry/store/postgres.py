@@ -18,34 +18,17 @@ from pathlib import Path
 
 import psycopg
 
-from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, Unavailable
+from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode
 
 from .database import Database
 from .interface import HUB_SIZE, StoredVerdict, Superseded
-from .postgres_opening import not_opened
+from .postgres_opening import not_opened, unavailable
 from .postgres_rows import PostgresConnection
 from .postgres_schema import MIGRATIONS, migrate
 from .postgres_signals import Signals
 from .sql_store import SqlStore
 from .sqlite_schema import check_tables, incomplete
 from .transfer import check_empty, copy_in, copy_out
-
-PASSING = frozenset({"08", "25", "40", "53", "55", "57", "58"})
-"""Classes of SQLSTATE that say nothing of the statement: connections, a server that is read-only or ended the transaction,
-conflicts, resources, locks, interventions, the system."""
-
-
-def unavailable(error: Exception) -> Unavailable:
-    """The typed error for one of psycopg's: its class is told, its text never (it may quote values)."""
-    passing = (
-        isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-        or (getattr(error, "sqlstate", None) or "")[:2] in PASSING
-    )
-    if passing:
-        wanted = "a database that can be written to; try again"
-        return Unavailable(ErrorCode.UNAVAILABLE, "store", wanted, retry_after=1.0)
-    return Unavailable(ErrorCode.INTERNAL, "store", f"a statement that fits the schema, got {type(error).__name__}")
-
 
 class PostgresStore(SqlStore):
     """A :class:`~daxa_registry.store.interface.Store` on a database that other nodes work on too."""

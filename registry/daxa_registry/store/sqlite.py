@@ -22,7 +22,7 @@ import sqlite_utils
 
 from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, Unavailable
 
-from .database import Database
+from .database import Database, disk_full
 from .interface import HUB_SIZE
 from .sql_store import SqlStore
 from .sqlite_checkpoint import LONGEST_PAGES, Checkpoints
@@ -38,6 +38,8 @@ def unavailable(error: Exception) -> Unavailable:
     if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
         wanted = "the database that this was moved to: change registry.toml and start again"
         return Unavailable(ErrorCode.UNAVAILABLE, "store", wanted, retry_after=30.0)
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return disk_full()
     if isinstance(error, sqlite3.OperationalError):
         wanted = "a database that can be written to; try again"
         return Unavailable(ErrorCode.UNAVAILABLE, "store", wanted, retry_after=1.0)
