@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import grpc
 import psycopg
@@ -108,8 +109,12 @@ def check_full(submit: grpc.UnaryUnaryMultiCallable, request: sighting_pb2.Submi
     check_unavailable(deployment.told(caught.value))
 
 
-def test_a_full_disk_refuses_whole_batches_and_keeps_what_was_answered(world: World) -> None:
-    """What does not fit is refused, what was answered is there and is answered again, and with room it goes on by itself."""
+def test_a_full_disk_refuses_whole_batches_and_keeps_what_was_answered(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What does not fit is refused, what was answered is there and is answered again, and with room it goes on by itself. The
+    registry's own log says why."""
+    caplog.set_level("INFO", "daxa_registry.rpc")
     first, second = batch(), batch(MANY)
     answer = world.submit(first)
     writer = world.store._writer
@@ -117,6 +122,7 @@ def test_a_full_disk_refuses_whole_batches_and_keeps_what_was_answered(world: Wo
     writer.execute(f"PRAGMA max_page_count={pages}")
     for _ in range(2):
         check_full(world.submit, second)
+    assert caplog.text.count("member/upbit UNAVAILABLE: store: a disk that takes more of the database") == 2
     assert world.stored() == (1, 2)
     assert answer == world.submit(first)
     keys = [sighting.key for sighting in second.sightings]
@@ -205,8 +211,14 @@ INSERT INTO batch SELECT 9, decode(md5(random()::text), 'hex'), '', 0, '[]', '[]
 """
 
 
+def fill(administrator: psycopg.Connection, rows: int) -> NoReturn:
+    """So many rows at a time, until it is refused."""
+    while True:
+        administrator.execute(FILLING, (rows,))
+
+
 def test_a_file_that_postgresql_may_not_make_longer_is_told_as_a_full_disk(tmp_path: Path) -> None:
-    """To the server a quota, or a system's limit of a file's size, is an internal error: on a real one, whose answer never comes."""
+    """To a real server a quota, or a system's limit of a file's size, is an internal error, which nobody would try again."""
     root = deployment.deploy(tmp_path / "deployment", threshold=1, evaluators=1)
     configuration = root / "registry/registry.toml"
     server = postgres.PostgresServer.start(tmp_path / "postgres", (*postgres.FAST, "autovacuum=off"))
@@ -224,8 +236,7 @@ def test_a_file_that_postgresql_may_not_make_longer_is_told_as_a_full_disk(tmp_p
             server.let_files_grow(SIZE)
             for rows in (50_000, 100, 1):
                 with pytest.raises(psycopg.errors.InternalError_, match="could not extend file"):
-                    while True:
-                        administrator.execute(FILLING, (rows,))
+                    fill(administrator, rows)
             refused = batch(MANY)
             for _ in range(2):
                 check_full(submit, refused)

@@ -30,6 +30,7 @@ from .sql_store import SqlStore
 from .sqlite_schema import check_tables, incomplete
 from .transfer import check_empty, copy_in, copy_out
 
+
 class PostgresStore(SqlStore):
     """A :class:`~daxa_registry.store.interface.Store` on a database that other nodes work on too."""
 
@@ -39,15 +40,19 @@ class PostgresStore(SqlStore):
     _teller: PostgresConnection | None = None
     _unavailable = staticmethod(unavailable)
 
-    def __init__(self, url: str, *, hub_size: int = HUB_SIZE) -> None:
-        """Connects and migrates. Raises ConfigurationError where there is no such database, or one from the future."""
+    def __init__(self, url: str, *, hub_size: int = HUB_SIZE, make: bool = True) -> None:
+        """Connects and migrates; or, without ``make``, takes what is there.
+
+        Raises ConfigurationError where there is no such database, or one from the future; or then one that is not of this
+        program's version.
+        """
         with contextlib.ExitStack() as opened:
             try:
                 self._connection = opened.enter_context(contextlib.closing(PostgresConnection(url)))
                 if self._connection.raw.info.parameter_status("server_encoding") != "UTF8":
                     wanted = "a database in UTF8: createdb -E UTF8 -T template0"
                     raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
-                migrate(self._connection.raw)
+                migrate(self._connection.raw, make=make)
                 check_tables(self._connection)
                 if len(self._connection.execute("SELECT node FROM turn").fetchall()) != 1:
                     raise incomplete()
@@ -80,10 +85,7 @@ class PostgresStore(SqlStore):
         """Whoever migrates takes the turn, so a node that has it, and whose it was last, need not look."""
         [version] = self._connection.execute("SELECT max(version) FROM schema_version").fetchone()
         if version != len(MIGRATIONS):
-            wanted = (
-                f"a node of the program that made schema version {version}; this one writes version {len(MIGRATIONS)}"
-            )
-            raise Superseded(ErrorCode.UNAVAILABLE, "store", wanted, retry_after=1.0)
+            raise Superseded.by(version, len(MIGRATIONS))
 
     def _on_others(self) -> None:
         self._before_turn()
@@ -176,12 +178,12 @@ class PostgresStore(SqlStore):
             raise unavailable(error) from error
 
     def load(self, path: Path) -> None:
-        with self.transaction():
-            copy_in(self._connection, path)
-            self._connection.execute(
-                "SELECT setval(pg_get_serial_sequence('member', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM member), false)"
-            )
-            self._forget()
+        self._inside()
+        copy_in(self._connection, path)
+        self._connection.execute(
+            "SELECT setval(pg_get_serial_sequence('member', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM member), false)"
+        )
+        self._loaded()
 
     def moving(self) -> AbstractContextManager[Path]:
         wanted = "an SQLite file: a registry moves from there to PostgreSQL"
