@@ -2,8 +2,9 @@
 
     scripts/bench scale --set largest=1000000 [--set write=yes]
 
-Ten edges to a subject, up to ``largest`` edges. Each measurement is a process of its own on a database that was filled before;
-what members see is measured over mutual TLS (:mod:`scale_service`). ``write=yes`` makes docs/benchmarks.md and
+Ten edges to a subject, up to ``largest`` edges, each seen in one hour; what an edge takes that is seen as often as one of five
+exchanges' is measured apart, on edges that grow in the order of time. Each measurement is a process of its own on a database that
+was filled before; what members see is measured over mutual TLS (:mod:`scale_service`). ``write=yes`` makes docs/benchmarks.md and
 docs/benchmarks.svg of what came out. PostgreSQL is the wheel's, with its defaults, on the same machine; its floor is COPY of
 such rows with the same updates, into the same tables at the same size.
 """
@@ -14,6 +15,7 @@ import contextlib
 import gc
 import hashlib
 import json
+import random
 import secrets
 import shutil
 import sqlite3
@@ -33,6 +35,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import psycopg
 
 import postgres
+import scale_page
 import scale_service
 from daxa_core.model import Manner, Sighting
 from daxa_registry.bootstrap import GC_THRESHOLD, SWITCH_SECONDS, open_store
@@ -101,6 +104,35 @@ def fill(store: Store, first: int, last: int, now: int = HOUR) -> None:
     for start in range(first, last, GROUP):
         with store.transaction():
             store.absorb(store.member_id("upbit"), edges(start, min(GROUP, last - start), now=now), lambda _: {})
+
+
+def grow_hours(store: Store, number: int) -> None:
+    """As many edges as they are at five exchanges: each in a few hours of a day, on days in a row, new ones every day."""
+    chosen = random.Random(0)
+    longest = 2 * scale_page.DAYS - 1
+    begun = range(scale_page.KEPT_DAYS)
+    lives = [(chosen.choice(begun), chosen.randint(1, longest)) for _ in range(number)]
+    seen = edges(0, number)
+    days = len(begun) + longest
+    for day in range(days):
+        today = [
+            one._replace(hour=HOUR - (days - day) * 24 + hour)
+            for one, (first, life) in zip(seen, lives, strict=True)
+            if first <= day < first + life
+            for hour in chosen.sample(range(24), scale_page.HOURS_A_DAY)
+        ]
+        for start in range(0, len(today), GROUP):
+            with store.transaction():
+                store.absorb(store.member_id("upbit"), today[start : start + GROUP], lambda _: {})
+
+
+def bytes_grown(database: str) -> float:
+    """Bytes of such an edge, with all that it is seen in."""
+    store = open_store(database)
+    grow_hours(store, scale_page.GROWN)
+    there = store.counts()["presence"]
+    store.close()
+    return size_on_disk(database) / there
 
 
 def _submit(intake: Intake, sightings: Sequence[Sighting]) -> float:
@@ -269,18 +301,26 @@ def run(largest: int = 100_000, write: str = "") -> list[Row]:
     """Every row of this file."""
     gc.set_threshold(*GC_THRESHOLD)  # a third of the filling
     points: list[dict[str, Any]] = []
+    grown: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="daxa-scale-") as scratch:
         points += grow(str(Path(scratch) / "registry.sqlite"), "SQLite", largest)
+        grown["SQLite"] = bytes_grown(str(Path(scratch) / "grown.sqlite"))
         server = postgres.PostgresServer.start(Path(scratch) / "postgres", settings=())
         try:
             points += grow(server.create_database(), "PostgreSQL", largest)
+            grown["PostgreSQL"] = bytes_grown(server.create_database())
         finally:
             server.stop()
     if write:
-        import scale_page
+        scale_page.write(points, grown)
+    return [*rows(points), *rows_grown(grown)]
 
-        scale_page.write(points)
-    return list(rows(points))
+
+def rows_grown(grown: dict[str, float]) -> Iterator[Row]:
+    """What an edge takes that is seen more than once."""
+    for store, size in grown.items():
+        yield _row(f"{store}, edges of {scale_page.HOURS} hours: on disk", size, "B", -160.0 if store == "SQLite" else None,
+                   f"{scale_page.HOURS_A_DAY} hours a day on {scale_page.DAYS} days, {scale_page.GROWN:,} edges")  # fmt: skip
 
 
 def rows(points: Sequence[dict[str, Any]]) -> Iterator[Row]:
@@ -307,7 +347,9 @@ def rows(points: Sequence[dict[str, Any]]) -> Iterator[Row]:
                 yield _row(f"{at}: {name} p{share}", p[f"{what}_p{share}"] * 1e3, "ms", -most,
                            f"from the answer, {p['matches']:.0f} times at {p['half']:,.0f} sightings/s")  # fmt: skip
         target = -160.0 if p["store"] == "SQLite" and p["edges"] >= SIZES[1] else None
-        yield _row(f"{at}: on disk", p["bytes_an_edge"], "B", target, "bytes an edge, indexes and fingerprints too")
+        yield _row(
+            f"{at}: on disk", p["bytes_an_edge"], "B", target, "bytes an edge of one hour, indexes and fingerprints too"
+        )
         yield _row(f"{at}: start-up", p["started"], "s", -2.0 if whole else None, "until `serve` listens")
         yield _row(f"{at}: resident", p["resident"] / 2**30, "GiB", -1.0 if whole else None,
                    f"at most; {min(p['edges'], SEEN_AGAIN):,} edges were seen again")  # fmt: skip

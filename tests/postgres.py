@@ -34,9 +34,9 @@ _AS_USER = "import os, sys; sys.argv[1] and os.setuid(int(sys.argv[1])); os.exec
 _NO_MORE_FILES = """
 import contextlib, os, resource, sys
 sys.argv[1] and os.setuid(int(sys.argv[1]))
-for pid in map(int, sys.argv[2:]):
+for pid in map(int, sys.argv[3:]):
     with contextlib.suppress(ProcessLookupError):
-        for limit, size in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 1)):
+        for limit, size in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, int(sys.argv[2]))):
             resource.prlimit(pid, limit, (size, resource.prlimit(pid, limit)[1]))
 """
 
@@ -121,11 +121,21 @@ class PostgresServer:
     def give_up_at_the_next_write(self) -> None:
         """None of its processes that there are may write a file any more: with the next commit they end, and it recovers with
         others."""
+        self._let_files_grow(1, "pid<>pg_backend_pid()")
+
+    def let_files_grow(self, size: int) -> None:
+        """No table becomes longer than so many bytes (-1: than there is room for) by those who are connected now.
+
+        What is more than 16 MiB leaves the server's own log alone, without which it ends.
+        """
+        self._let_files_grow(size, "backend_type='client backend'")
+
+    def _let_files_grow(self, size: int, whose: str) -> None:
         with psycopg.connect(self.url) as connection:
-            found = connection.execute("SELECT pid FROM pg_stat_activity WHERE pid<>pg_backend_pid()").fetchall()
+            found = connection.execute(f"SELECT pid FROM pg_stat_activity WHERE {whose}").fetchall()
         # By a program that becomes the user: root in a container may not do it.
-        command = [sys.executable, "-c", _NO_MORE_FILES, str(self.user or ""), *(str(pid) for (pid,) in found)]
-        subprocess.run(command, check=True, timeout=WAIT_SECONDS)
+        arguments = [str(self.user or ""), str(size), *(str(pid) for (pid,) in found)]
+        subprocess.run([sys.executable, "-c", _NO_MORE_FILES, *arguments], check=True, timeout=WAIT_SECONDS)
 
     def stop(self) -> None:
         """Disconnects everybody, stops it and removes what it had."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 
 from daxa_core import merkle
 from daxa_core.leaks import LeakState, Tlp
@@ -57,7 +56,6 @@ INSIDE: dict[str, Callable[[Store], object]] = {
 }
 ANYWHERE: dict[str, Callable[[Store], object]] = {
     "transaction": lambda s: s.transaction().__enter__(),
-    "load": lambda s: s.load(Path("anywhere")),
     "member_id": lambda s: s.member_id("new"),
     "members": lambda s: s.members(),
     "document": lambda s: s.document("kind", "name"),

@@ -27,7 +27,7 @@ from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_core.pseudonym import digest
 
 from .bootstrap import check_empty, open_store
-from .comparison import check_copy
+from .comparison import Contents, check_copy, contents_of
 from .config import read_evaluator, read_registry
 from .keys.authority_folder import ACTS
 from .keys.files import append_line, make_private_folder
@@ -62,7 +62,7 @@ def files_to_take(configuration: Path, out: Path, passphrase: bytes | None, by: 
         raise ConfigurationError(
             ErrorCode.INVALID_CONFIGURATION, "--passphrase-file", "one, where keys go into the backup"
         )
-    archive.check_new(out)
+    archive.check_place(out)
     database = _database_of(configuration)
     # A database that stands beside the configuration is no file of it: what is copied while it is in use is torn.
     own = {database.with_name(database.name + suffix) for suffix in ("", *BESIDE)}
@@ -76,6 +76,7 @@ def make_backup(configuration: Path, out: Path, with_files: bool, passphrase: by
     ``with_files``: also the files beside the configuration, keys and shares among them, which is refused without a passphrase,
     and recorded as an act of ``by`` before they are out.
     """
+    archive.check_place(out)
     files = files_to_take(configuration, out, passphrase, by) if with_files else []
     names = tuple(path.name for path in files)
     an_evaluators = _is_evaluators(configuration)
@@ -89,13 +90,14 @@ def make_backup(configuration: Path, out: Path, with_files: bool, passphrase: by
                 _note(configuration, ActKind.KEYS_BACKED_UP, by, {"files": names})
         else:
             config = read_registry(configuration, checked=False)
-            store = open_store(config.database)
+            store = open_store(config.database, make=False)
             try:
                 parts[DATABASE] = Path(scratch) / DATABASE
                 store.save(parts[DATABASE])
                 kept = _checked(parts[DATABASE], config.verification, names)
                 if with_files:
-                    _record(store, ActKind.KEYS_BACKED_UP, by, kept)
+                    with store.transaction():
+                        _record(store, ActKind.KEYS_BACKED_UP, by, kept)
             finally:
                 store.close()
         manifest = {
@@ -127,6 +129,7 @@ def restore(backup: Path, target: Path, passphrase: bytes | None, by: str, dry_r
                 )
             if target.exists():
                 raise ConfigurationError(ErrorCode.INVALID_FILE, target.name, "a folder that is not there yet")
+            archive.check_place(target)
             # Made beside its place and moved there when all of it is there.
             beside = tempfile.TemporaryDirectory(prefix=".restore-", dir=target.absolute().parent)
             home = Path(scratch.enter_context(beside)) / target.name
@@ -156,11 +159,13 @@ def restore(backup: Path, target: Path, passphrase: bytes | None, by: str, dry_r
         if not (folder / DATABASE).exists():
             _note(home / configuration.name, ActKind.BACKUP_RESTORED, by, {"files": files})
         if (folder / DATABASE).exists():
+            there = _contents(folder / DATABASE)
             store = open_store(read_registry(home / configuration.name, checked=False).database)
             try:
-                store.load(folder / DATABASE)
-                _check_restored(folder / DATABASE, store)
-                _record(store, ActKind.BACKUP_RESTORED, by, kept)
+                with store.transaction():
+                    store.load(folder / DATABASE)
+                    check_copy(there, store)
+                    _record(store, ActKind.BACKUP_RESTORED, by, kept)
             finally:
                 store.close()
         if files:
@@ -168,36 +173,57 @@ def restore(backup: Path, target: Path, passphrase: bytes | None, by: str, dry_r
     return kept
 
 
-def migrate_store(source: str, target: str, by: str) -> Kept:
+def migrate_store(source: str, target: str, by: str, dry_run: bool = False) -> Kept:
     """Moves a registry, which may be serving, from an SQLite file to an empty PostgreSQL database; the file is then retired, and
     the act of ``by`` is the next leaf in the new one.
 
     While it runs, the registry answers UNAVAILABLE to whoever writes, and clients come back later. Raises ConfigurationError,
-    with the file as it was and in use, where anything does not come out the same. A move that was stopped when all was copied
-    is finished by the next.
+    with the file as it was and in use and the database empty, where anything does not come out the same. A move that was stopped
+    when all was copied is finished by the next. A dry run looks at both, and no more.
     """
     check_person(by)
-    if "://" not in source and not Path(source).is_file():
+    if "://" in source or not Path(source).is_file():
         raise ConfigurationError(ErrorCode.INVALID_FILE, "--from", "the SQLite file of a registry")
-    old = open_store(source)
     try:
+        old = open_store(source, make=False)
+    except ConfigurationError as error:
+        raise ConfigurationError(error.code, "--from", error.expected) from None
+    try:
+        if dry_run:
+            _check_target(Path(source), old, target)
+            return _described(old)
         new = open_store(target)
         try:
             with old.moving() as path:
-                kept = _described(old)
-                if not _was_copied(path, kept, old, new):
-                    new.load(path)
-                check_copy(old, new)
-                for member in old.members():
-                    if _verdicts(old, member) != _verdicts(new, member):
+                kept, there = _described(old), contents_of(old)
+                verdicts = {member: _verdicts(old, member) for member in old.members()}
+                copied = _was_copied(path, kept, old, new)
+                with new.transaction():
+                    if not copied:
+                        new.load(path)
+                    check_copy(there, new)
+                    if verdicts != {member: _verdicts(new, member) for member in new.members()}:
                         raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "--to", "the verdicts of --from")
             # Not before the file is retired: while it can still go on, the two have to be the same.
-            _record(new, ActKind.STORE_MOVED, by, kept)
+            with new.transaction():
+                _record(new, ActKind.STORE_MOVED, by, kept)
         finally:
             new.close()
     finally:
         old.close()
     return kept
+
+
+def _check_target(path: Path, old: Store, target: str) -> None:
+    try:
+        check_empty(target)
+    except ConfigurationError as refusal:
+        new = open_store(target, make=False)
+        try:
+            if not _was_copied(path, _described(old), old, new):
+                raise refusal
+        finally:
+            new.close()
 
 
 def _was_copied(path: Path, kept: Kept, old: Store, new: Store) -> bool:
@@ -221,10 +247,9 @@ def _was_copied(path: Path, kept: Kept, old: Store, new: Store) -> bool:
 
 
 def _record(store: Store, kind: ActKind, by: str, kept: Kept) -> None:
-    """What was done to the registry, in its log."""
+    """What was done to the registry, in its log; inside a transaction."""
     detail = {"size": kept.size, "root": kept.root, "files": list(kept.files)}
-    with store.transaction():
-        record_act(store, f"registry/{by}", kind, detail, int(time.time()))
+    record_act(store, f"registry/{by}", kind, detail, int(time.time()))
 
 
 def _note(configuration: Path, kind: ActKind, by: str, detail: Mapping[str, object]) -> None:
@@ -277,12 +302,12 @@ def _described(store: Store) -> Kept:
     return Kept(size, merkle.root_at(size, store.tree_hashes).hex(), dict(store.counts()), ())
 
 
-def _check_restored(database: Path, store: Store) -> None:
-    source = open_store(str(database))
+def _contents(database: Path) -> Contents:
+    store = open_store(str(database))
     try:
-        check_copy(source, store)
+        return contents_of(store)
     finally:
-        source.close()
+        store.close()
 
 
 def _verdicts(store: Store, member: int) -> bytes:

@@ -106,15 +106,17 @@ _MEANT_FOR_POSTGRES = re.compile(r"(^|/)postgres(ql)?:|\b(host|hostaddr|dbname|s
 """A URL with a slash too few, or libpq's other way to write one: as a path it would be a new, empty registry."""
 
 
-def open_store(database: str) -> Store:
+def open_store(database: str, *, make: bool = True) -> Store:
     """The store behind a ``database`` setting: a path of an SQLite file, ``:memory:``, or a ``postgresql://`` URL.
 
-    Raises ConfigurationError naming ``database`` where it is another URL, or PostgreSQL's driver is not installed.
+    Without ``make`` it has to be there, as this program's ``serve`` would leave it: who only looks, or takes a copy, makes no
+    empty registry of a wrong path, and migrates none that an older program serves. Raises ConfigurationError naming ``database``
+    where it is another URL, or PostgreSQL's driver is not installed.
     """
     kind = _store_of(database)
-    if kind is SqliteStore and database != ":memory:":
+    if make and kind is SqliteStore and database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True)
-    return kind(database)
+    return kind(database, make=make)
 
 
 def check_empty(database: str) -> None:
@@ -149,7 +151,7 @@ def audit_database(configuration: Path, checkpoint: str | None) -> Report:
     """Whether the database of a registry.toml still holds what was logged; it may be in use meanwhile."""
     config = read_registry(configuration)
     keys = read_verification_keys(config.verification)
-    store = open_store(config.database)
+    store = open_store(config.database, make=False)
     try:
         return audit(store, keys, checkpoint)
     finally:
@@ -186,7 +188,7 @@ def registry_status(configuration: Path) -> Status:
     else:
         ends = loaded.ends().items()
         days = {what: (end - time.time()) / SECONDS_PER_DAY for what, end in ends if end < float("inf")}
-    store = open_store(config.database)
+    store = open_store(config.database, make=False)
     try:
         return Status(
             config.listen,

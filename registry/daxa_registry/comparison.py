@@ -2,10 +2,16 @@
 
 What is stored of the log's tree is copied like everything else, so it says nothing of the copy: the root is made of the leaves.
 
->>> check_copy(old, new)                                                          # doctest: +SKIP
+>>> there = contents_of(old)                                                      # doctest: +SKIP
+>>> with new.transaction():                                                       # doctest: +SKIP
+...     new.load(path)
+...     check_copy(there, new)
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from daxa_core import merkle
 from daxa_core.envelope import pae
@@ -17,19 +23,29 @@ from .store.interface import Store
 PAGE = 1_000
 
 
-def check_copy(source: Store, copy: Store) -> None:
-    """Raises ConfigurationError where a table of the copy has another number of rows, or its leaves another root.
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is compared of a database: rows by table, how many leaves its log has, and the root that is stored of them."""
 
-    Nobody may write to either meanwhile.
-    """
-    rows, copied = source.rows(), copy.rows()
-    different = sorted(table for table in rows if rows[table] != copied[table])
+    rows: Mapping[str, int]
+    size: int
+    root: bytes
+
+
+def contents_of(store: Store) -> Contents:
+    """Of one to which nobody writes meanwhile."""
+    size = store.log_size()
+    return Contents(store.rows(), size, merkle.root_at(size, store.tree_hashes))
+
+
+def check_copy(there: Contents, copy: Store) -> None:
+    """Raises ConfigurationError where a table of the copy has another number of rows, or its leaves another root."""
+    copied = contents_of(copy)
+    different = sorted(table for table in there.rows if there.rows[table] != copied.rows[table])
     if different:
         wanted = f"all rows of the source, and not others; it differs in {', '.join(different)}"
         raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
-    size = source.log_size()
-    root = merkle.root_at(size, source.tree_hashes)
-    if root != merkle.root_at(size, copy.tree_hashes) or root != _root_of_leaves(copy):
+    if there != copied or there.root != _root_of_leaves(copy):
         wanted = "leaves that make the root of the source's log: audit verify says whether its own do"
         raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
 

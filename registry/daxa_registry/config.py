@@ -71,10 +71,10 @@ class RegistryConfig:
 
 @dataclass(frozen=True, slots=True)
 class OperatorConfig:
-    """What an operator's commands need: the registry's address, the evaluators' by index, the parameters, the certificate."""
+    """What an operator's commands need: the registry's addresses, the evaluators' by index, the parameters, the certificate."""
 
     operator: str
-    target: str
+    targets: tuple[str, ...]
     evaluators: Mapping[int, str]
     parameters: Path
     tls: TlsFiles
@@ -214,7 +214,7 @@ def read_operator(path: Path) -> OperatorConfig:
         entry.done()
     config = OperatorConfig(
         operator=table.text("operator"),
-        target=registry.texts("targets")[0],
+        targets=registry.texts("targets"),
         evaluators=evaluators,
         parameters=prints.path("parameters"),
         tls=_tls(table.table("tls")),

@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -167,6 +167,47 @@ def test_a_backup_that_this_program_did_not_pack_is_torn(folder: Path, packing: 
         packed.writestr("manifest.json", json.dumps({**MANIFEST, "parts": {}}))
     with pytest.raises(ConfigurationError, match="by-hand: a whole backup; this one is torn"):
         backups.restore(folder / "by-hand", folder / "registry/registry.toml", None, "kim")
+
+
+@pytest.mark.parametrize("command", [("backup", "{}", "b"), ("audit", "verify", "{}"), ("status", "{}")])
+def test_a_wrong_path_is_no_empty_registry(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, command: Sequence[str]
+) -> None:
+    """Whose backup would be made, whose log would fit, and which nobody could serve who is another user."""
+    configuration = folder / "registry/registry.toml"
+    configuration.write_text(configuration.read_text().replace('"registry.sqlite"', '"wrong/registry.sqlite"'))
+    monkeypatch.chdir(folder)
+    ran = CliRunner().invoke(cli, [word.format(configuration) for word in command])
+    assert "database: a registry's database that is there" in str(ran.exception)
+    assert not (folder / "registry/wrong").exists()
+    assert not (folder / "b").exists()
+
+
+def test_where_there_is_no_folder_the_path_is_told(folder: Path, tmp_path: Path) -> None:
+    """Not the name of a file that this program would have made on its way."""
+    configuration, evaluator = folder / "registry/registry.toml", folder / "evaluators/1/evaluator.toml"
+    for with_files in (False, True):
+        with pytest.raises(ConfigurationError, match="^INVALID_FILE: one: a path in a folder that is there$"):
+            backups.make_backup(configuration, tmp_path / "nowhere/one", with_files, PASSPHRASE, "kim")
+    backups.make_backup(evaluator, tmp_path / "one", True, PASSPHRASE, "kim")
+    with pytest.raises(ConfigurationError, match="^INVALID_FILE: again: a path in a folder that is there$"):
+        backups.restore(tmp_path / "one", tmp_path / "nowhere/again", PASSPHRASE, "kim")
+
+
+def test_a_move_that_would_be_refused_is_refused_when_it_is_only_shown(folder: Path, postgres_url: str) -> None:
+    """No file, none of a registry's, PostgreSQL as what is moved; a server that is not there, a database that is taken."""
+    file = str(folder / "registry/registry.sqlite")
+    with contextlib.closing(open_store(postgres_url)) as store:
+        store.member_id("gopax")
+    for source, target, told in (
+        (f"{file}-wrong", postgres_url, "--from: the SQLite file of a registry"),
+        (postgres_url, postgres_url, "--from: the SQLite file of a registry"),
+        (str(folder / "registry/registry.toml"), postgres_url, "--from: a registry's SQLite file that is whole"),
+        (file, "postgresql://postgres@/none?host=/nowhere", "database: a server that listens"),
+        (file, postgres_url, "database: an empty database to put it in"),
+    ):
+        ran = CliRunner().invoke(cli, ["migrate-store", "--from", source, "--to", target])
+        assert told in str(ran.exception)
 
 
 @pytest.mark.parametrize(

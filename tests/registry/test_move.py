@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import grpc
 import psycopg
@@ -16,91 +12,28 @@ import pytest
 
 import crash_check
 import deployment
-from crash_load import Member, element
-from daxa_api.v1 import sighting_pb2, sighting_pb2_grpc, types_pb2
+from busy import Busy, ask, traffic
 from daxa_core.errors import ConfigurationError
 from daxa_registry.backups import migrate_store
 from daxa_registry.bootstrap import open_store
-from daxa_registry.keys.signing import read_verification_keys
 
-MEMBERS = ("upbit", "bithumb")
-WAIT_SECONDS = 60
 _BODIES = "SELECT member, sequence, body FROM verdict ORDER BY member, sequence"
 
 
-def ask(database: str, query: str) -> list[Any]:
-    with crash_check.as_of_now(database) as rows:
-        return [tuple(row) for row in rows(query)]
-
-
-class World:
-    """A deployment on a file, and its members' threads."""
+class World(Busy):
+    """On a file, and to be moved to the database of that URL."""
 
     def __init__(self, folder: Path, url: str) -> None:
-        deployment.deploy(folder, MEMBERS, threshold=1, evaluators=1)
-        deployment.without_grace(folder)
-        self.configuration, self.url = folder / "registry/registry.toml", url
-        self.file = str(folder / "registry/data/registry.sqlite")
-        self.home = folder / "members/upbit"
-        keys = read_verification_keys(folder / "registry/verification.json")
-        target = deployment.target_of(self.configuration)
-        self.members = [
-            Member(folder / "members" / name, name, [target], keys, seed) for seed, name in enumerate(MEMBERS)
-        ]
-
-    def serve(self) -> deployment.Process:
-        process = deployment.Process("serve", self.configuration)
-        assert "listening" in process.ready
-        return process
+        super().__init__(folder)
+        self.url = url
 
     def move(self) -> deployment.Process:
         return deployment.Process("migrate-store", "--from", self.file, "--to", self.url, "--yes")
-
-    def more(self, batches: int) -> None:
-        """Waits until every member was answered as many batches more."""
-        wanted = [member.batches + batches for member in self.members]
-        deployment.wait_for(
-            lambda: all(m.batches >= n or m.problems for m, n in zip(self.members, wanted, strict=True))
-        )
-
-    def submit(self) -> deployment.Told | None:
-        """One sighting of upbit's: what it was refused with."""
-        one = sighting_pb2.Sighting(
-            key=element(), address=element(), network=element(), hour=int(time.time()) // 3_600, count=1,
-            manner=types_pb2.MANNER_USED,
-        )  # fmt: skip
-        request = sighting_pb2.SubmitSightingsRequest(
-            batch_id=element()[:16], member="upbit", key_version=1, canonical_version=1, sightings=[one]
-        )
-        with deployment.channel(self.home, self.configuration) as channel:
-            try:
-                sighting_pb2_grpc.SightingServiceStub(channel).SubmitSightings(request, timeout=WAIT_SECONDS)
-            except grpc.RpcError as error:
-                return deployment.told(error)
-        self.members[0].acknowledged[one.key] += 1
-        return None
-
-    def found(self, database: str) -> crash_check.Found:
-        """What is there of what was acknowledged and watched."""
-        nobody: Any = SimpleNamespace(name="coinone", total=0, problems=[])
-        return crash_check.check(database, self.members, nobody)
 
 
 @pytest.fixture
 def world(tmp_path: Path, postgres_url: str) -> World:
     return World(tmp_path / "deployment", postgres_url)
-
-
-@contextlib.contextmanager
-def traffic(world: World) -> Iterator[None]:
-    """Every member submits and watches while the block runs."""
-    for member in world.members:
-        member.start()
-    try:
-        yield
-    finally:
-        for member in world.members:
-            member.stop()
 
 
 def test_a_move_under_traffic_loses_nothing_and_every_cursor_goes_on(world: World) -> None:
@@ -165,7 +98,7 @@ def test_a_move_that_is_killed_leaves_the_file_in_use_and_is_made_again(world: W
 
 def copied(file: str, url: str) -> None:
     """What a move leaves that is killed when PostgreSQL has committed, and the file is not retired yet."""
-    with contextlib.closing(open_store(url)) as new:
+    with contextlib.closing(open_store(url)) as new, new.transaction():
         new.load(Path(file))
 
 
@@ -175,6 +108,7 @@ def test_a_move_that_is_killed_when_all_was_copied_is_finished_by_the_next(world
         assert world.submit() is None
         assert process.stop()[0] == 0
     copied(world.file, world.url)
+    migrate_store(world.file, world.url, "kim", dry_run=True)
     migrate_store(world.file, world.url, "kim")
     with pytest.raises(ConfigurationError, match="the one that this was moved to by migrate-store"):
         open_store(world.file)

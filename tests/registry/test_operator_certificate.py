@@ -80,6 +80,6 @@ def test_a_handshake_that_fails_is_explained_by_the_operators_own_certificate(
 def test_a_registry_that_is_not_there_is_no_fault_of_the_certificate(home: Path) -> None:
     """The operator's certificate is good: that nobody answers is what is told."""
     plain = read_operator(home / "operator.toml")
-    with Operator(dataclasses.replace(plain, target="127.0.0.1:1")) as operator, pytest.raises(DaxaError) as caught:
+    with Operator(dataclasses.replace(plain, targets=("127.0.0.1:1",))) as operator, pytest.raises(DaxaError) as caught:
         operator.appeals()
     assert str(caught.value) == "UNAVAILABLE: registry: to be reachable"

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ import pytest
 
 import deployment
 import life
+from busy import Busy
 from daxa_api.v1 import verdict_pb2, verdict_pb2_grpc
 from daxa_client import RegistryClient, Verdict
 from daxa_core.errors import DaxaError, Unavailable
@@ -26,6 +28,7 @@ from daxa_registry.bootstrap import TELL_SECONDS, evaluator_server, open_store
 from daxa_registry.config import read_evaluator
 from daxa_registry.nodes import PORTS_APART
 from daxa_registry.service.limits import LEAST_PER_MINUTE, Limits
+from daxa_registry.store import sqlite_schema
 from daxa_registry.store.postgres_schema import MIGRATIONS
 from daxa_registry.store.postgres_signals import NOTICES
 from free_ports import free_pair
@@ -155,6 +158,20 @@ def test_a_node_ends_when_a_newer_program_has_migrated_the_database(nodes: Nodes
     with deployment.Process("serve", nodes.configuration) as again:
         code, said = again.wait()
         assert (code, f"schema version up to {this}, this one is {this + 1}" in said) == (2, True)
+
+
+def test_a_registry_on_a_file_ends_when_a_newer_program_has_migrated_it(tmp_path: Path) -> None:
+    """As a node: whoever started the newer program beside it has two, of which one writes."""
+    busy, this = Busy(tmp_path / "deployment"), len(sqlite_schema.MIGRATIONS)
+    with busy.serve() as process:
+        assert busy.submit() is None
+        with contextlib.closing(sqlite3.connect(busy.file)) as file:
+            file.execute(f"PRAGMA user_version={this + 1}")
+        told = busy.submit()
+        assert told is not None
+        assert told.status is grpc.StatusCode.UNAVAILABLE  # by it, or by nobody any more
+        code, said = process.wait()
+    assert (code, f"a node of the program that made schema version {this + 1}; this one" in said) == (2, True)
 
 
 def test_an_open_watch_and_the_calls_live_through_the_death_of_each_node(nodes: Nodes) -> None:

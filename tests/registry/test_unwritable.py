@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import grpc
 import psycopg
 import pytest
 
 import deployment
+import postgres
 from daxa_api.v1 import sighting_pb2, sighting_pb2_grpc, types_pb2, verdict_pb2, verdict_pb2_grpc
 from daxa_core import oprf
 from daxa_registry import bootstrap
@@ -100,15 +102,27 @@ def check_unavailable(told: deployment.Told) -> None:
     assert told.retry_after is not None
 
 
-def test_a_full_disk_refuses_whole_batches_and_keeps_what_was_answered(world: World) -> None:
-    """What does not fit is refused, what was answered is there and is answered again, and with room it goes on by itself."""
+def check_full(submit: grpc.UnaryUnaryMultiCallable, request: sighting_pb2.SubmitSightingsRequest) -> None:
+    """Refused, and told of the disk."""
+    with pytest.raises(grpc.RpcError, match="UNAVAILABLE: store: a disk that takes more of the database") as caught:
+        submit(request, timeout=30)
+    check_unavailable(deployment.told(caught.value))
+
+
+def test_a_full_disk_refuses_whole_batches_and_keeps_what_was_answered(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What does not fit is refused, what was answered is there and is answered again, and with room it goes on by itself. The
+    registry's own log says why."""
+    caplog.set_level("INFO", "daxa_registry.rpc")
     first, second = batch(), batch(MANY)
     answer = world.submit(first)
     writer = world.store._writer
     (pages,) = writer.execute("PRAGMA page_count").fetchone()
     writer.execute(f"PRAGMA max_page_count={pages}")
     for _ in range(2):
-        check_unavailable(refused(world.submit, second))
+        check_full(world.submit, second)
+    assert caplog.text.count("member/upbit UNAVAILABLE: store: a disk that takes more of the database") == 2
     assert world.stored() == (1, 2)
     assert answer == world.submit(first)
     keys = [sighting.key for sighting in second.sightings]
@@ -180,7 +194,7 @@ def test_a_full_disk_of_postgresql_refuses_whole_batches_and_keeps_what_was_answ
         answer = submit(first)
         administrator.execute(NO_ROOM.format(table))
         for _ in range(2):
-            check_unavailable(refused(submit, second))
+            check_full(submit, second)
         assert stored() == (1, 2)
         assert submit(first) == answer
         look_up = verdict_pb2_grpc.VerdictServiceStub(channel).BatchGetVerdicts
@@ -189,3 +203,46 @@ def test_a_full_disk_of_postgresql_refuses_whole_batches_and_keeps_what_was_answ
         assert submit(second).accepted == MANY
         assert submit(second).accepted == MANY
         assert stored() == (1 + MANY, 2 + 2 * MANY)
+
+
+SIZE = 17 << 20
+FILLING = """
+INSERT INTO batch SELECT 9, decode(md5(random()::text), 'hex'), '', 0, '[]', '[]', 0 FROM generate_series(1, %s)
+"""
+
+
+def fill(administrator: psycopg.Connection, rows: int) -> NoReturn:
+    """So many rows at a time, until it is refused."""
+    while True:
+        administrator.execute(FILLING, (rows,))
+
+
+def test_a_file_that_postgresql_may_not_make_longer_is_told_as_a_full_disk(tmp_path: Path) -> None:
+    """To a real server a quota, or a system's limit of a file's size, is an internal error, which nobody would try again."""
+    root = deployment.deploy(tmp_path / "deployment", threshold=1, evaluators=1)
+    configuration = root / "registry/registry.toml"
+    server = postgres.PostgresServer.start(tmp_path / "postgres", (*postgres.FAST, "autovacuum=off"))
+    try:
+        url = server.create_database()
+        configuration.write_text(configuration.read_text().replace("data/registry.sqlite", url))
+        registry = partial(bootstrap.registry_server, read_registry(configuration), lambda: float(NOW))
+        with (
+            deployment.in_process(registry),
+            deployment.channel(root / "members/upbit", configuration) as channel,
+            psycopg.connect(url, autocommit=True) as administrator,
+        ):
+            submit = sighting_pb2_grpc.SightingServiceStub(channel).SubmitSightings
+            assert submit(batch()).accepted == 1
+            server.let_files_grow(SIZE)
+            for rows in (50_000, 100, 1):
+                with pytest.raises(psycopg.errors.InternalError_, match="could not extend file"):
+                    fill(administrator, rows)
+            refused = batch(MANY)
+            for _ in range(2):
+                check_full(submit, refused)
+            assert administrator.execute("SELECT count(*) FROM presence").fetchone() == (1,)
+            server.let_files_grow(-1)
+            assert submit(refused).accepted == MANY
+            assert administrator.execute("SELECT count(*) FROM presence").fetchone() == (1 + MANY,)
+    finally:
+        server.remove()

@@ -27,6 +27,7 @@ OTHERWISE = {
     "notify": "nobody is told, which is what it says",
     "only_here": "a question of PostgreSQL's alone: below",
     "save": "with a connection of its own: below",
+    "load": "into an empty one alone: below",
     "moving": "of one file: in test_opening.py",
 }
 
@@ -132,6 +133,16 @@ def test_what_is_done_in_a_transaction_is_done_when_the_database_is_there(databa
     with pytest.raises(RuntimeError), database.store.transaction():  # noqa: PT012
         INSIDE[name](database.store)
         raise RuntimeError
+
+
+def test_a_copy_cannot_be_taken_into_what_is_gone(database: Database, tmp_path: Path) -> None:
+    """As everything else in a transaction."""
+    before = database.held()
+    database.store.save(tmp_path / "copy.sqlite")
+    with contextlib.ExitStack() as stack, unavailable(), database.store.transaction():
+        stack.enter_context(database.gone())
+        database.store.load(tmp_path / "copy.sqlite")
+    assert database.held() == before
 
 
 def test_what_has_a_connection_of_its_own_is_unavailable_too(database: Database, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -18,9 +19,10 @@ from daxa_registry.rpc.errors import status_of
 from daxa_registry.service.intake import Intake, Submission
 from daxa_registry.service.matching import Matcher
 from daxa_registry.service.policies import follow, in_force, policies, unapplied
-from daxa_registry.store import postgres_schema
+from daxa_registry.store import postgres_schema, sqlite_schema
 from daxa_registry.store.interface import Store, Superseded
 from daxa_registry.store.postgres import PostgresStore
+from daxa_registry.store.sqlite import SqliteStore
 from sightings import fine, grow, seen
 
 NOW = 1_000 * 3_600
@@ -63,6 +65,25 @@ def test_a_node_whose_database_a_newer_program_migrated_writes_nothing_more(
         assert len(told) == 2
         assert told[0].retry_after is not None
         assert (old.log_size(), old.counts()["presence"]) == (0, 1)
+
+
+def test_a_program_whose_file_a_newer_one_migrated_writes_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's file is one process's; where a newer one is started beside it, the older is refused each time, and told."""
+    told: list[Superseded] = []
+    own = len(sqlite_schema.MIGRATIONS)
+    with contextlib.closing(SqliteStore(tmp_path / "registry.sqlite")) as old:
+        old.share(lambda: None, lambda heads: None, lambda notice: None, told.append)
+        grow(old, 1)
+        with monkeypatch.context() as newer:
+            newer.setattr(sqlite_schema, "MIGRATIONS", (*sqlite_schema.MIGRATIONS, *LATER))
+            SqliteStore(tmp_path / "registry.sqlite").close()
+        for _ in range(2):
+            with pytest.raises(Superseded, match=f"made schema version {own + 1}; this one writes version {own}$"):
+                grow(old, 1)
+        assert len(told) == 2
+        assert old.log_size() == 1
 
 
 def test_a_batch_waits_where_the_policy_in_force_cannot_be_read(postgres_url: str) -> None:

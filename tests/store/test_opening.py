@@ -97,6 +97,30 @@ def test_a_file_that_another_database_took_the_place_of_is_written_by_nobody(tmp
         SqliteStore(path)
 
 
+def test_who_makes_nothing_is_told_what_is_not_there_or_not_served_yet(tmp_path: Path, postgres_url: str) -> None:
+    """A wrong path would be an empty registry, whose copy is believed in until it is needed; no copy migrates what it is of."""
+    wrong, older, there = tmp_path / "wrong.sqlite", tmp_path / "older.sqlite", tmp_path / "there.sqlite"
+    scripted(older, f"{MIGRATIONS[0]}; PRAGMA user_version=1")
+    for database in (str(wrong), ":memory:", postgres_url):
+        with pytest.raises(ConfigurationError, match="^INVALID_CONFIGURATION: database: a registry's database that is"):
+            open_store(database, make=False)
+    before = older.read_bytes()
+    with pytest.raises(ConfigurationError, match=f"schema version {len(MIGRATIONS)}, this one is 1: use the program"):
+        open_store(str(older), make=False)
+    assert [found.name for found in tmp_path.iterdir()] == ["older.sqlite"]
+    assert older.read_bytes() == before
+    with psycopg.connect(postgres_url) as database:
+        assert database.execute("SELECT count(*) FROM pg_tables WHERE schemaname='public'").fetchone() == (0,)
+    for database in (str(there), postgres_url):
+        open_store(database).close()
+        open_store(database, make=False).close()
+    with psycopg.connect(postgres_url) as database:
+        database.execute("UPDATE schema_version SET version=1 WHERE version=(SELECT max(version) FROM schema_version)")
+        database.execute("DELETE FROM schema_version WHERE version>1")
+    with pytest.raises(ConfigurationError, match=r"schema version \d+, this one is 1: use the program that serves it"):
+        open_store(postgres_url, make=False)
+
+
 def test_a_registry_does_not_move_out_of_postgresql(postgres_url: str) -> None:
     """The other way there are backups."""
     with (

@@ -31,8 +31,8 @@ def migrate_store(source: str, target: str, act: Act) -> None:
     if _PASSWORD.search(target):
         wanted = "a URL without a password, which everybody on this host can read here; PGPASSFILE names a file for it"
         raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "--to", wanted)
+    kept = None if act.agreed else backups.migrate_store(source, target, act.by, dry_run=True)
     act.says(
         f"everything in {Path(source).name} moves to PostgreSQL, and {Path(source).name} takes nothing more, by {act.by}"
     )
-    if act.agreed:
-        tell(backups.migrate_store(source, target, act.by))
+    tell(kept or backups.migrate_store(source, target, act.by))

@@ -201,7 +201,9 @@ class Guard(grpc.aio.ServerInterceptor):
         self._count(method, context, str(code), began)
         about = {"call": method, "peer": who, "code": str(code), "request_id": request_id}
         if isinstance(error, DaxaError):
-            LOG.info("%s %s %s %s", method, who, error.code, request_id, extra=about)
+            # Of what this server lacks itself the caller is not the only one to be told.
+            told = error if error.code is ErrorCode.UNAVAILABLE else error.code
+            LOG.info("%s %s %s %s", method, who, told, request_id, extra=about)
         else:
             LOG.error("%s %s %s %s: %s", method, who, ErrorCode.INTERNAL, request_id, _where(error), extra=about)
         if (

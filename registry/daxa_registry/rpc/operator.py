@@ -13,7 +13,7 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import grpc
 
@@ -38,6 +38,7 @@ from . import admin_codec as wire
 from .errors import from_rpc
 from .incidents import OperatorIncidents
 from .operator_leaks import OperatorLeaks
+from .operator_nodes import AnyNode, once
 
 LOG = logging.getLogger("daxa_registry.rpc")
 DEADLINE_SECONDS = 60.0
@@ -49,6 +50,8 @@ _OWN_FAULT = frozenset({
     ErrorCode.QUOTA_EXHAUSTED,
 })  # fmt: skip
 """Every other evaluator would say the same."""
+_NEVER_SENT = "failed to connect to all addresses"
+"""What gRPC says where there was no connection to send anything over."""
 _BATCH = 256
 
 
@@ -63,13 +66,14 @@ class Operator:
         self._ca, self._certificate = config.tls.ca.read_bytes(), config.tls.certificate.read_bytes()
         self._credentials = grpc.ssl_channel_credentials(self._ca, config.tls.key.read_bytes(), self._certificate)
         self._channels = {index: self._open(target) for index, target in config.evaluators.items()}
-        self._channels[0] = self._open(config.target)
         self._evaluators = {
-            index: evaluation_pb2_grpc.EvaluationServiceStub(self._channels[index]) for index in config.evaluators
+            index: evaluation_pb2_grpc.EvaluationServiceStub(channel) for index, channel in self._channels.items()
         }
-        self._office = admin_pb2_grpc.AdminServiceStub(self._channels[0])
-        self.incidents = OperatorIncidents(incident_pb2_grpc.IncidentServiceStub(self._channels[0]), self._call, by)
-        self.leaks = OperatorLeaks(leak_pb2_grpc.LeakServiceStub(self._channels[0]), self._call, self._parameters, by)
+        # To a stub it is a channel.
+        self._registry = cast(grpc.Channel, AnyNode([self._open(target) for target in config.targets]))
+        self._office = admin_pb2_grpc.AdminServiceStub(self._registry)
+        self.incidents = OperatorIncidents(incident_pb2_grpc.IncidentServiceStub(self._registry), self._call, by)
+        self.leaks = OperatorLeaks(leak_pb2_grpc.LeakServiceStub(self._registry), self._call, self._parameters, by)
 
     def _open(self, target: str) -> grpc.Channel:
         options = (("grpc.max_receive_message_length", _MAX_RESPONSE_BYTES), ("grpc.enable_retries", 0))
@@ -79,7 +83,7 @@ class Operator:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for channel in self._channels.values():
+        for channel in (self._registry, *self._channels.values()):
             channel.close()
 
     # fingerprints
@@ -206,8 +210,11 @@ class Operator:
             return method(request, timeout=seconds, metadata=(("x-request-id", request_id),))
         except grpc.RpcError as error:
             told = from_rpc(error, peer)
+            doubtful = once(request) and _NEVER_SENT not in str(error)
         # The server's log has the same id beside its reason.
         LOG.info("a call failed: %s", told.code, extra={"code": str(told.code), "request_id": request_id})
         if told.code is ErrorCode.UNAVAILABLE:  # a handshake that fails says no more
-            raise certificate_problem(self._ca, self._certificate) or told
+            told = certificate_problem(self._ca, self._certificate) or told
+        if told.code is ErrorCode.UNAVAILABLE and doubtful:
+            raise DaxaError(told.code, told.field, f"{told.expected}; whether it was done, its list tells")
         raise told

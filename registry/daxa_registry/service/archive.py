@@ -79,6 +79,13 @@ def check_new(path: Path) -> None:
         raise _refuse(path, "a file that is not there yet")
 
 
+def check_place(path: Path) -> None:
+    """As :func:`check_new`; also where the folder that it is to be in is not there."""
+    check_new(path)
+    if not path.absolute().parent.is_dir():
+        raise _refuse(path, "a path in a folder that is there")
+
+
 def write(path: Path, parts: Mapping[str, Path], manifest: Mapping[str, object], passphrase: bytes | None) -> None:
     """Makes the file, readable by its owner alone; it is there when it is whole. Raises as :func:`check_new`."""
     check_new(path)

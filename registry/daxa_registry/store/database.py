@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
+from daxa_core.errors import ErrorCode, Unavailable
+
 Row = Sequence[object]
 
 NODE = "substr(n.fingerprint, 1, 8)=substr({0}, 1, 8) AND n.fingerprint={0}"
@@ -63,3 +65,9 @@ class Database(Protocol):
 
         One row for each key.
         """
+
+
+def disk_full() -> Unavailable:
+    """What is told where a database cannot grow."""
+    wanted = "a disk that takes more of the database: there is no room, or it may not be written to; try again"
+    return Unavailable(ErrorCode.UNAVAILABLE, "store", wanted, retry_after=1.0)

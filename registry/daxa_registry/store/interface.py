@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from daxa_core.errors import DaxaError, Unavailable
+from daxa_core.errors import DaxaError, ErrorCode, Unavailable
 from daxa_core.model import Act, Kind, Level, Refusal, Sighting
 from daxa_registry.decision.graph import Neighbourhood, Population
 from daxa_registry.decision.ladder import State
@@ -162,6 +162,12 @@ class StoredLeaf:
 class Superseded(Unavailable):
     """This node may not write any more: a newer program works on the database, or decides by what this one cannot read."""
 
+    @classmethod
+    def by(cls, version: int, own: int) -> Superseded:
+        """By whoever migrated the database to that version."""
+        wanted = f"a node of the program that made schema version {version}; this one writes version {own}"
+        return cls(ErrorCode.UNAVAILABLE, "store", wanted, retry_after=1.0)
+
 
 CheckElements = Callable[[Sequence[bytes]], Mapping[bytes, DaxaError]]
 """Which of many fingerprints are no elements, each with why."""
@@ -209,7 +215,8 @@ class Store(LeakStore, Protocol):
         """Writes all of it into a new SQLite file, as it is at one moment; reading and writing go on meanwhile."""
 
     def load(self, path: Path) -> None:
-        """Takes all of it from such a file. MUST fail with nothing changed when there is anything here yet."""
+        """Takes all of it from such a file, inside a transaction, of which it is the first to be done. MUST fail when there is
+        anything here yet."""
 
     def moving(self) -> AbstractContextManager[Path]:
         """Its file, to which nobody writes while the block runs, nor, when that ended without an exception, ever again.

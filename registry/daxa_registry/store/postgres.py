@@ -18,33 +18,17 @@ from pathlib import Path
 
 import psycopg
 
-from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, Unavailable
+from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode
 
 from .database import Database
 from .interface import HUB_SIZE, StoredVerdict, Superseded
-from .postgres_opening import not_opened
+from .postgres_opening import not_opened, unavailable
 from .postgres_rows import PostgresConnection
 from .postgres_schema import MIGRATIONS, migrate
 from .postgres_signals import Signals
 from .sql_store import SqlStore
 from .sqlite_schema import check_tables, incomplete
 from .transfer import check_empty, copy_in, copy_out
-
-PASSING = frozenset({"08", "25", "40", "53", "55", "57", "58"})
-"""Classes of SQLSTATE that say nothing of the statement: connections, a server that is read-only or ended the transaction,
-conflicts, resources, locks, interventions, the system."""
-
-
-def unavailable(error: Exception) -> Unavailable:
-    """The typed error for one of psycopg's: its class is told, its text never (it may quote values)."""
-    passing = (
-        isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-        or (getattr(error, "sqlstate", None) or "")[:2] in PASSING
-    )
-    if passing:
-        wanted = "a database that can be written to; try again"
-        return Unavailable(ErrorCode.UNAVAILABLE, "store", wanted, retry_after=1.0)
-    return Unavailable(ErrorCode.INTERNAL, "store", f"a statement that fits the schema, got {type(error).__name__}")
 
 
 class PostgresStore(SqlStore):
@@ -56,15 +40,19 @@ class PostgresStore(SqlStore):
     _teller: PostgresConnection | None = None
     _unavailable = staticmethod(unavailable)
 
-    def __init__(self, url: str, *, hub_size: int = HUB_SIZE) -> None:
-        """Connects and migrates. Raises ConfigurationError where there is no such database, or one from the future."""
+    def __init__(self, url: str, *, hub_size: int = HUB_SIZE, make: bool = True) -> None:
+        """Connects and migrates; or, without ``make``, takes what is there.
+
+        Raises ConfigurationError where there is no such database, or one from the future; or then one that is not of this
+        program's version.
+        """
         with contextlib.ExitStack() as opened:
             try:
                 self._connection = opened.enter_context(contextlib.closing(PostgresConnection(url)))
                 if self._connection.raw.info.parameter_status("server_encoding") != "UTF8":
                     wanted = "a database in UTF8: createdb -E UTF8 -T template0"
                     raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
-                migrate(self._connection.raw)
+                migrate(self._connection.raw, make=make)
                 check_tables(self._connection)
                 if len(self._connection.execute("SELECT node FROM turn").fetchall()) != 1:
                     raise incomplete()
@@ -97,10 +85,7 @@ class PostgresStore(SqlStore):
         """Whoever migrates takes the turn, so a node that has it, and whose it was last, need not look."""
         [version] = self._connection.execute("SELECT max(version) FROM schema_version").fetchone()
         if version != len(MIGRATIONS):
-            wanted = (
-                f"a node of the program that made schema version {version}; this one writes version {len(MIGRATIONS)}"
-            )
-            raise Superseded(ErrorCode.UNAVAILABLE, "store", wanted, retry_after=1.0)
+            raise Superseded.by(version, len(MIGRATIONS))
 
     def _on_others(self) -> None:
         self._before_turn()
@@ -193,12 +178,12 @@ class PostgresStore(SqlStore):
             raise unavailable(error) from error
 
     def load(self, path: Path) -> None:
-        with self.transaction():
-            copy_in(self._connection, path)
-            self._connection.execute(
-                "SELECT setval(pg_get_serial_sequence('member', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM member), false)"
-            )
-            self._forget()
+        self._inside()
+        copy_in(self._connection, path)
+        self._connection.execute(
+            "SELECT setval(pg_get_serial_sequence('member', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM member), false)"
+        )
+        self._loaded()
 
     def moving(self) -> AbstractContextManager[Path]:
         wanted = "an SQLite file: a registry moves from there to PostgreSQL"

@@ -11,7 +11,7 @@ import psycopg
 
 from daxa_core.errors import ConfigurationError, ErrorCode
 
-from .sqlite_schema import incomplete
+from .sqlite_schema import incomplete, not_served
 
 PARTITIONS = 8
 MIGRATION_LOCK = 0x64617861
@@ -133,24 +133,36 @@ def _alone(connection: psycopg.Connection) -> None:
     connection.execute("SET LOCAL lock_timeout='5s'")
 
 
-def migrate(connection: psycopg.Connection) -> None:
+def _version(connection: psycopg.Connection) -> int:
+    """Of its tables; 0 where there are none."""
+    if connection.execute("SELECT to_regclass('schema_version')").fetchone() == (None,):
+        return 0
+    row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+    version = row[0] if row and row[0] is not None else 0
+    if not isinstance(version, int):  # another program's table of that name
+        raise incomplete()
+    return version
+
+
+def migrate(connection: psycopg.Connection, *, make: bool = True) -> None:
     """Brings the database to this program's version, in one transaction for each step.
 
-    Raises ConfigurationError for one from the future, and for one whose tables are not those of its version.
+    Raises ConfigurationError for one from the future, for one whose tables are not those of its version, and, where nothing is to
+    be made, for any other than this program's.
     """
     with connection.transaction():
-        _alone(connection)
-        connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)")
-        row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
-        version = row[0] if row and row[0] is not None else 0
-        if not isinstance(version, int):  # another program's table of that name
-            raise incomplete()
-        if version > len(MIGRATIONS):
-            raise ConfigurationError(
-                ErrorCode.INVALID_CONFIGURATION,
-                "database",
-                f"schema version up to {len(MIGRATIONS)}, this one is {version}: use the program that made it, or a newer one",
-            )
+        if make:
+            _alone(connection)
+            connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)")
+        version = _version(connection)
+    if version > len(MIGRATIONS):
+        raise ConfigurationError(
+            ErrorCode.INVALID_CONFIGURATION,
+            "database",
+            f"schema version up to {len(MIGRATIONS)}, this one is {version}: use the program that made it, or a newer one",
+        )
+    if not make and version < len(MIGRATIONS):
+        raise not_served(version, len(MIGRATIONS))
     for number in range(version + 1, len(MIGRATIONS) + 1):
         with connection.transaction():
             _alone(connection)

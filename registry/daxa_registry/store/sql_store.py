@@ -61,6 +61,11 @@ class SqlStore(LadderTables, LogTables, LeakTables):
         self._frontier = None
         self._prefixes_at_hand = self._taken_back_at_hand = None
 
+    def _loaded(self) -> None:
+        """All that is there came in this transaction: nothing of it is so for anybody outside before the end."""
+        self._forget()
+        self._newcomers, self._members = self._members, {}
+
     # transactions
 
     def _begin(self) -> bool:
@@ -160,7 +165,8 @@ class SqlStore(LadderTables, LogTables, LeakTables):
         on_notice: Callable[[str], None],
         on_superseded: Callable[[Superseded], None] = lambda error: None,
     ) -> None:
-        """Nobody else writes."""
+        """Nobody else writes; but a newer program may take the database over."""
+        self._on_superseded = on_superseded
 
     def notify(self, notice: str) -> None:
         """Nobody is there to be told."""

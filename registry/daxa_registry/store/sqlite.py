@@ -22,15 +22,17 @@ import sqlite_utils
 
 from daxa_core.errors import ConfigurationError, DaxaError, ErrorCode, Unavailable
 
-from .database import Database
-from .interface import HUB_SIZE
+from .database import Database, disk_full
+from .interface import HUB_SIZE, Superseded
 from .sql_store import SqlStore
 from .sqlite_checkpoint import LONGEST_PAGES, Checkpoints
 from .sqlite_rows import SqliteConnection
-from .sqlite_schema import check_tables, incomplete, migrate, retire
+from .sqlite_schema import MIGRATIONS, MOVED, check_tables, incomplete, migrate, not_served, retire
 from .transfer import check_empty, copy_in
 
 BUSY_SECONDS = 5.0
+PATIENT_SECONDS = 60.0
+"""Who works beside a registry that takes in all that it can may come to its turn late: SQLite keeps no queue."""
 
 
 def unavailable(error: Exception) -> Unavailable:
@@ -38,6 +40,8 @@ def unavailable(error: Exception) -> Unavailable:
     if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
         wanted = "the database that this was moved to: change registry.toml and start again"
         return Unavailable(ErrorCode.UNAVAILABLE, "store", wanted, retry_after=30.0)
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return disk_full()
     if isinstance(error, sqlite3.OperationalError):
         wanted = "a database that can be written to; try again"
         return Unavailable(ErrorCode.UNAVAILABLE, "store", wanted, retry_after=1.0)
@@ -67,13 +71,21 @@ class SqliteStore(SqlStore):
     _counter: SqliteConnection | None = None
     _unavailable = staticmethod(unavailable)
 
-    def __init__(self, path: str | Path, *, hub_size: int = HUB_SIZE, cache_mib: int = 256) -> None:
-        """Opens or makes the file and migrates it. Raises ConfigurationError for what is no registry's, or a later program's."""
+    def __init__(self, path: str | Path, *, hub_size: int = HUB_SIZE, cache_mib: int = 256, make: bool = True) -> None:
+        """Opens or makes the file and migrates it; or, without ``make``, opens what is there.
+
+        Raises ConfigurationError for what is no registry's, or a later program's; or then for one that is not there, or not of
+        this program's version.
+        """
         memory = str(path) == ":memory:"
+        if not make and not Path(path).is_file():
+            raise not_served(0, len(MIGRATIONS))
         with contextlib.ExitStack() as opened:
             try:
                 self._connection = opened.enter_context(contextlib.closing(self._connect(str(path))))
-                migrate(sqlite_utils.Database(self._connection, execute_plugins=False))
+                if not make:
+                    self._connection.execute(f"PRAGMA busy_timeout={PATIENT_SECONDS * 1_000:.0f}")
+                migrate(sqlite_utils.Database(self._connection, execute_plugins=False), make=make)
                 check_tables(self._connection)
                 self._tune(self._connection, cache_mib)
                 self._reader = self._connection
@@ -112,8 +124,13 @@ class SqliteStore(SqlStore):
         self._connection.execute("BEGIN IMMEDIATE")
         # One file is one process's; where a second one writes after all, nothing is done by what was remembered before.
         [written] = self._connection.execute("PRAGMA data_version").fetchone()
-        others, self._written = written != self._written, written
-        return bool(others)
+        if written == self._written:
+            return False
+        [version] = self._connection.execute("PRAGMA user_version").fetchone()
+        if version not in (len(MIGRATIONS), MOVED):  # of one that was moved its own triggers tell
+            raise Superseded.by(version, len(MIGRATIONS))
+        self._written = written
+        return True
 
     def _commit(self) -> None:
         self._connection.execute("COMMIT")
@@ -173,9 +190,9 @@ class SqliteStore(SqlStore):
             raise unavailable(error) from error
 
     def load(self, path: Path) -> None:
-        with self.transaction():
-            copy_in(self._connection, path)
-            self._forget()
+        self._inside()
+        copy_in(self._connection, path)
+        self._loaded()
 
     @contextmanager
     def moving(self) -> Iterator[Path]:

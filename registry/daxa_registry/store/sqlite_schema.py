@@ -175,8 +175,9 @@ MIGRATIONS = (
 )
 
 
-def migrate(database: Database) -> None:
-    """Brings the database to this program's version. Raises ConfigurationError for one from the future."""
+def migrate(database: Database, *, make: bool = True) -> None:
+    """Brings the database to this program's version. Raises ConfigurationError for one from the future, and, where nothing is to
+    be made, for any other than this program's."""
     version = database.conn.execute("PRAGMA user_version").fetchone()[0]
     if version == MOVED:
         wanted = "the one that this was moved to by migrate-store; nothing more is written here"
@@ -189,6 +190,8 @@ def migrate(database: Database) -> None:
         )
     if version == 0 and database.conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise incomplete()
+    if not make and version < len(MIGRATIONS):
+        raise not_served(version, len(MIGRATIONS))
     for number in range(version, len(MIGRATIONS)):
         script = f"BEGIN IMMEDIATE;{MIGRATIONS[number]};PRAGMA user_version={number + 1};COMMIT;"
         try:
@@ -225,6 +228,14 @@ def incomplete() -> ConfigurationError:
     """What a database is told that has other tables than its version says: another program's, or half of a migration."""
     wanted = "an empty database, or a registry's with all its tables and no others; restore a backup into an empty one"
     return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", wanted)
+
+
+def not_served(version: int, wanted: int) -> ConfigurationError:
+    """What whoever makes nothing is told of a database that an older program serves, or (0) that is none of a registry's."""
+    told = "a registry's database that is there: look at its path or URL; `serve` makes a new one"
+    if version:
+        told = f"schema version {wanted}, this one is {version}: use the program that serves it, or start this one's `serve`"
+    return ConfigurationError(ErrorCode.INVALID_CONFIGURATION, "database", told)
 
 
 def retire(connection: sqlite3.Connection) -> None:
