@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,13 +30,6 @@ WAIT_SECONDS = 120
 def ask(database: str, query: str) -> list[Any]:
     with crash_check.as_of_now(database) as rows:
         return [tuple(row) for row in rows(query)]
-
-
-def wait_for(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 class Busy:
@@ -64,7 +57,9 @@ class Busy:
     def more(self, batches: int) -> None:
         """Waits until every member was answered as many batches more."""
         wanted = [member.batches + batches for member in self.members]
-        wait_for(lambda: all(m.batches >= n or m.problems for m, n in zip(self.members, wanted, strict=True)))
+        deployment.wait_for(
+            lambda: all(m.batches >= n or m.problems for m, n in zip(self.members, wanted, strict=True))
+        )
 
     def submit(self) -> deployment.Told | None:
         """One sighting of upbit's: what it was refused with."""

@@ -65,8 +65,8 @@ def test_a_list_that_is_gone_through_once_is_told_of_every_key(world: life.World
 def test_a_list_that_is_gone_through_over_many_addresses_is_told_by_its_client_stack(
     world: life.World, run: Run
 ) -> None:
-    """Each key once, from an address of its own; those tried first are told with their next hour of use. Of a stack that as many
-    keys are used with nobody is told."""
+    """Each key once, from an address of its own; those tried first are told with their next hour of use. Of a stack with which
+    twice as many keys fail that are used with it, nobody is told."""
     upbit, bithumb = world.client("upbit"), world.client("bithumb")
     exits = {"python-requests/2.31": ("stock", 60), "listgoer/1.0": ("list", 70)}
     for agent, (name, network) in exits.items():
@@ -74,8 +74,9 @@ def test_a_list_that_is_gone_through_over_many_addresses_is_told_by_its_client_s
         upbit.submit([customer(one, world.hour(), f"211.234.{network}.{n}") for n, one in enumerate(keys)])
         device = Device(agent)
         if name == "stock":
-            users = [(f"user{n}", f"211.234.{80 + n}.1") for n in range(6)]
+            users = [(f"user{n}", f"211.234.{80 + n}.1") for n in range(12)]
             upbit.submit([RawSighting(key(one), at, world.hour(), device=device, account=one) for one, at in users])
+            upbit.submit([RawSighting(key(one), at, world.hour(), Manner.REJECTED, device=device) for one, at in users])
         for n, one in enumerate(keys):
             bithumb.submit(
                 [RawSighting(key(one), f"185.{network + n}.1.9", world.hour(), Manner.REJECTED, device=device)]

