@@ -188,8 +188,7 @@ def registry_status(configuration: Path) -> Status:
     else:
         ends = loaded.ends().items()
         days = {what: (end - time.time()) / SECONDS_PER_DAY for what, end in ends if end < float("inf")}
-    started = "://" in config.database or Path(config.database).exists()
-    store = open_store(config.database, make=False) if started else open_store(":memory:")  # nothing is there yet
+    store = open_store(config.database, make=False)
     try:
         return Status(
             config.listen,

@@ -172,6 +172,7 @@ def test_status_says_when_a_revocation_came_without_its_act(tmp_path: Path) -> N
     """Who carries crl.pem to the registry and forgets the record beside it is told, and so is one who brings another record."""
     folder = deployment.deploy(tmp_path / "deployment", ("upbit",), threshold=1, evaluators=1)
     configuration, record = folder / "registry/registry.toml", folder / "registry/acts.jsonl"
+    SqliteStore(folder / "registry/data/registry.sqlite").close()
     before = record.read_bytes()
     pki("revoke", "member/upbit", "--ca", folder / "ca", "--by", "kim", "--yes")
     assert registry_status(configuration).acts_problem == ""

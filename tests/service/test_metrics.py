@@ -104,7 +104,9 @@ def test_a_line_of_the_log_is_json_with_the_request_id_and_no_exceptions_text() 
 def test_status_tells_of_an_authority_and_of_a_list_that_ends(tmp_path: Path) -> None:
     """And what to do about it."""
     folder = deployment.deploy(tmp_path / "deployment", ["upbit"], threshold=1, evaluators=1)
-    found = registry_status(folder / "registry/registry.toml")
+    configuration = folder / "registry/registry.toml"
+    open_store(read_registry(configuration).database).close()
+    found = registry_status(configuration)
     assert not any("authority" in one for one in attention(found))
     soon = replace(found, days_left={**found.days_left, "authority": 20.0})
     assert any(one.startswith("the authority ends in 20 days: everybody") for one in attention(soon))
