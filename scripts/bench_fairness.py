@@ -46,12 +46,12 @@ SUBMIT = "/daxa_api.v1.SightingService/SubmitSightings"
 class Member:
     """Submits, and keeps the latencies of what it submitted."""
 
-    def __init__(self, folder: Path, name: str, seed: int) -> None:
+    def __init__(self, folder: Path, name: str, seed: int, edges: int = EDGES) -> None:
         self.name = name
         self.channel = channel(folder, name)
         self.call = raw(self.channel, SUBMIT)
         self._random = random.Random(seed)
-        self.pending = self.requests(Traffic(EDGES, seed), BATCH)
+        self.pending = self.requests(Traffic(edges, seed), BATCH)
 
     def requests(self, traffic: Traffic, batch: int) -> Iterator[bytes]:
         """Batches of edges that are new, made before they are asked for; when all were sent, once more, with other ids."""

@@ -1,7 +1,7 @@
 """Past its capacity, and while retention deletes: what a registry gets done beside what it gets done without, on both stores.
 
     scripts/bench overload
-    scripts/bench overload --set rounds=1 --set seconds=2 --set edges=40000 --set days=8     a quick look
+    scripts/bench overload --set rounds=1 --set seconds=2 --set edges=150000 --set days=8     a quick look
 
 The registry's processes are reached over mutual TLS, PostgreSQL is the wheel's with its defaults, and the load is on the same
 machine. The crowd waits as the client does; the floods never wait. Retention deletes all the time here, where a registry gives it
@@ -12,12 +12,11 @@ day's sightings are of edges that were seen the day before, the other half of ne
 from __future__ import annotations
 
 import contextlib
-import re
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,23 +47,23 @@ CROWD = 4
 WAVES, WAVE = 5, 200
 PACE = 0.03
 """Seconds between two batches of the quiet member, on average."""
+EDGES = 100_000
+"""Of the quiet member beside a flood: new ones to the end."""
 LONG_AGO = 1_000
-"""Hours: more than the retention of 720."""
+"""Hours, past retention."""
 OLD = f"SELECT count(*) FROM presence WHERE first < {bench_scale.HOUR - LONG_AGO}"  # noqa: S608 - a number
 RETENTION_DAYS = 5
 Row = dict[str, Any]
-Fresh = Callable[[str], str]
 
 
 @contextlib.contextmanager
-def running(database: str, nodes: int, retention_hours: int = 720) -> Iterator[overload.Running]:
-    """The registry on that database; its sweep begins again as soon as it has ended."""
+def running(database: str, nodes: int, sweep_seconds: float = 60.0) -> Iterator[overload.Running]:
+    """The registry on that database; its sweep begins so long after it has started, and again so long after each has ended."""
     with tempfile.TemporaryDirectory(prefix="daxa-overload-") as scratch:
         folder = Path(scratch) / "deployment"
         make_deployment(folder, Plan(bench_fairness.MEMBERS, 1, 1, ports=free_ports(2)))
         configuration = folder / "registry/registry.toml"
-        text = re.sub(r"(?m)^hours = \d+", f"hours = {retention_hours}", configuration.read_text())
-        configuration.write_text(f"sweep_seconds = 0.05\n{text}")
+        configuration.write_text(f"sweep_seconds = {sweep_seconds}\n{configuration.read_text()}")
         with overload.registry(folder, database, nodes) as made:
             yield made
 
@@ -104,7 +103,7 @@ def floods(name: str, registry: overload.Running, rounds: int, seconds: float) -
                f"{WAVE} full batches at once, {WAVES} times; {flood.answers['OVERLOADED']} refused")  # fmt: skip
     alone: list[float] = []
     beside: list[float] = []
-    quiet, flooder = Member(registry.folder, "upbit", 1), bench_fairness.Flood(registry.folder)
+    quiet, flooder = Member(registry.folder, "upbit", 1, EDGES), bench_fairness.Flood(registry.folder)
     for _ in range(rounds):
         quiet.paced(time.perf_counter() + seconds, alone, PACE)
         flooder.begin(seconds)
@@ -116,7 +115,7 @@ def floods(name: str, registry: overload.Running, rounds: int, seconds: float) -
 
 
 def retention(name: str, base: str, rounds: int, edges: int) -> Iterator[Row]:
-    """All that a registry takes, and a quiet member beside it: while retention deletes, and where nothing is too old."""
+    """All that a registry takes, and a quiet member beside it: while retention deletes, and while it does not."""
     store = open_store(base)
     bench_scale.fill(store, 0, edges, bench_scale.HOUR - LONG_AGO)
     store.close()
@@ -125,8 +124,7 @@ def retention(name: str, base: str, rounds: int, edges: int) -> Iterator[Row]:
     ratios, left = [], []
     for turn in range(rounds):
         for deleting in (True, False):
-            hours = LONG_AGO - 100 if deleting else LONG_AGO + 100
-            with bench_scale._copied(base) as copy, running(copy, 1, hours) as registry:
+            with bench_scale._copied(base) as copy, running(copy, 1, 0.05 if deleting else 3_600.0) as registry:
                 began, quiet = time.perf_counter(), Member(registry.folder, "upbit", turn)
                 with Load(registry.folder, turn) as load:
                     quiet.paced(time.perf_counter() + SECONDS, latencies[deleting], PACE)
@@ -171,7 +169,7 @@ def steady(name: str, database: str, edges: int, days: int) -> Iterator[Row]:
                f"{counts['presence']:,} presences, {counts['verdict']:,} verdicts, which stay")  # fmt: skip
 
 
-def run(rounds: int = 3, seconds: int = 4, edges: int = 150_000, days: int = 20) -> list[Row]:
+def run(rounds: int = 3, seconds: int = 4, edges: int = 300_000, days: int = 20) -> list[Row]:
     """Every row of this file."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="daxa-overload-") as scratch:
@@ -186,7 +184,7 @@ def run(rounds: int = 3, seconds: int = 4, edges: int = 150_000, days: int = 20)
                     rows += crowds(name, registry, rounds, seconds)
                     rows += floods(name, registry, rounds, seconds)
                 rows += retention(name, fresh("old"), rounds, edges)
-                rows += steady(name, fresh("steady"), edges // 50, days)
+                rows += steady(name, fresh("steady"), edges // 100, days)
         finally:
             server.stop()
     return rows
