@@ -117,19 +117,6 @@ class Gateway:
             key, address, manner=manner, device=device, account=account, holder=holder, when=when
         )
 
-    def observe_later(
-        self,
-        key: str,
-        address: str,
-        manner: Manner,
-        device: Device | None,
-        account: str | None,
-        holder: bytes | None,
-    ) -> None:
-        """As :meth:`observe`, without an answer, which costs half as much: for a middleware."""
-        if self._started or self._start():
-            self._observer.observe_later(key, address, manner, device, account, holder)
-
     def verdict(self, key: str) -> Verdict:
         """The verdict on one of this member's keys, out of memory: less than a microsecond; never waits, never raises.
 
@@ -188,8 +175,6 @@ class Gateway:
             self._start()
         self._keep(counts=True)
         self._spool.hasten(time.time())
-        if self._shipper is not None:
-            self._shipper.wake()
         end = time.monotonic() + seconds
         while not self._spool.empty():
             if time.monotonic() >= end or self._stop.wait(0.05):
@@ -324,12 +309,11 @@ class Gateway:
             self._tell()
 
     def _keep(self, counts: bool, mark: tuple[str, str] | None = None) -> None:
-        """From memory to the disk, and who sends it is told: not of nothing, for who wakes up keeps a request waiting. Raises
-        Unavailable."""
-        sightings, reports = self._keeper.keep(counts, mark)
-        if sightings and self._shipper is not None:
+        """From memory to the disk, and who sends it is told. Raises Unavailable."""
+        self._keeper.keep(counts, mark)
+        if self._shipper is not None:
             self._shipper.wake()
-        if reports and self._reports is not None:
+        if self._reports is not None:
             self._reports.wake()
 
     def _tell(self) -> None:

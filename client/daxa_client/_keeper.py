@@ -59,11 +59,10 @@ class Keeper:
         self._done.append((verdict, act))
         return True
 
-    def keep(self, counts: bool, mark: tuple[str, str] | None = None) -> tuple[bool, bool]:
+    def keep(self, counts: bool, mark: tuple[str, str] | None = None) -> None:
         """Puts it on the disk; with ``counts`` it adds up how often what is there was seen again. Raises Unavailable.
 
-        With ``mark`` (see :meth:`Spool.add`) all of what was seen goes in its transaction, and nothing into a journal. Answers
-        whether there are sightings to be sent now, and whether there are reports.
+        With ``mark`` (see :meth:`Spool.add`) all of what was seen goes in its transaction, and nothing into a journal.
         """
         with self._lock:
             counts = counts or mark is not None or self.observer.crowded
@@ -75,7 +74,6 @@ class Keeper:
             fresh = self.observer.collect(counts=False)
             repeats = self.observer.collect(counts=True) if counts else []
             done = [self._done.popleft() for _ in range(len(self._done))]
-            to_send = bool(fresh) or mark is not None, bool(done)
             try:
                 if done:
                     self._spool.reports.add(done)
@@ -96,7 +94,6 @@ class Keeper:
                 self._done.extendleft(reversed(done))
                 self._anew = True  # what is in the journal is in memory again
                 raise
-            return to_send
 
     def close(self) -> None:
         """After the last :meth:`keep`: what that could not put on the disk, another process finds in the journal."""

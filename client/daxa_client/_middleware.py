@@ -32,10 +32,6 @@ _STACK_HEADERS = frozenset(
 )
 
 
-Client = tuple[str | None, Device | None]
-"""Address and client stack."""
-
-
 class Observes(Protocol):
     """What a middleware needs of :class:`daxa_client.Gateway`."""
 
@@ -50,11 +46,7 @@ class Observes(Protocol):
         holder: bytes | None = ...,
         when: float | None = ...,
     ) -> bool:
-        """A key was seen from an address.
-
-        Where it has ``observe_later`` too, which answers nothing, that is called instead with the same in order; where it has
-        ``unplaced()``, that for a key from nobody knows where.
-        """
+        """A key was seen from an address. Where it has ``unplaced()`` too, that is called for a key from nobody knows where."""
 
 
 class Settings(TypedDict, total=False):
@@ -111,10 +103,9 @@ class RequestObserver:
         settings: Settings,
         request_of: Callable[[Any], tuple[str, str]],
         key_of: Callable[[Any, bytes], str | None],
-        client_of: Callable[[RequestObserver], Callable[[Any], Client]],
+        client_of: Callable[[Any], tuple[str | None, Device | None]],
     ) -> None:
-        """The last three read a scope or an environ: method and path; the key, given the body; and, made for this observer, what
-        :meth:`client` says.
+        """The last three read a scope or an environ: method and path; the key, given the body; what :meth:`client` says.
 
         Raises InvalidInput naming ``exchange``, ConfigurationError naming a setting."""
         unknown = set(settings) - Settings.__annotations__.keys()
@@ -129,9 +120,11 @@ class RequestObserver:
         self.header_order = _setting(settings, "header_order", bool, False)
         self.ja4_header = (_setting(settings, "ja4_header", str, None) or "").lower()
         self.ja3_header = (_setting(settings, "ja3_header", str, None) or "").lower()
-        self._request_of = request_of
+        self._request_of, self._key_of, self._client_of = request_of, key_of, client_of
         self._looks_closer = self.exchange.refuses_with_success
-        self._account, self._outcome = settings.get("account"), settings.get("outcome")
+        self._key, self._account = settings.get("key"), settings.get("account")
+        self._holder, self._outcome = settings.get("holder"), settings.get("outcome")
+        self._by_account = None if self._outcome is not None or self._looks_closer else self._account
         self.success = 400 if self._outcome is None and not self._looks_closer else 0
         """Any status below it tells how it went, without the body."""
         for name in ("key", "account", "holder", "outcome"):
@@ -139,15 +132,10 @@ class RequestObserver:
                 raise ConfigurationError(ErrorCode.INVALID_CONFIGURATION, name, "something to call")
         self.complaints = Complaints()
         self.troubles = 0
-        self.clients: dict[tuple[Any, ...], Client] = {}
+        self._gateway = gateway
+        self._unplaced: Callable[[], object] = getattr(gateway, "unplaced", lambda: None)
+        self.clients: dict[tuple[Any, ...], tuple[str | None, Device | None]] = {}
         """What :meth:`client` said of the same parts before: for who has them at hand, and asks again for what is not here."""
-        self.answered = self._answering(gateway, settings, key_of, client_of(self))
-        """Called with scope or environ and the status once the app has answered: observes the key if the answer says anything
-        about one. Never raises.
-
-        ``answer`` are its body's first bytes, ``form`` is the request's body where it may name the key. What the request itself
-        says is read then and not before: most of it is needed only where the answer counts.
-        """
 
     def trouble(self, error: Exception) -> None:
         """Counts what went wrong in here or in a callback, and says it once an hour: the kind, never the text."""
@@ -165,53 +153,37 @@ class RequestObserver:
         """Whether the status alone tells how it went, without the body."""
         return status < self.success or (self._outcome is None and (status in (401, 403) or status >= 500))
 
-    def _answering(
-        self,
-        gateway: Observes,
-        settings: Settings,
-        key_of: Callable[[Any, bytes], str | None],
-        client_of: Callable[[Any], Client],
-    ) -> Callable[..., None]:
-        # A closure: what it needs stands side by side. The app's own work has pushed all of this out of the processor's cache by
-        # the time that it answers, and to fetch it again from here and there is most of what a middleware costs.
-        named, holder_of, manner_of, trouble = settings.get("key"), settings.get("holder"), self._manner, self.trouble
-        account_of = None if self._outcome is not None or self._looks_closer else self._account
-        unplaced: Callable[[], object] = getattr(gateway, "unplaced", lambda: None)
-        later: Callable[..., object] | None = getattr(gateway, "observe_later", None)
+    def answered(self, context: Any, status: int, answer: bytes = b"", form: bytes = b"") -> None:
+        """The app has answered: observes the key if the answer says anything about one. Never raises.
 
-        def observe(key: str, address: str, manner: Manner, device: Any, account: Any, holder: Any) -> None:
-            gateway.observe(key, address, manner=manner, device=device, account=account, holder=holder)
-
-        observed = later or observe
-
-        def answered(context: Any, status: int, answer: bytes = b"", form: bytes = b"") -> None:
-            try:
-                manner = _USED
-                if account_of is not None and status < 400 and BLOCKED not in context:  # what nearly all are
-                    account = account_of(context)
-                    if account is None:
-                        return
-                else:
-                    told, account = manner_of(context, status, answer)
-                    if told is None:
-                        return
-                    manner = told
-                used = manner is _USED
-                key = named(context) if used and named is not None else None
-                if key is None:
-                    key = context.get(KEY) or key_of(context, form)
-                    if key is None:
-                        return
-                address, device = client_of(context)
-                if address is None:
-                    unplaced()
+        ``answer`` are its body's first bytes, ``form`` is the request's body where it may name the key. What the request itself
+        says is read now and not before: most of it is needed only where the answer counts.
+        """
+        try:
+            manner = _USED
+            if status < 400 and self._by_account is not None and BLOCKED not in context:  # what nearly all are
+                account = self._by_account(context)
+                if account is None:
                     return
-                holder = holder_of(context) if used and holder_of is not None else None
-                observed(key, address, manner, device, account, holder)
-            except Exception as error:  # noqa: BLE001 - callbacks are the exchange's own; its trades must not fail on them
-                trouble(error)
-
-        return answered
+            else:
+                told, account = self._manner(context, status, answer)
+                if told is None:
+                    return
+                manner = told
+            used = manner is _USED
+            key = self._key(context) if used and self._key is not None else None
+            if key is None:
+                key = context.get(KEY) or self._key_of(context, form)
+                if key is None:
+                    return
+            address, device = self._client_of(context)
+            if address is None:
+                self._unplaced()
+                return
+            holder = self._holder(context) if used and self._holder is not None else None
+            self._gateway.observe(key, address, manner=manner, device=device, account=account, holder=holder)
+        except Exception as error:  # noqa: BLE001 - callbacks are the exchange's own; its trades must not fail on them
+            self.trouble(error)
 
     def _manner(self, context: Any, status: int, answer: bytes) -> tuple[Manner | None, str | None]:
         if BLOCKED in context:
@@ -241,7 +213,9 @@ class RequestObserver:
             return True
         return 200 <= status < 300 and self.exchange.shows_success(self.local_path(path), answer)
 
-    def client(self, peer: str | None, forwarded: bytes | None, user_agent: bytes | None, *more: Any) -> Client:
+    def client(
+        self, peer: str | None, forwarded: bytes | None, user_agent: bytes | None, *more: Any
+    ) -> tuple[str | None, Device | None]:
         """Address and client stack, the same objects for the same parts, which come again and again.
 
         ``forwarded`` are the lines of the proxies' header, a comma between them (RFC 9110 section 5.3); ``more`` are JA4, JA3

@@ -2,9 +2,7 @@
 
 It never waits: its one lock is tried, not taken, and what comes while another thread has it goes to a bounded queue that the
 next collection empties. It never raises: what cannot be a sighting is counted and answered with False. It drops only when its
-bounds are reached, and counts that. Everything slower (canonical form, disk, network) is somebody else's. Who needs no answer
-(:meth:`Observer.observe_later`) always goes to the queue: of a request most of the cost is to fetch what the last one left in
-memory, and several that are counted together fetch it once.
+bounds are reached, and counts that. Everything slower (canonical form, disk, network) is somebody else's.
 
     >>> observer = Observer(clock=lambda: 1_790_000_000.0)
     >>> observer.observe("a" * 40, "203.0.113.7"), observer.observe("a" * 40, "203.0.113.7"), observer.observe("b", 7)
@@ -32,8 +30,6 @@ from ._yielding import yielding
 
 COMBINATIONS = 250_000
 QUEUE = 20_000
-TOGETHER = 32
-"""So many calls that need no answer are counted at once: a few microseconds for whoever comes last."""
 DEVICE_BYTES = 32 << 20
 _SLICE = 2_000
 _Seen = tuple[str, str, "Device | None", Manner, "str | None", "bytes | None", int]
@@ -112,6 +108,11 @@ class Observer:
         """Whether it was counted. ``when`` is in seconds since the epoch, now if None. Never raises, never waits."""
         try:
             hour = int(self._time() if when is None else when) // SECONDS_PER_HOUR
+            known = self._hour  # read once: another thread may set another between two looks
+            if hour == known:
+                hour = known  # one object for all
+            else:
+                self._hour = hour
             seen = (key, address, device, manner, account, holder, hour)
             if not self._lock.acquire(False):
                 return self._wait(seen)
@@ -129,31 +130,8 @@ class Observer:
             self._wrong = next(self._wrongs)
             return False
 
-    def observe_later(
-        self,
-        key: str,
-        address: str,
-        manner: Manner,
-        device: Device | None,
-        account: str | None,
-        holder: bytes | None,
-    ) -> None:
-        """As :meth:`observe` of now, without an answer: the next collection has it, or one of the next calls counts it."""
-        waiting = self._waiting
-        if len(waiting) >= self._most_waiting:
-            self._lost = next(self._losses)
-            return
-        waiting.append((key, address, device, manner, account, holder, int(self._time()) // SECONDS_PER_HOUR))
-        if len(waiting) >= TOGETHER and self._lock.acquire(False):
-            try:
-                self._count_waiting()
-            finally:
-                self._lock.release()
-
     def counts(self) -> ObserverCounts:
-        """What it holds, and what it had to let go since the process began. Not for the trading path."""
-        with self._lock:
-            self._count_waiting()
+        """What it holds, and what it had to let go since the process began."""
         dropped, refused = self._dropped + self._lost, self._refused + self._wrong
         return ObserverCounts(len(self._cells), dropped, refused, self._without_device)
 
@@ -172,7 +150,9 @@ class Observer:
     def collect(self, counts: bool = True) -> list[RawSighting]:
         """What was seen first since the last time; with ``counts`` also how often the rest was seen again."""
         with self._lock:
-            self._count_waiting()
+            waiting = len(self._waiting)
+            for _ in range(waiting):
+                self._count(self._waiting.popleft(), 1)
             fresh, self._fresh = self._fresh, []
             if counts:
                 self._again = []
@@ -218,20 +198,12 @@ class Observer:
                 self._count(seen, raw.count)
 
     def _wait(self, seen: _Seen) -> bool:
-        hash(seen)  # what cannot be a key of the table is refused here: there is an answer to give
+        hash(seen)  # what cannot be a key of the table is refused here, not by the thread that collects
         if len(self._waiting) >= self._most_waiting:
             self._lost = next(self._losses)
             return False
         self._waiting.append(seen)
         return True
-
-    def _count_waiting(self) -> None:
-        """Those that wait now; the lock is held."""
-        for _ in range(len(self._waiting)):
-            try:
-                self._count(self._waiting.popleft(), 1)
-            except Exception:  # noqa: BLE001 - what cannot be a key of the table
-                self._wrong = next(self._wrongs)
 
     def _count(self, seen: _Seen, number: int) -> None:
         cell = self._cells.get(seen)
@@ -248,16 +220,11 @@ class Observer:
         if not _possible(key, address, device, manner, account, holder, hour):
             self._refused += number
             return False
-        last = self._hour
-        if hour == last:
-            hour = last  # one object for all
-        else:
-            self._hour = hour
-        known = None if device is None else self._device(device)
-        seen = (key, address, known, manner, account, holder, hour)
         if device is not None:
+            known = self._device(device)
             if known is None:
                 self._without_device += number
+            seen = (key, address, known, manner, account, holder, hour)
             cell = self._cells.get(seen)
             if cell is not None:
                 cell.count += number

@@ -21,14 +21,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from operator import itemgetter
 from typing import Any
 
 from daxa_api.v1 import envoy_access_log_pb2 as envoy
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import Device, Manner
 
-from ._middleware import Client, Observes, RequestObserver, device_of, readable
+from ._middleware import Observes, RequestObserver, device_of, readable
 
 MAX_LINE_BYTES = 64 << 10
 ACCOUNT_HEADER = "x-daxa-account"
@@ -66,9 +65,9 @@ class RequestLog:
         """Raises InvalidInput naming ``exchange``, ConfigurationError naming another setting."""
         self._gateway = _At(gateway)
         settings: Any = {"trusted_proxies": trusted_proxies, "forwarded_header": forwarded_header, "prefix": prefix}
-        self._by_status = RequestObserver(self._gateway, exchange, settings, _asked, _key, _client_of)
+        self._by_status = RequestObserver(self._gateway, exchange, settings, _asked, _key, _client)
         named: Any = {**settings, "account": lambda context: context.get("account")}
-        self._by_account = RequestObserver(self._gateway, exchange, named, _asked, _key, _client_of)
+        self._by_account = RequestObserver(self._gateway, exchange, named, _asked, _key, _client)
 
     def line(self, line: bytes) -> bool:
         """Observes what a line says; whether it was taken, or said nothing of a key. Raises InvalidInput naming the field."""
@@ -218,8 +217,9 @@ def _key(context: dict[str, Any], body: bytes) -> str | None:
     return key
 
 
-def _client_of(_: RequestObserver) -> Callable[[dict[str, Any]], Client]:
-    return itemgetter("client")
+def _client(context: dict[str, Any]) -> tuple[str | None, Device | None]:
+    client: tuple[str | None, Device | None] = context["client"]
+    return client
 
 
 def _listed(forwarded: str | None) -> list[str]:

@@ -18,8 +18,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Unpack
 
+from daxa_core.model import Device
+
 from ._blocking import BLOCKED, KEY, Answer, Blocking, Judges
-from ._middleware import MAX_ANSWER, Client, Observes, RequestObserver, Settings
+from ._middleware import MAX_ANSWER, Observes, RequestObserver, Settings
 from .exchanges._reading import MAX_FORM_BYTES
 from .texts import Language
 
@@ -36,10 +38,13 @@ class SightingMiddleware:
     def __init__(self, app: App, gateway: Observes, exchange: str, **settings: Unpack[Settings]) -> None:
         """Raises InvalidInput naming ``exchange``, ConfigurationError naming a setting."""
         self._app = app
-        self._requests = requests = RequestObserver(gateway, exchange, settings, _request, self._key, _client_of)
-        self._answered, self._success = requests.answered, requests.success
+        self._requests = requests = RequestObserver(gateway, exchange, settings, _request, self._key, self._client)
+        self._answered, self._clients, self._success = requests.answered, requests.clients, requests.success
         self._named = frozenset(name.data for name in requests.exchange.headers)
         self._reads_forms = requests.exchange.keys_in_bodies
+        self._wanted = {b"user-agent", *([requests.proxies.header.encode()] if requests.proxies.any else [])}
+        self._more = requests.ja4_header.encode(), requests.ja3_header.encode(), requests.header_order
+        self._asks_more = any(self._more)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection of the app."""
@@ -79,6 +84,23 @@ class SightingMiddleware:
             return None
         path = _target(self._requests.local_path(scope["path"]), query)
         return self._requests.exchange.extract(method=scope.get("method", "GET"), path=path, headers=headers, body=body)
+
+    def _client(self, scope: Scope) -> tuple[str | None, Device | None]:
+        wanted, forwarded, agent = self._wanted, None, None
+        for name, value in scope["headers"]:  # a table of them all would take half as long again
+            if name in wanted:
+                if name == b"user-agent":
+                    agent = value
+                else:
+                    forwarded = value if forwarded is None else b"%b,%b" % (forwarded, value)
+        peer = scope.get("client")
+        address = peer[0] if peer else None
+        if not self._asks_more:
+            return self._clients.get((address, forwarded, agent)) or self._requests.client(address, forwarded, agent)
+        ja4, ja3, order = self._more
+        found = dict(scope["headers"])
+        names = tuple(name for name, _ in scope["headers"]) if order else ()
+        return self._requests.client(address, forwarded, agent, found.get(ja4), found.get(ja3), names)
 
 
 class EnforcementMiddleware:
@@ -148,30 +170,6 @@ def _target(path: str, query: bytes) -> str:
 
 def _request(scope: Scope) -> tuple[str, str]:
     return scope.get("method", "GET"), scope["path"]  # a handshake is a GET
-
-
-def _client_of(requests: RequestObserver) -> Callable[[Scope], Client]:
-    wanted = {b"user-agent", *([requests.proxies.header.encode()] if requests.proxies.any else [])}
-    ja4, ja3, order = requests.ja4_header.encode(), requests.ja3_header.encode(), requests.header_order
-    known, asked, asks_more = requests.clients, requests.client, bool(ja4 or ja3 or order)
-
-    def client(scope: Scope) -> Client:
-        forwarded, agent = None, None
-        for name, value in scope["headers"]:  # a table of them all would take half as long again
-            if name in wanted:
-                if name == b"user-agent":
-                    agent = value
-                else:
-                    forwarded = value if forwarded is None else b"%b,%b" % (forwarded, value)
-        peer = scope.get("client")
-        address = peer[0] if peer else None
-        if not asks_more:
-            return known.get((address, forwarded, agent)) or asked(address, forwarded, agent)
-        found = dict(scope["headers"])
-        names = tuple(name for name, _ in scope["headers"]) if order else ()
-        return asked(address, forwarded, agent, found.get(ja4), found.get(ja3), names)
-
-    return client
 
 
 async def _token_request(reader: RequestObserver | Blocking, scope: Scope, receive: Receive) -> tuple[bytes, Receive]:

@@ -19,8 +19,10 @@ from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, Unpack
 
+from daxa_core.model import Device
+
 from ._blocking import BLOCKED, KEY, Answer, Blocking, Judges
-from ._middleware import MAX_ANSWER, Client, Observes, RequestObserver, Settings
+from ._middleware import MAX_ANSWER, Observes, RequestObserver, Settings
 from .exchanges import Exchange
 from .exchanges._reading import MAX_FORM_BYTES
 from .texts import Language
@@ -35,7 +37,9 @@ class SightingMiddleware:
     def __init__(self, app: App, gateway: Observes, exchange: str, **settings: Unpack[Settings]) -> None:
         """Raises InvalidInput naming ``exchange``, ConfigurationError naming a setting."""
         self._app = app
-        self._requests = RequestObserver(gateway, exchange, settings, _request, self._key, _client_of)
+        self._requests = requests = RequestObserver(gateway, exchange, settings, _request, self._key, self._client)
+        self._forwarded = _environ_name(requests.proxies.header) if requests.proxies.any else ""
+        self._ja4, self._ja3 = _environ_name(requests.ja4_header), _environ_name(requests.ja3_header)
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """One request of the app."""
@@ -61,6 +65,12 @@ class SightingMiddleware:
             headers=_headers(environ, exchange),
             body=body,
         )
+
+    def _client(self, environ: Environ) -> tuple[str | None, Device | None]:
+        forwarded = environ[self._forwarded].encode("latin-1") if self._forwarded in environ else None
+        more = (_raw(environ.get(self._ja4)), _raw(environ.get(self._ja3))) if self._ja4 or self._ja3 else ()
+        user_agent = _raw(environ.get("HTTP_USER_AGENT"))
+        return self._requests.client(environ.get("REMOTE_ADDR"), forwarded, user_agent, *more)
 
 
 class _Told:
@@ -185,18 +195,6 @@ def _environ_name(header: str) -> str:
 
 def _request(environ: Environ) -> tuple[str, str]:
     return environ.get("REQUEST_METHOD", ""), _path(environ)
-
-
-def _client_of(requests: RequestObserver) -> Callable[[Environ], Client]:
-    header = _environ_name(requests.proxies.header) if requests.proxies.any else ""
-    ja4, ja3, asked = _environ_name(requests.ja4_header), _environ_name(requests.ja3_header), requests.client
-
-    def client(environ: Environ) -> Client:
-        forwarded = environ[header].encode("latin-1") if header in environ else None
-        more = (_raw(environ.get(ja4)), _raw(environ.get(ja3))) if ja4 or ja3 else ()
-        return asked(environ.get("REMOTE_ADDR"), forwarded, _raw(environ.get("HTTP_USER_AGENT")), *more)
-
-    return client
 
 
 def _path(environ: Environ) -> str:

@@ -18,10 +18,8 @@ import pytest
 
 import deployment
 from daxa_client import ClientConfig, ConfigurationError, Device, ErrorCode, Gateway, Manner, Refused
-from daxa_client._reports import Reports
-from daxa_client._shipper import Shipper
 from daxa_client._spool import Spool
-from daxa_core.model import BATCH_ID_BYTES, Act, Verdict
+from daxa_core.model import BATCH_ID_BYTES
 
 WAIT = 60.0
 
@@ -97,49 +95,6 @@ def test_a_registry_that_was_away_gets_it_all_once(
             assert gateway.drain(WAIT)
     assert sorted(counted(registry).values()) == [1] * 49 + [2]
     assert len(registry.batches) > len({batch.batch_id for batch in registry.batches})
-
-
-def test_what_needs_no_answer_arrives(
-    deployed: Path, config: Callable[..., ClientConfig], registry: peers.Registry
-) -> None:
-    """The first call begins all that runs behind it, and one flush has them all."""
-    with peers.registry(deployed, registry) as target, gateway_of(config(targets=(target,))) as gateway:
-        for _ in range(7):
-            gateway.observe_later("key", "8.8.8.8", Manner.USED, Device("curl"), "7", None)
-        until(lambda: gateway.health().waiting or gateway.health().sent)
-        assert gateway.drain(WAIT)
-    gateway.observe_later("key", "8.8.8.8", Manner.USED, None, None, None)
-    assert sorted(counted(registry).values()) == [7]
-
-
-def test_a_flush_that_has_nothing_to_send_wakes_nobody(
-    deployed: Path, config: Callable[..., ClientConfig], registry: peers.Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A thread that wakes up keeps a request waiting: how often what is known was seen again goes to the journal alone."""
-    woken: list[str] = []
-    for shipping in (Shipper, Reports):
-        wake = shipping.wake
-
-        def told(one: Any, wake: Callable[[Any], None] = wake) -> None:
-            woken.append(type(one).__name__)
-            wake(one)
-
-        monkeypatch.setattr(shipping, "wake", told)
-    with peers.registry(deployed, registry) as target, gateway_of(config(targets=(target,))) as gateway:
-        gateway.observe("key", "8.8.8.8")
-        until(lambda: gateway.health().sent)
-        woken.clear()
-        for _ in range(3):
-            gateway.observe("key", "8.8.8.8")
-            gateway.flush()
-        assert woken == []
-        gateway.observe("another", "8.8.8.8")
-        gateway.flush()
-        assert set(woken) == {"Shipper"}
-        woken.clear()
-        assert gateway.report(Verdict(bytes(32), sequence=1), Act.MONITORED)
-        gateway.flush()
-        assert "Reports" in woken
 
 
 def test_what_is_refused_is_counted_and_the_rest_taken(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from daxa_client._observer import TOGETHER, Observer
+from daxa_client._observer import Observer
 from daxa_core.model import Device, Manner, RawSighting
 
 HOUR = 497_222
@@ -96,77 +96,6 @@ def test_a_lock_that_is_held_sends_calls_to_a_bounded_queue() -> None:
     assert [row.count for row in one.collect()] == [3]
 
 
-def later(one: Observer, key: Any = "key", **given: Any) -> None:
-    values = {"address": "8.8.8.8", "manner": Manner.USED, "device": None, "account": None, "holder": None, **given}
-    one.observe_later(key, **values)
-
-
-def test_what_needs_no_answer_is_in_the_next_collection() -> None:
-    """As if it had been observed at once: the same rows with it, the moment of the call, and no more of it the next time."""
-    now = [NOW]
-    one = Observer(clock=lambda: now[0])
-    one.observe("key", "8.8.8.8", device=Device("curl"))
-    later(one, device=Device("curl"))
-    later(one, "another", manner=Manner.REJECTED, account="7", holder=b"h")
-    now[0] += 3_600
-    later(one)
-    assert one.collect(counts=False) == [
-        RawSighting("key", "8.8.8.8", HOUR, Manner.USED, 2, Device("curl")),
-        RawSighting("another", "8.8.8.8", HOUR, Manner.REJECTED, 1, None, b"h", "7"),
-        RawSighting("key", "8.8.8.8", HOUR + 1),
-    ]
-    assert one.collect() == []
-
-
-def test_what_needs_no_answer_is_counted_by_a_later_call() -> None:
-    """A collection that does not come lets no queue grow: it holds only what came while the lock was held."""
-    one = observer(queue=2 * TOGETHER)
-    for turn in range(10 * TOGETHER):
-        later(one, f"key-{turn % 3}")
-    assert len(one._waiting) < TOGETHER
-    with one._lock:
-        for _ in range(3 * TOGETHER):
-            later(one)
-    assert sum(row.count for row in one.collect()) == 12 * TOGETHER
-    assert one.counts().dropped == TOGETHER
-
-
-@pytest.mark.parametrize("given", [{"key": ["key"]}, {"key": ""}, {"account": 17}, {"holder": bytearray(b"h")}])
-def test_what_needs_no_answer_and_is_no_sighting_costs_itself_alone(given: dict[str, Any]) -> None:
-    """It raises nothing, neither where it is given nor where it is counted, and the others are."""
-    one = observer()
-    for _ in range(TOGETHER):
-        later(one)
-        later(one, **given)
-    later(one, **given)
-    assert [row.count for row in one.collect()] == [TOGETHER]
-    assert one.counts().refused == TOGETHER + 1
-
-
-def test_threads_that_need_no_answer_lose_and_invent_nothing() -> None:
-    """Beside each other and a collector."""
-    one = observer()
-    counted, over = [0], threading.Event()
-
-    def see(number: int) -> None:
-        for turn in range(4_000):
-            later(one, f"key-{turn % 50}", account=str(number))
-
-    def collect() -> None:
-        while not over.wait(0.001):
-            counted[0] += sum(row.count for row in one.collect())
-
-    threads = [threading.Thread(target=see, args=(number,)) for number in range(8)]
-    collector = threading.Thread(target=collect)
-    for thread in (collector, *threads):
-        thread.start()
-    for thread in threads:
-        thread.join()
-    over.set()
-    collector.join()
-    assert counted[0] + sum(row.count for row in one.collect()) + one.counts().dropped == 32_000
-
-
 def test_threads_lose_and_invent_nothing() -> None:
     """Eight threads and a collector at once: the counts add up to the calls that were answered with True. All of them may wait
     for a collector that the machine has left standing."""
@@ -208,7 +137,6 @@ def test_a_child_process_begins_with_nothing() -> None:
     """What the parent saw is the parent's to tell, and a lock that was held at the fork is no lock in the child."""
     one = observer()
     one.observe("key", "8.8.8.8")
-    later(one)
     one._lock.acquire()
     one.after_fork()
     assert one.observe("key", "8.8.8.8")

@@ -17,8 +17,7 @@ from sink import Seen, Sink
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from daxa_client import ConfigurationError, Device, InvalidInput, Manner, RawSighting
-from daxa_client._observer import Observer
+from daxa_client import ConfigurationError, InvalidInput, Manner
 from daxa_client.asgi import SightingMiddleware
 from formats import FORMATS, KEY_40, KORBIT, SECRET, UUID, bearer
 from gateways import serving
@@ -221,27 +220,6 @@ def scope_of(method: str, path: str, headers: list[tuple[bytes, bytes]], query: 
         "type": "http", "method": method, "path": path, "query_string": query, "headers": headers,
         "client": ("198.51.100.9", 1),
     }  # fmt: skip
-
-
-def test_a_gateway_that_counts_later_is_told_without_waiting_for_an_answer() -> None:
-    """The same call in the other form: the next collection of a real observer has each request, used or refused."""
-    observer = Observer(clock=lambda: 1_790_000_000.0)
-    statuses = [200, 200, 401]
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        scope["state"] = {"customer": "7"}
-        await JSONResponse({}, statuses.pop(0))(scope, receive, send)
-
-    settings: Any = {"account": by_state, "key": lambda scope: "its-key", "holder": lambda scope: b"h"}
-    middleware = SightingMiddleware(app, observer, "upbit", **settings)
-    headers = [(b"authorization", AUTHORIZED["Authorization"].encode()), (b"user-agent", b"bot/1.0")]
-    for _ in range(3):
-        asyncio.run(call(middleware, scope_of("GET", "/v1/accounts", headers)))
-    bot = Device("bot/1.0")
-    assert observer.collect() == [
-        RawSighting("its-key", "198.51.100.9", 497_222, Manner.USED, 2, bot, b"h", "7"),
-        RawSighting(KEY_40, "198.51.100.9", 497_222, Manner.REJECTED, 1, bot),
-    ]
 
 
 HANDSHAKES = [name for name in FORMATS if name.endswith("websocket")]
