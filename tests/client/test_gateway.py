@@ -45,14 +45,6 @@ def gateway_of(config: ClientConfig) -> Iterator[Gateway]:
         yield gateway
 
 
-def until(true: Callable[[], object], seconds: float = WAIT) -> None:
-    """Waits for it; fails where it does not come."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)
-
-
 def counted(registry: peers.Registry) -> Counter[tuple[bytes, int]]:
     """How often each key and manner was seen, each batch id once."""
     out: Counter[tuple[bytes, int]] = Counter()
@@ -119,9 +111,9 @@ def test_what_goes_on_being_wrong_is_one_line(
     registry.submit_errors = [Refused(ErrorCode.STALE_KEY_VERSION, "key_version", "2") for _ in range(4)]
     with peers.registry(deployed, registry) as target, gateway_of(config(targets=(target,))) as gateway:
         gateway.observe("key", "8.8.8.8")
-        until(lambda: gateway.health().problem == "STALE_KEY_VERSION: key_version: 2")
+        deployment.wait_for(lambda: gateway.health().problem == "STALE_KEY_VERSION: key_version: 2")
         assert gateway.health().waiting == 1
-        until(lambda: not registry.submit_errors)
+        deployment.wait_for(lambda: not registry.submit_errors)
         assert gateway.drain(WAIT)
     assert caplog.messages == ["sightings wait in the spool: STALE_KEY_VERSION: key_version: 2"]
 
@@ -250,7 +242,7 @@ def test_one_process_ships_and_another_takes_over(
         settings = config(targets=(target,))
         first = Gateway(settings)
         first.observe("one", "8.8.8.8")
-        until(lambda: first.health().ships)
+        deployment.wait_for(lambda: first.health().ships)
         with gateway_of(settings) as second:
             second.observe("two", "8.8.8.8")
             assert second.drain(WAIT)
@@ -272,7 +264,7 @@ def test_a_disk_that_fails_keeps_it_in_memory(
             assert gateway.observe("key", "8.8.8.8")
         time.sleep(0.2)
         (tmp_path / "state").unlink()
-        until(lambda: (tmp_path / "state/spool.sqlite").exists())
+        deployment.wait_for(lambda: (tmp_path / "state/spool.sqlite").exists())
         assert gateway.drain(WAIT)
     assert list(counted(registry).values()) == [5]
 
