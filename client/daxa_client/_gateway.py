@@ -170,16 +170,25 @@ class Gateway:
         return self._spool.mark(name)
 
     def drain(self, seconds: float) -> bool:
-        """Waits until all that was observed was answered by the registry, that long at most; whether it was."""
+        """Waits until all that was observed was answered by the registry, that long at most; whether it was.
+
+        A disk that does not take it meanwhile is asked again.
+        """
         if not self._started:
             self._start()
-        self._keep(counts=True)
-        self._spool.hasten(time.time())
-        end = time.monotonic() + seconds
-        while not self._spool.empty():
+        kept, end = False, time.monotonic() + seconds
+        while True:
+            try:
+                if not kept:
+                    self._keep(counts=True)
+                    self._spool.hasten(time.time())
+                    kept = True
+                if self._spool.empty():
+                    return True
+            except DaxaError as error:
+                self._complaints.say("drain", f"what was observed is not at the registry yet: {error}")
             if time.monotonic() >= end or self._stop.wait(0.05):
                 return False
-        return True
 
     def close(self) -> None:
         """Puts what was observed on the disk and ends what runs. What was not sent is sent by the next process."""
@@ -197,6 +206,7 @@ class Gateway:
         for thread in self._threads:
             thread.join(max(end - time.monotonic(), 0.0))
         try:
+            self._spool.patient()
             self._keep(counts=True)
         except DaxaError as error:
             self._complaints.say("close", f"what was observed last is lost: {error}")

@@ -33,6 +33,8 @@ FAILURES = (sqlite3.Error, UnicodeDecodeError)
 
 
 _TRIES = 3
+_LOCKED_SECONDS = 5.0
+_LOCKED_AT_LAST_SECONDS = 60.0
 _PARTS = ("", "-wal", "-shm")
 _UNREAD = ".unread"
 _SECONDS_BETWEEN_SALVAGES = 60.0
@@ -73,6 +75,7 @@ class SealedFile:
         self._invalid: type[Exception] = Unreadable  # what the cipher raises, once it is loaded
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
+        self._locked_seconds = _LOCKED_SECONDS
         self._next_salvage = 0.0
         self._inode = self.openings = 0
         """``openings``: how often the file was opened; where it was made anew, it was opened again."""
@@ -97,6 +100,12 @@ class SealedFile:
                         self._set_aside("broken")
                         self._connected()
                 raise self._unavailable(error) from None
+
+    def patient(self) -> None:
+        """From now on waits longer for other processes to let go of the file: for the last write, which nobody repeats."""
+        with self._lock:
+            self._locked_seconds = _LOCKED_AT_LAST_SECONDS
+            self._disconnect()
 
     def close(self) -> None:
         """Closes the connection; it is opened again where the file is used again."""
@@ -186,7 +195,9 @@ class SealedFile:
             self._inode = os.fstat(descriptor).st_ino
         finally:
             os.close(descriptor)
-        database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5)
+        database = sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False, timeout=self._locked_seconds
+        )
         self.openings += 1
         try:
             version = int(database.execute("PRAGMA user_version").fetchone()[0])

@@ -126,6 +126,10 @@ class Spool:
         self.reports = ReportStore(self._file, secret, self._complaints)
         """What was done about verdicts, until the registry was told."""
 
+    def patient(self) -> None:
+        """From now on waits for up to a minute, not seconds, while other processes have the file."""
+        self._file.patient()
+
     def close(self) -> None:
         """Closes the file. What is in it stays."""
         self._file.close()
