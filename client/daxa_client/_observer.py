@@ -225,9 +225,8 @@ class Observer:
             if known is None:
                 self._without_device += number
             seen = (key, address, known, manner, account, holder, hour)
-            cell = self._cells.get(seen)
-            if cell is not None:
-                cell.count += number
+            if seen in self._cells:
+                self._count(seen, number)
                 return True
         if len(self._cells) >= self._most:
             self._dropped += number

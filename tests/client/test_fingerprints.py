@@ -365,7 +365,7 @@ def test_closing_ends_what_waits(configured: Callable[..., ClientConfig], evalua
 
     thread = threading.Thread(target=call)
     thread.start()
-    deployment.wait_for(lambda: evaluators[1][1].calls and evaluators[1][2].calls)
+    deployment.wait_for(lambda: sum(bool(servicer.calls) for servicer in evaluators[1].values()) == 2)
     made.close()
     closed.set()
     thread.join(60)

@@ -110,7 +110,7 @@ def test_what_goes_on_being_wrong_is_one_line(
     deployed: Path, config: Callable[..., ClientConfig], registry: peers.Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A key version that is not in force: everything waits, and the log has a line of it, not one for each attempt."""
-    registry.submit_errors = [Refused(ErrorCode.STALE_KEY_VERSION, "key_version", "2") for _ in range(4)]
+    registry.submit_errors = [Refused(ErrorCode.STALE_KEY_VERSION, "key_version", "2") for _ in range(3)]
     with peers.registry(deployed, registry) as target, gateway_of(config(targets=(target,))) as gateway:
         gateway.observe("key", "8.8.8.8")
         deployment.wait_for(lambda: gateway.health().problem == "STALE_KEY_VERSION: key_version: 2")

@@ -131,7 +131,7 @@ def test_what_is_dropped_goes_a_little_at_a_time_and_without_the_collector(monke
     try:
         with closing(SqliteStore(":memory:")) as store:
             there: list[int] = []
-            for batch in range(100):
+            for batch in range(60):
                 with store.transaction():
                     items = [seen(f"k{batch}-{n}", f"a{batch}-{n}", HOUR) for n in range(20)]
                     store.absorb(store.member_id("upbit"), items, fine)
