@@ -177,6 +177,25 @@ def test_no_new_presence_is_behind_the_walk(reopen: Open, tmp_path: Path) -> Non
     assert store.node(Kind.DEVICE, fp("d")) is not None
 
 
+@pytest.mark.parametrize("damaged", ["", "x y", "7"])
+def test_a_walk_that_cannot_be_read_begins_anew(reopen: Open, tmp_path: Path, damaged: str) -> None:
+    """What was in doubt leaves at the end of the next one, and nothing that is named."""
+    store = reopen()
+    for name, batch in traffic(1):
+        with store.transaction():
+            store.absorb(store.member_id(name), batch, fine)
+    walk(store)
+    walk(store)
+    with store.transaction():
+        store.withdraw(store.member_id("upbit"), fp("key 1"), 0, EVER)
+        assert not store.expire(0, 3).ended
+        store.write_document("retention", "walk", damaged, replace=True)
+    store = reopen()
+    walk(store)
+    walk(store)
+    assert rows(store, tmp_path / "end", MISSING, UNNAMED) == [[], []]
+
+
 def test_a_holder_whom_nobodys_key_has_any_more_leaves(reopen: Open) -> None:
     """When the member says that it is somebody else: at once, and only the last key's holder; also within one batch."""
     store = reopen()

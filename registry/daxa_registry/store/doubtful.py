@@ -30,9 +30,15 @@ class Walk:
 
     @classmethod
     def of(cls, database: Database) -> Walk:
-        """The one that the database is at."""
+        """The one that the database is at; where that cannot be read, what is in doubt waits for a whole one after all before."""
         found = database.execute("SELECT body FROM document WHERE kind='retention' AND name='walk'").fetchone()
-        return cls(*map(int, found[0].split())) if found else cls()
+        if found is None:
+            return cls()
+        try:
+            number, reached = map(int, found[0].split())
+        except ValueError:
+            return cls(database.execute("SELECT coalesce(max(since), 0) FROM doubtful").fetchone()[0])
+        return cls(number, reached)
 
     def save(self, database: Database) -> None:
         """From now on it is at this one."""
