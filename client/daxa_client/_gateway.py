@@ -191,7 +191,10 @@ class Gateway:
                 return False
 
     def close(self) -> None:
-        """Puts what was observed on the disk and ends what runs. What was not sent is sent by the next process."""
+        """Puts what was observed on the disk and ends what runs. What was not sent is sent by the next process.
+
+        While other processes have the spool it waits for its turn, a minute at most.
+        """
         if self._closed:
             return
         self._closed, self._started = True, False
