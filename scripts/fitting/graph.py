@@ -64,10 +64,16 @@ class Graph:
 
     @classmethod
     def from_sightings(
-        cls, sightings: Iterable[Mapping[str, Any]], declared: Iterable[Mapping[str, Any]] = ()
+        cls,
+        sightings: Iterable[Mapping[str, Any]],
+        declared: Iterable[Mapping[str, Any]] = (),
+        members: Names | None = None,
+        keys: Names | None = None,
     ) -> Graph:
-        """``sightings`` in the format of ``backtest``, in any order; ``declared`` as in its ``--declared`` file."""
-        members, keys, addresses, networks, devices, holders = (Names() for _ in range(6))
+        """``sightings`` in the format of ``backtest``, in any order; ``declared`` as in its ``--declared`` file; ``members`` and
+        ``keys`` for who wants to know their numbers."""
+        members, keys = members or Names(), keys or Names()
+        addresses, networks, devices, holders = (Names() for _ in range(4))
         where: dict[str, tuple[int, int]] = {}
         edges: Edges = {}
         accounts: dict[tuple[int, int], bytes] = {}

@@ -15,11 +15,11 @@ import numpy.typing as npt
 from blake3 import blake3
 
 import fitting
+import readings
 import simulation
 from daxa_registry import decision
 from daxa_registry.decision.bound import bounded
-from fitting.worlds import Judged, judge
-from simulation import WorldSpec
+from fitting.worlds import AnySpec, Judged, judge
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -72,11 +72,12 @@ def table_of(judged: Judged) -> Table:
 
 
 @cache
-def _sources() -> bytes:
-    """A digest of all code that a table comes from."""
-    sources = [
-        source for package in (decision, simulation) for source in sorted(Path(package.__path__[0]).glob("*.py"))
-    ]
+def _sources(world: str) -> bytes:
+    """A digest of all code that a table of such a world comes from."""
+    folder = Path(decision.__path__[0])
+    sources = sorted(folder.glob("*.py"))
+    made = Path(readings.__path__[0] if world in readings.READINGS else simulation.__path__[0])
+    sources += [made / "__init__.py", made / f"{world}.py"] if world in readings.READINGS else sorted(made.glob("*.py"))
     sources += [Path(fitting.__path__[0]) / name for name in ("graph.py", "tables.py", "worlds.py")]
     mixed = blake3()
     for source in sources:
@@ -84,9 +85,9 @@ def _sources() -> bytes:
     return mixed.digest()
 
 
-def table(spec: WorldSpec, folder: Path) -> Table:
+def table(spec: AnySpec, folder: Path) -> Table:
     """The table of a world, from the folder where it is there: made by this very code for this very specification."""
-    name = f"{spec.world}_{spec.seed}_{blake3(repr((spec, _sources())).encode()).hexdigest()[:16]}"
+    name = f"{spec.world}_{spec.seed}_{blake3(repr((spec, _sources(spec.world))).encode()).hexdigest()[:16]}"
     path = folder / f"{name}.npz"
     if path.is_file():
         with np.load(path) as kept:

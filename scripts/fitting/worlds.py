@@ -8,20 +8,25 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from daxa_registry.decision import Evidence, evidence_of
-from fitting.graph import Graph
+from daxa_registry.decision.graph import Subject
+from fitting.graph import Graph, Names
+from readings import ReadingSpec, market
 from simulation import WorldSpec, generate
+
+AnySpec = WorldSpec | ReadingSpec
 
 
 @dataclass(slots=True)
 class Judged:
     """One world's subjects: evidence and truth, in the same order."""
 
-    spec: WorldSpec
+    spec: AnySpec
     evidence: list[Evidence]
     guilty: npt.NDArray[np.bool_]
     pattern: list[str]
@@ -32,19 +37,16 @@ class Judged:
     keys: list[tuple[int, int]]
 
 
-def judge(spec: WorldSpec, *, keep: bool = False) -> Judged | tuple[Judged, Graph]:
+def judge(spec: AnySpec, *, keep: bool = False) -> Judged | tuple[Judged, Graph]:
     """Makes the world and takes its evidence; with ``keep``, the graph too."""
-    simulation = generate(spec)
-    graph = Graph.from_simulation(simulation)
-    keys = simulation.world.keys
+    graph, truth = _of_reading(spec) if isinstance(spec, ReadingSpec) else _of_simulation(spec)
     evidence, guilty, pattern, role, ring, names = [], [], [], [], [], []
     started = time.perf_counter()
     for subject in graph.judged():
-        entry = keys[subject.key - 1]
-        if entry.exchange + 1 != subject.member:
+        entry = truth.get((subject.member, subject.key))
+        if entry is None:  # seen at an exchange that never issued it
             continue
-        neighbourhood, facts = graph.neighbourhood(subject)
-        evidence.append(evidence_of(neighbourhood, facts, graph.population, graph.newest))
+        evidence.append(_evidence(graph, subject))
         guilty.append(entry.guilty)
         pattern.append(entry.pattern)
         role.append(entry.role)
@@ -55,6 +57,44 @@ def judge(spec: WorldSpec, *, keep: bool = False) -> Judged | tuple[Judged, Grap
         spec, evidence, np.array(guilty, dtype=np.bool_), pattern, role, ring, seconds, 3600 * (graph.newest + 1), names
     )
     return (judged, graph) if keep else judged
+
+
+class Truth(NamedTuple):
+    """What is true of one key."""
+
+    guilty: bool
+    pattern: str
+    role: str
+    ring: str | None
+
+
+Truths = dict[tuple[int, int], Truth]
+"""By member and key, as the graph numbers them."""
+
+
+def _evidence(graph: Graph, subject: Subject) -> Evidence:
+    neighbourhood, facts = graph.neighbourhood(subject)
+    return evidence_of(neighbourhood, facts, graph.population, graph.newest)
+
+
+def _of_simulation(spec: WorldSpec) -> tuple[Graph, Truths]:
+    simulation = generate(spec)
+    truth = {
+        (entry.exchange + 1, number): Truth(entry.guilty, entry.pattern, entry.role, entry.ring)
+        for number, entry in enumerate(simulation.world.keys, 1)
+    }
+    return Graph.from_simulation(simulation), truth
+
+
+def _of_reading(spec: ReadingSpec) -> tuple[Graph, Truths]:
+    sightings, entries, declared = market(spec)
+    members, keys = Names(), Names()
+    graph = Graph.from_sightings(sightings, declared, members, keys)
+    truth = {
+        (members(one["exchange"]), keys(one["key"])): Truth(one["guilty"], one["pattern"], one["role"], one["ring"])
+        for one in entries
+    }
+    return graph, truth
 
 
 def views_of(without: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
