@@ -224,7 +224,7 @@ class Backtest:
         for _, _, assessment, subject in self._assessed():
             reasons: list[dict[str, object]] = [
                 {"code": r.code, "contribution": r.contribution, "count": r.count.name}
-                for r in (reasons_of(assessment) if assessment.level else ())
+                for r in reasons_of(assessment, assessment.level)
             ]
             found[subject] = (assessment.score, assessment.level, reasons)
         for (exchange, key), subject in self._subjects.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,36 @@ def test_declared_infrastructure_clears_its_customers(tmp_path: Path) -> None:
     """The same traffic from a licensed service's address is no ring."""
     _, found = run(tmp_path, ring(), [{"name": "a licensed bot service", "ips": ["211.234.10.7"], "device": None}])
     assert all(row["level"] < 2 for row in found.values())
+
+
+def crowd(people: int) -> list[dict[str, Any]]:
+    """Strangers behind one address, each in hours of his own, and a ring of three there that is on a server too."""
+    lines = [
+        line(f"crowd{n}", "112.170.1.1", hour, device=f"app/{n}")
+        for n in range(people)
+        for hour in random.Random(n).sample(range(96), 12)
+    ]
+    addresses = ("112.170.1.1", "211.234.10.7")
+    lines += [
+        line(f"ring{n}", ip, hour) for hour in range(96) for n in range(3) for ip in addresses if hour * 7 % 5 < 2
+    ]
+    return sorted(lines, key=lambda one: one["ts"])
+
+
+def test_a_hub_that_was_left_out_is_told_and_no_more_when_its_people_are_few(tmp_path: Path) -> None:
+    """Whoever is on it is told SUPPRESSED_HUB and how many they are, in steps, CLEAR or not; where they are few, nobody is."""
+    _, found = run(tmp_path, crowd(100))
+    for (_, key), row in found.items():
+        told = [reason for reason in row["reasons"] if reason["code"] == "SUPPRESSED_HUB"]
+        assert [(reason["contribution"], reason["count"]) for reason in told] == [(0.0, "FROM_50")], key
+    assert {row["level"] for (_, key), row in found.items() if key.startswith("crowd")} <= {0, 1}
+    assert all(
+        row["level"] and row["reasons"][0]["code"] == "SUPPRESSED_HUB"
+        for (_, key), row in found.items()
+        if "ring" in key
+    )
+    _, found = run(tmp_path, crowd(20))
+    assert not [row for row in found.values() if "SUPPRESSED_HUB" in str(row["reasons"])]
 
 
 def test_bad_lines_are_refused_by_number_and_the_rest_goes_on(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """Evidence: all that a verdict on one subject rests on, as plain numbers that can be stored and replayed.
 
 The same features are computed several times, each time as if some foreign members had reported nothing: a *view*. The first
-view leaves nobody out; then each foreign member that matters is left out, then each two of them. ``assess`` bounds with
-them what one member can do (see ``bound``). Evidence does not age: it carries when each hypothesis was last fed, and
-``assess`` lets the old weigh less.
+view leaves nobody out; then each foreign member that matters is left out, then each two of the first eight of them.
+``assess`` bounds with them what one member can do (see ``bound``). Evidence does not age: it carries when each hypothesis was
+last fed, and ``assess`` lets the old weigh less.
 
 >>> Evidence.from_bytes(evidence.to_bytes()) == evidence  # doctest: +SKIP
 True
@@ -29,7 +29,7 @@ from daxa_registry.decision.places import PlaceFacts
 from daxa_registry.decision.refusals import refusals_of
 
 DIGEST_CONTEXT = "daxa 2026-06 evidence v1"
-MAX_FOREIGN = 8
+MAX_PAIRED = 8
 _HEAD = struct.Struct(">BIIqqqHH")
 _WIDTH = struct.Struct(f">{len(FEATURES)}d")
 
@@ -142,19 +142,15 @@ def evidence_of(
     breadth = breadth_of(used, subject.id, facts)
     refusals = refusals_of(neighbourhood, used, facts)
     company = company_of(used, subject, facts, population)
-    foreign = sorted((company.members | breadth.members | refusals.members) - {subject.member})[:MAX_FOREIGN]
+    foreign = sorted((company.members | breadth.members | refusals.members) - {subject.member})
+    # Each of them is left out once, however many there are, or the last could say what it likes; pairs are many.
+    withouts = [(), *((member,) for member in foreign), *combinations(foreign[:MAX_PAIRED], 2)]
     parts = (
         _Part(company.without, company.heard),
         _Part(breadth.without, breadth.members),
         _Part(refusals.without, refusals.members),
     )
-    views = tuple(
-        [
-            View(without, partial(_joined, parts, frozenset(without)))
-            for size in range(min(len(foreign), 2) + 1)
-            for without in combinations(foreign, size)
-        ]
-    )
+    views = tuple([View(without, partial(_joined, parts, frozenset(without))) for without in withouts])
     last_used = max([presence.last for presence in used], default=0)
     return Evidence(
         company.hub_subjects, company.infrastructure, company.last_hour, last_used, refusals.last_hour, views
