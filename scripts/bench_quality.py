@@ -1,6 +1,6 @@
 """How good the verdicts are on simulated markets, beside three published methods and the model that was tried before.
 
-    scripts/bench quality --json F                                    every figure of the issue: some ten minutes
+    scripts/bench quality --json F                                    every figure of the issue: some twenty minutes
     scripts/bench quality --set keys=4000 --set seeds=1 --set worlds=wild    a quick look
     scripts/quality_page F                                            writes the tables of docs/quality.md from the JSON
 
@@ -9,7 +9,11 @@ The seeds are of no world that weights were fitted on.
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 from daxa_registry.decision import default_policy
+from fitting.worlds import AnySpec
 from quality.figures import (
     Row,
     hardness_markdown,
@@ -22,35 +26,49 @@ from quality.figures import (
     poisoned_rows,
     verdict_rows,
 )
-from quality.sample import Sample, framed, sample
-from simulation import EXCHANGES, WorldSpec
+from quality.sample import Framed, Sample, framed, sample
+from readings import READINGS, ReadingSpec
+from simulation import EXCHANGES, WORLDS, WorldSpec
 
 FIRST_SEED = 9_001
+KINDS = ",".join([*(world for world in WORLDS if world != "tame"), *READINGS])
 
 
-def run(
-    worlds: str = "field,wild,hard,random", seeds: int = 2, keys: int = 20_000, days: int = 14, extremes: int = 2
-) -> list[Row]:
-    """``seeds`` worlds of each kind, ``extremes`` of each with no holder known and with a member that invents holders.
+def _spec(world: str, seed: int, keys: int, days: int) -> AnySpec:
+    return ReadingSpec(world, seed, keys, days) if world in READINGS else WorldSpec(seed, keys, days, world)
+
+
+def _judged(spec: AnySpec, compare: bool) -> Sample:
+    return sample(spec, default_policy(), compare=compare)
+
+
+def _framed(spec: WorldSpec) -> Framed:
+    return framed(spec, default_policy())
+
+
+def run(worlds: str = KINDS, seeds: int = 2, keys: int = 20_000, days: int = 14, extremes: int = 2) -> list[Row]:
+    """``seeds`` worlds of each kind, of the simulator's and of other readings; ``extremes`` field worlds with no holder known and
+    with a member that invents holders. A world to a core.
 
     Prints the tables by pattern; the last row carries them for the JSON.
     """
-    policy = default_policy()
     kinds = tuple(worlds.split(","))
-    rows: list[Row] = []
-    by_world: dict[str, list[Sample]] = {}
-    for world in kinds:
-        samples = [sample(WorldSpec(FIRST_SEED + s, keys, days, world), policy) for s in range(seeds)]
-        rows += verdict_rows(world, samples)
-        by_world[world] = samples
     few = range(FIRST_SEED, FIRST_SEED + extremes)
-    if extremes:
-        nameless = [WorldSpec(seed, keys, days, kinds[0], holders=0.0) for seed in few]
-        rows += holderless_rows([sample(spec, policy, compare=False) for spec in nameless])
-        lied = [WorldSpec(seed, keys, days, kinds[0], poison=EXCHANGES[seed % len(EXCHANGES)]) for seed in few]
-        rows += poisoned_rows(
-            [sample(spec, policy, compare=False) for spec in lied], [framed(spec, policy) for spec in lied]
-        )
+    nameless = [WorldSpec(seed, keys, days, "field", holders=0.0) for seed in few]
+    lied = [WorldSpec(seed, keys, days, "field", poison=EXCHANGES[seed % len(EXCHANGES)]) for seed in few]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        asked = {
+            world: [pool.submit(_judged, _spec(world, FIRST_SEED + s, keys, days), True) for s in range(seeds)]
+            for world in kinds
+        }
+        alone = [pool.submit(_judged, spec, False) for spec in (*nameless, *lied)]
+        victims = [pool.submit(_framed, spec) for spec in lied]
+        by_world = {world: [future.result() for future in futures] for world, futures in asked.items()}
+        extreme = [future.result() for future in alone]
+        rows = [row for world, samples in by_world.items() for row in verdict_rows(world, samples)]
+        if extremes:
+            rows += holderless_rows(extreme[:extremes])
+            rows += poisoned_rows(extreme[extremes:], [future.result() for future in victims])
     everything = [one for samples in by_world.values() for one in samples]
     methods, patterns, hardness = method_table(everything), pattern_table(everything), hardness_table(by_world)
     print(methods_markdown(methods), hardness_markdown(hardness), patterns_markdown(patterns, guilty=False), sep="\n\n")

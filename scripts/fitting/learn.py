@@ -29,8 +29,9 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """One world to learn from. ``weight`` is how much its subjects count."""
+    """One world to learn from. ``name`` is its kind, ``weight`` is how much its subjects count."""
 
+    name: str
     table: Table
     weight: float
 
@@ -115,3 +116,21 @@ def area(guilty: Flags, score: Array) -> float:
     hits = np.cumsum(guilty[order])
     precision = hits / np.arange(1, len(order) + 1)
     return float(precision[guilty[order]].sum() / max(int(guilty.sum()), 1))
+
+
+def unseen(
+    worlds: Sequence[World], judged: Sequence[World], names: Sequence[str], penalty: Penalty,
+    shapes: Mapping[Hypothesis, Sequence[Shape]], whole: Model,
+) -> list[dict[str, float | str]]:  # fmt: skip
+    """How the judged worlds of each name are told apart by ``whole``, and by a model that learnt from no world of that name: what
+    is to be expected where traffic is of nobody's making here."""
+    rows: list[dict[str, float | str]] = []
+    for name in names:
+        without, _ = learn([world for world in worlds if world.name != name], shapes, penalty)
+        row: dict[str, float | str] = {"reading": name}
+        for title, model in (("learnt", whole), ("unseen", without)):
+            mine = [world for world in judged if world.name == name]
+            areas = [area(one.table.guilty[one.asked()], bounded_scores(model, one.table)[one.asked()]) for one in mine]
+            row[title] = round(float(np.mean(areas)), 4)
+        rows.append(row)
+    return rows

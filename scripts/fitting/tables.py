@@ -23,6 +23,8 @@ from fitting.worlds import AnySpec, Judged, judge
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
+EVIDENCE = ["breadth", "company", "evidence", "features", "graph", "overlap", "places", "refusals", "rhythm", "travel"]
+"""The modules of ``decision`` that evidence comes from."""
 OUTSIDE = ("operator-own", "lender-other", "invented")
 """Roles that are no part of the question: neither driven by a stranger nor innocent bystanders."""
 
@@ -73,9 +75,8 @@ def table_of(judged: Judged) -> Table:
 
 @cache
 def _sources(world: str) -> bytes:
-    """A digest of all code that a table of such a world comes from."""
-    folder = Path(decision.__path__[0])
-    sources = sorted(folder.glob("*.py"))
+    """A digest of all code that a table of such a world comes from; how evidence is judged afterwards is no part of it."""
+    sources = [Path(decision.__path__[0]) / f"{name}.py" for name in EVIDENCE]
     made = Path(readings.__path__[0] if world in readings.READINGS else simulation.__path__[0])
     sources += [made / "__init__.py", made / f"{world}.py"] if world in readings.READINGS else sorted(made.glob("*.py"))
     sources += [Path(fitting.__path__[0]) / name for name in ("graph.py", "tables.py", "worlds.py")]

@@ -1,5 +1,5 @@
-"""Writes the tables of docs/quality.md between their marks, from the JSON that ``scripts/bench quality --json`` and
-``scripts/fit --leave-one-out`` wrote.
+"""Writes the tables of docs/quality.md between their marks, from the JSON that ``scripts/bench quality --json``,
+``scripts/fit --unseen`` and ``scripts/fit --leave-one-out`` wrote.
 
 The prose around the marks is written by people, the figures never are.
 """
@@ -38,6 +38,13 @@ def features_markdown(left_out: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def unseen_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Each reading's area where worlds of it were learnt from, and where none was."""
+    lines = ["| reading | area, learnt from | area, unseen |", "|---|---|---|"]
+    lines += [f"| {row['reading']} | {row['learnt']:.3f} | {row['unseen']:.3f} |" for row in rows]
+    return "\n".join(lines)
+
+
 def targets_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """Each figure beside its target."""
     lines = ["| figure | reached | target | met |", "|---|---|---|---|"]
@@ -58,9 +65,15 @@ def filled(page: str, parts: Mapping[str, str]) -> str:
     return page
 
 
-def write_page(rows: Sequence[Mapping[str, Any]], left_out: Mapping[str, Any] | None = None) -> None:
-    """Fills docs/quality.md; without ``left_out``, what the features buy stays as it is."""
+def write_page(
+    rows: Sequence[Mapping[str, Any]],
+    unseen: Sequence[Mapping[str, Any]] | None = None,
+    left_out: Mapping[str, Any] | None = None,
+) -> None:
+    """Fills docs/quality.md; what is not given stays as it is."""
     parts = sections(rows)
+    if unseen is not None:
+        parts["unseen"] = unseen_markdown(unseen)
     if left_out is not None:
         parts["features"] = features_markdown(left_out)
     PAGE.write_text(filled(PAGE.read_text("utf-8"), parts), "utf-8")

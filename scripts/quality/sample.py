@@ -15,7 +15,7 @@ from daxa_core.model import Level
 from daxa_registry.decision import Policy, assess, evidence_of
 from daxa_registry.decision.graph import Subject
 from fitting.graph import Graph
-from fitting.worlds import judge
+from fitting.worlds import AnySpec, judge
 from simulation import Simulation, WorldSpec, generate
 
 from .baselines import communities, lockstep, shared_address
@@ -46,7 +46,7 @@ class Sample:
     of its own and no part of areas, precision or recall (``counted``).
     """
 
-    spec: WorldSpec
+    spec: AnySpec
     guilty: Flags
     group: list[str]
     role: list[str]
@@ -64,7 +64,7 @@ class Sample:
         return ~self.guilty
 
 
-def sample(spec: WorldSpec, policy: Policy, *, compare: bool = True) -> Sample:
+def sample(spec: AnySpec, policy: Policy, *, compare: bool = True) -> Sample:
     """Makes the world and judges it; with ``compare``, by the other methods too.
 
     What a dishonest member invented is no customer's key: it is left out of what is measured, not out of the graph.
