@@ -35,11 +35,11 @@ from ._errors import from_rpc, make_error
 from ._fingerprints import Fingerprinter
 from ._mending import mend
 from ._standing import name_of
+from ._verdict_feed import CLOCK_SECONDS
 from .texts import Language
 
 LOG = logging.getLogger("daxa_client")
 DAYS_TO_RENEW = 30
-CLOCK_SECONDS = 60
 CANARY = ("192.0.0.9", "::ffff:192.0.0.9")
 
 

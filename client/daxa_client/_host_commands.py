@@ -9,6 +9,7 @@ import argparse
 import os
 import queue
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -89,9 +90,14 @@ def _ship(arguments: argparse.Namespace) -> int:
         follower = LogFollower(arguments.file, gateway, log, config.account_secret)
         _until_told(follower.stop)
         follower.run(arguments.follow)
-        if not arguments.follow:
-            gateway.drain(DRAIN_SECONDS)
-    return 0
+        if arguments.follow:
+            return 0
+        sent = gateway.drain(DRAIN_SECONDS)
+    if follower.refused:
+        print(f"{follower.refused} of {follower.read} lines were no records", file=sys.stderr)
+    if not sent:
+        print("what was read is in the spool and not all sent: run ship again, or a gateway", file=sys.stderr)
+    return 0 if sent else 1
 
 
 def _sidecar(arguments: argparse.Namespace) -> int:

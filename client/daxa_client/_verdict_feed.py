@@ -23,6 +23,8 @@ from ._shipper import pause_after
 from ._verdict_table import Change, VerdictTable
 
 CHECK_SECONDS = 3_600.0
+CLOCK_SECONDS = 60
+"""So far a host's clock may be from the registry's: sightings are told by the hour, and those of a wrong hour match nobody's."""
 _IDLE_SECONDS = 0.5
 _AT_ONCE = 500
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -133,6 +135,7 @@ class VerdictFeed:
         try:
             theirs, head = client.verdict_digest(table.cursor)
             same, whole = theirs == table.digest(), head == table.cursor
+            self._check_clock()
             if same or now < self._not_again:
                 self._next_check = now + (CHECK_SECONDS if whole else _IDLE_SECONDS)
                 if not same:  # all that the registry streams is in it: there is nothing better to answer from
@@ -156,6 +159,13 @@ class VerdictFeed:
         self._not_again = now + CHECK_SECONDS
         wanted = "the digest of what this member's table holds; it is built again"
         raise Unavailable(ErrorCode.CURSOR_OUT_OF_RANGE, "verdicts", wanted)
+
+    def _check_clock(self) -> None:
+        apart = int(time.time()) - self._client.registry_clock()
+        if abs(apart) > CLOCK_SECONDS:
+            self._complaints.say(
+                "clock", f"this host's clock is {apart:+,} s from the registry's: what is seen counts in a wrong hour"
+            )
 
     def _start_again(self) -> None:
         try:

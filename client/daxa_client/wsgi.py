@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, Unpack
 
+from daxa_core.errors import ConfigurationError, ErrorCode
 from daxa_core.model import Device
 
 from ._blocking import BLOCKED, KEY, Answer, Blocking, Judges
@@ -38,6 +39,10 @@ class SightingMiddleware:
         """Raises InvalidInput naming ``exchange``, ConfigurationError naming a setting."""
         self._app = app
         self._requests = requests = RequestObserver(gateway, exchange, settings, _request, self._key, self._client)
+        if requests.header_order:
+            raise ConfigurationError(
+                ErrorCode.INVALID_CONFIGURATION, "header_order", "False: WSGI does not say in which order headers came"
+            )
         self._forwarded = _environ_name(requests.proxies.header) if requests.proxies.any else ""
         self._ja4, self._ja3 = _environ_name(requests.ja4_header), _environ_name(requests.ja3_header)
 

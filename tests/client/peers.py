@@ -159,6 +159,7 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
         self.later: list[list[types_pb2.Envelope]] = []
         """Messages for the stream that stays open."""
         self.told: list[types_pb2.Envelope] = []
+        self.ahead = 0  # seconds of its clock
         """What was streamed, in order; the digest is over it, and a stream that nobody wrote begins with it."""
         self.reports: list[tuple[bytes, int, int]] = []
         """The key, sequence and act of each."""
@@ -201,8 +202,9 @@ class Registry(sighting_pb2_grpc.SightingServiceServicer, verdict_pb2_grpc.Verdi
         newest = {verdict.key: verdict for verdict in told if verdict.sequence <= request.at_sequence}
         listed = sorted((verdict.sequence, verdict.level, verdict.key) for verdict in newest.values())
         return verdict_pb2.GetVerdictDigestResponse(
-            digest=verdict_digest(listed), keys=len(listed), head_sequence=request.at_sequence
-        )
+            digest=verdict_digest(listed), keys=len(listed), head_sequence=request.at_sequence,
+            now=int(time.time()) + self.ahead,
+        )  # fmt: skip
 
     def WatchVerdicts(
         self, request: verdict_pb2.WatchVerdictsRequest, context: grpc.ServicerContext

@@ -322,7 +322,7 @@ http {{
   client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
   uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
   log_format daxa escape=json '{{"time":"$msec","address":"$remote_addr","forwarded":"$http_x_forwarded_for",'
-    '"method":"$request_method","path":"$request_uri","status":"$status","user_agent":"$http_user_agent",'
+    '"method":"$request_method","path":"$uri","status":"$status","user_agent":"$http_user_agent",'
     '"headers":{{"x-kapi-key":"$http_x_kapi_key"}}}}';
   server {{
     listen 127.0.0.1:{port};

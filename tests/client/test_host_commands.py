@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import serialization
 
 import deployment
 from daxa_client import _doctor as doctor_module
+from daxa_client import _host_commands as commands_module
 from daxa_client._cli import main
 from daxa_client._config import read_config
 from daxa_client._doctor import Finding, _Doctor, examine
@@ -145,6 +146,27 @@ def test_another_key_version_and_another_canonical_form(tmp_path: Path, monkeypa
         assert found["evaluator 1"].mend.startswith(
             "install the daxa-client whose version and canonical form are in force"
         )
+
+
+def test_a_log_that_was_read_and_could_not_be_sent_is_no_success(
+    member: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who runs it by a timer hears of it, and of lines that were no records; the next run, with the registry there, sends it."""
+    log, config = tmp_path / "access.log", member / "client.toml"
+    log.write_text('{"key": "k_live_0000000001", "address": "8.8.8.8"}\nno record\nnor this\n')
+    text = config.read_text()
+    (port,) = deployment.free_ports(1)
+    target = str(read_config(config).targets[0])
+    monkeypatch.setattr(commands_module, "DRAIN_SECONDS", 1.0)
+    config.write_text(text.replace(target, f"localhost:{port}"))
+    assert run("--config", config, "ship", log, "--exchange", "korbit") == 1
+    told = capsys.readouterr().err
+    assert "2 of 3 lines were no records" in told
+    assert "not all sent" in told
+    monkeypatch.setattr(commands_module, "DRAIN_SECONDS", 60.0)
+    config.write_text(text)
+    assert run("--config", config, "ship", log, "--exchange", "korbit") == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_each_address_of_the_registry_is_reached(tmp_path: Path) -> None:

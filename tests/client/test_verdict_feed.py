@@ -12,7 +12,7 @@ import peers
 import pytest
 
 from daxa_api.v1 import sighting_pb2, types_pb2
-from daxa_client import ClientConfig, Gateway, InvalidInput, Level, Verdict
+from daxa_client import ClientConfig, Gateway, InvalidInput, Level, RegistryClient, Verdict
 from daxa_client import _verdict_feed as feed_module
 from daxa_client._registry import Registry
 from daxa_core.errors import ErrorCode
@@ -116,6 +116,27 @@ def test_a_process_that_does_not_ship_has_them_too(
             until(lambda: seen.changes)
             assert not second.health().ships
     assert seen.changes[-1] == ("other", "REVOKE", 1)
+
+
+@pytest.mark.parametrize(("ahead", "told"), [(9 * 3_600, "-32,400 s"), (-7_200, "+7,200 s"), (0, "")])
+def test_a_clock_that_is_wrong_is_one_line(
+    settings: Callable[..., ClientConfig], registry: peers.Registry, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch, ahead: int, told: str,
+) -> None:  # fmt: skip
+    """The registry takes hours of long ago, so that nobody else would say it: it is held against the registry's clock each time
+    that digests are compared, and told once an hour."""
+    monkeypatch.setattr(feed_module, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(feed_module, "_IDLE_SECONDS", 0.05)
+    registry.ahead = ahead
+    asked = []
+    clock = RegistryClient.registry_clock
+    monkeypatch.setattr(RegistryClient, "registry_clock", lambda self: asked.append(1) or clock(self))
+    with Gateway(settings()) as gateway:
+        gateway.verdict("key")
+        until(lambda: len(asked) > 2)
+    lines = [line for line in caplog.messages if "this host's clock" in line]
+    assert len(lines) == bool(told)
+    assert all(told[:-4] in line or told in line for line in lines)
 
 
 def test_a_table_that_differs_is_built_again(

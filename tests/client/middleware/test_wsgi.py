@@ -249,3 +249,5 @@ def test_a_wrong_setting_is_refused_when_the_app_starts() -> None:
     """As with ASGI."""
     with pytest.raises(ConfigurationError, match=r"trusted_proxies\[0\]"):
         SightingMiddleware(lambda *_: [], Sink(), "upbit", trusted_proxies=["10.0.0.1/8"])
+    with pytest.raises(ConfigurationError, match=r"header_order: False"):
+        SightingMiddleware(lambda *_: [], Sink(), "upbit", header_order=True)
