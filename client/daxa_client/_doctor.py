@@ -33,7 +33,7 @@ from ._config import ClientConfig
 from ._doctor_spool import look, losses
 from ._errors import from_rpc, make_error
 from ._fingerprints import Fingerprinter
-from ._mending import mend
+from ._mending import mend, problem
 from ._standing import name_of
 from ._verdict_feed import CLOCK_SECONDS
 from .texts import Language
@@ -89,9 +89,9 @@ class _Doctor:
 
     def _certificate(self) -> Finding:
         config = self._config
-        problem = certificate_problem(config.ca, config.certificate)
-        if problem is not None:
-            return self._ill("certificate", problem)
+        wrong = certificate_problem(config.ca, config.certificate)
+        if wrong is not None:
+            return self._ill("certificate", wrong)
         from cryptography import x509
 
         until = x509.load_pem_x509_certificate(config.certificate).not_valid_after_utc
@@ -99,7 +99,7 @@ class _Doctor:
         told = f"{days} days left, until {until.date().isoformat()}"
         if days < DAYS_TO_RENEW:
             return Finding(
-                "certificate", told, f"fewer than {DAYS_TO_RENEW} days left", mend("EXPIRED", self._language)
+                "certificate", told, problem("EXPIRES_SOON", self._language), mend("EXPIRED", self._language)
             )
         return Finding("certificate", told)
 
@@ -114,8 +114,8 @@ class _Doctor:
             worst = max(apart, key=abs)
             told = f"{worst:+.0f} s from the registry's"
             wrong = abs(worst) > CLOCK_SECONDS
-            problem = f"more than {CLOCK_SECONDS} s apart" if wrong else ""
-            yield Finding("clock", told, problem, mend("CLOCK", self._language) if wrong else "")
+            apart_by = problem("CLOCK_APART", self._language) if wrong else ""
+            yield Finding("clock", told, apart_by, mend("CLOCK", self._language) if wrong else "")
 
     def _reach(self, target: str, apart: list[float]) -> str:
         with RegistryClient(dataclasses.replace(self._config, targets=(target,), cache=None, cursor=None)) as client:
@@ -128,14 +128,15 @@ class _Doctor:
         try:
             found = look(path)
         except DaxaError as error:
-            return self._ill("spool", error, "SPOOL_FILE")
+            unusable = error.code is ErrorCode.INVALID_CONFIGURATION
+            return self._ill("spool", error, "STATE_FOLDER" if unusable else "SPOOL_FILE")
         told = "none yet: nothing was observed here"
         if found is not None:
             age = f", the oldest {max(int(time.time()) - found.oldest, 0)} s old" if found.oldest else ""
             told = f"{found.waiting} sightings wait{age}; {found.reports} reports wait"
             told += f"; {found.lowered} with a count of one so far" if found.lowered else ""
-        problem = "; ".join(losses(path, found))
-        return Finding("spool", told, problem, mend("SPOOL_LOSSES", self._language) if problem else "")
+        lost = "; ".join(losses(path, found, self._language))
+        return Finding("spool", told, lost, mend("SPOOL_LOSSES", self._language) if lost else "")
 
 
 def examine(config: ClientConfig, language: Language = "en") -> Iterator[Finding]:

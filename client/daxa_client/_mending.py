@@ -40,3 +40,8 @@ def mend(what: ErrorCode | str, language: Language = "en") -> str:
     """What to do: about a code, or as the catalogue's ``[mend]`` names it. A code that nobody expects here is an operator's."""
     name = MEND.get(what, "OPERATOR") if isinstance(what, ErrorCode) else what
     return catalogue()["mend"][name][language]
+
+
+def problem(name: str, language: Language = "en") -> str:
+    """What is found beside errors, as the catalogue's ``[problem]`` names it."""
+    return catalogue()["problem"][name][language]

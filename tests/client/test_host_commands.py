@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import itertools
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -28,6 +29,7 @@ from daxa_client._config import read_config
 from daxa_client._doctor import Finding, _Doctor, examine
 from daxa_client._spool import Spool
 from daxa_client.testing import TestRegistry
+from daxa_client.texts import Language
 from daxa_core.model import RawSighting
 from daxa_registry.keys.pki import Authority
 
@@ -208,11 +210,11 @@ def files(folder: Path) -> dict[str, tuple[bytes, int, int]]:
     }
 
 
-def spool_of(folder: Path) -> Finding:
+def spool_of(folder: Path, language: Language = "en") -> Finding:
     """What doctor says of the spool there; and that it leaves all as it is."""
     before = files(folder)
     unused: Any = None
-    found = _Doctor(unused)._spool(folder / "spool.sqlite")
+    found = _Doctor(unused, language)._spool(folder / "spool.sqlite")
     assert files(folder) == before
     return found
 
@@ -257,6 +259,26 @@ def test_what_a_spool_has_lost_is_to_be_mended(tmp_path: Path) -> None:
         "5 reports of what was done are lost; spool.sqlite.broken-1 was set aside; spool.sqlite.newer-2.unread was set aside"
     )
     assert "see the gateway's log" in found.mend
+    found = spool_of(tmp_path, "ko")
+    assert found.problem.startswith("1 건은 가득 차서 버려졌습니다; 2 건은 읽을 수 없어")
+    assert found.problem.endswith("spool.sqlite.newer-2.unread 파일이 따로 보관되었습니다")
+
+
+@pytest.mark.parametrize("state", ["file/spool", "file", "shut/spool"])
+def test_a_state_folder_that_cannot_be_is_told_before_anything_is_lost(
+    member: Path, tmp_path: Path, state: str
+) -> None:
+    """A gateway with it would keep nothing: below a file, a file itself, below a folder of somebody else's."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "shut").mkdir(mode=0o500)
+    if state.startswith("shut") and os.geteuid() == 0:
+        pytest.skip("nothing is shut to root")
+    config = read_config(member / "client.toml")
+    found = _Doctor(config, "en")._spool(tmp_path / state / "spool.sqlite")
+    assert "client.toml: gateway.state: a folder that can be made and written in" in found.problem
+    assert "gateway.state" in found.mend
+    assert _Doctor(config, "en")._spool(tmp_path / "new/state/spool.sqlite").well
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_call_that_fails_stands_in_both_logs_under_one_id(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,7 +16,9 @@ import daxa_client
 import daxa_core
 import daxa_registry.decision
 from daxa_client import texts
-from daxa_client._mending import MEND, mend
+from daxa_client._doctor import DAYS_TO_RENEW
+from daxa_client._mending import MEND, mend, problem
+from daxa_client._verdict_feed import CLOCK_SECONDS
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import CountBucket, Level, Reason, Scope, Verdict
 
@@ -154,3 +156,19 @@ def test_the_catalogue_is_installed_with_the_client() -> None:
     """It is a file of the package, in UTF-8."""
     file = resources.files("daxa_client").joinpath("texts.toml")
     assert set(file.read_text("utf-8")) - set(ascii_letters)
+
+
+def test_what_doctor_finds_beside_errors_is_worded_in_the_catalogue() -> None:
+    """Every name that it asks for is there, none is there for nothing, and the numbers in the words are those of the checks."""
+    here = Path(daxa_client.__path__[0])
+    told = "".join((here / f"{name}.py").read_text("utf-8") for name in ("_doctor", "_doctor_spool"))
+    assert {name for name in CATALOGUE["problem"] if f'"{name}"' in told or f"'{name}'" in told} == set(
+        CATALOGUE["problem"]
+    )
+    asked = set(re.findall(r"""problem\(['"]([A-Z_]+)""", told)) | set(
+        re.findall(r"""found\.\w+, "([A-Z_]+)"\)""", told)
+    )
+    assert asked == set(CATALOGUE["problem"])
+    for language in texts.LANGUAGES:
+        assert str(DAYS_TO_RENEW) in problem("EXPIRES_SOON", language)
+        assert str(CLOCK_SECONDS) in problem("CLOCK_APART", language)

@@ -30,7 +30,6 @@ HYPOTHESES = tuple(Hypothesis)
 SILENT = -9.0
 JUST_BELOW = 0.01
 SPEAKING_KEPT = 4_096
-SUPPRESSED_HUB = "SUPPRESSED_HUB"
 Knots = tuple[float, ...]
 Corners = tuple[tuple[tuple[float, float, float, float], ...], ...]
 _LOWEST = (0, 0.0)
@@ -296,7 +295,7 @@ def _terms(evidence: Evidence, heard: _Heard, view: View, score: float) -> tuple
     if score != reached:
         terms.append(Term("OTHER_HYPOTHESES", score - reached))
     if evidence.hub_subjects or evidence.infrastructure:
-        terms.append(Term(SUPPRESSED_HUB, 0.0, max(evidence.hub_subjects, evidence.infrastructure)))
+        terms.append(Term("SUPPRESSED_HUB", 0.0, max(evidence.hub_subjects, evidence.infrastructure)))
     if view.without:
         terms.append(Term("ONE_MEMBER_LEFT_OUT", 0.0, len(view.without)))
     return ordered(terms)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from daxa_core.codec import encode_verdict
 from daxa_core.model import SECONDS_PER_HOUR, Act, Cause, CountBucket, Level, Manner, Reason, Verdict
-from daxa_registry.decision.assess import SUPPRESSED_HUB, Assessment, assess
+from daxa_registry.decision.assess import Assessment, assess
 from daxa_registry.decision.evidence import NOT_LOOKED_AT, Evidence, evidence_of
 from daxa_registry.decision.graph import Neighbourhood, Place, Population
 from daxa_registry.decision.ladder import START, TAKEN_BACK, State, change, due, step
@@ -245,7 +245,7 @@ def reasons_of(assessment: Assessment, level: Level | None = None) -> tuple[Reas
     """The terms of a verdict, counts bucketed: first what was left out or noted without adding to the score, then the weightiest.
 
     Where ``level`` is CLEAR, of a hub that was left out alone: nothing else is to be explained."""
-    terms = [term for term in assessment.terms if level is not Level.CLEAR or term.code == SUPPRESSED_HUB]
+    terms = [term for term in assessment.terms if level is not Level.CLEAR or term.code == "SUPPRESSED_HUB"]
     terms = sorted(terms, key=lambda term: (term.contribution != 0, -abs(term.contribution)))[:MAX_REASONS]
     return tuple(
         Reason(term.code, round(term.contribution, 3), CountBucket.of(term.number), term.hour) for term in terms
