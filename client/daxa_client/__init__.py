@@ -33,6 +33,7 @@ from daxa_core.model import (
     Verdict,
 )
 
+from . import _quiet_grpc as _quiet_grpc
 from ._client import RegistryClient, SubmitInterrupted
 from ._config import ClientConfig
 from ._enforcement import AppealReceipt, EnforcementReceipt

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -97,3 +100,22 @@ def test_a_certificate_for_a_year_is_not_spoken_of(
         for ask in (call, evaluate, watch):
             ask(fine)
     assert caplog.messages == []
+
+
+IMPORT = """
+import importlib.abc, os, sys
+class Watch(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "grpc":
+            print(os.environ.get("GRPC_VERBOSITY"))
+sys.meta_path.insert(0, Watch())
+import daxa_client
+"""
+
+
+@pytest.mark.parametrize(("chosen", "in_force"), [({}, "ERROR"), ({"GRPC_VERBOSITY": "DEBUG"}, "DEBUG")])
+def test_grpc_itself_says_nothing_of_each_handshake(chosen: dict[str, str], in_force: str) -> None:
+    """A thousand lines an hour on standard error, which no handler of the gateway's log sees: decided before gRPC is imported."""
+    environment = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"} | chosen
+    done = subprocess.run([sys.executable, "-c", IMPORT], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [in_force]
