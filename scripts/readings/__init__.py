@@ -2,7 +2,7 @@
 
 One simulator has habits, and a policy that is fitted on its worlds alone learns them: bot services whose customers list only the
 address that they use, people who never change networks within an hour. The first fit that met other readings' worlds marked
-a sixth of the customers of some services. So weights are learnt on all of them, and how far they carry is told by fitting
+customers of such services who list all. So weights are learnt on all of them, and how far they carry is told by fitting
 without one reading and judging on it.
 
 >>> sightings, truth, declared = market(ReadingSpec("third", seed=1, keys=300, days=2))
