@@ -92,7 +92,7 @@ WORLDS: dict[str, dict[str, list[Sighting]]] = {
         OWN: people(OWN, 6) + ring(OWN, 6, device=""), HONEST: people(HONEST, 6) + ring(HONEST, 5, device=""),
     },
     "a list gone through over many addresses": {
-        OWN: people(OWN, 6) + at_home(12) + a_list(OWN, 12), HONEST: people(HONEST, 6) + a_list(HONEST, 12),
+        OWN: people(OWN, 6) + at_home(8) + a_list(OWN, 8), HONEST: people(HONEST, 6) + a_list(HONEST, 8),
     },
 }  # fmt: skip
 
