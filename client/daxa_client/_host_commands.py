@@ -23,6 +23,7 @@ from ._follow import LogFollower
 from ._gateway import Gateway
 from ._request_log import RequestLog
 from ._sidecar import Sidecar, SidecarConfig
+from .texts import message
 
 COMMANDS = ("doctor", "ship", "sidecar", "enroll")
 DRAIN_SECONDS = 3_600.0
@@ -94,9 +95,9 @@ def _ship(arguments: argparse.Namespace) -> int:
             return 0
         sent = gateway.drain(DRAIN_SECONDS)
     if follower.refused:
-        print(f"{follower.refused} of {follower.read} lines were no records", file=sys.stderr)
+        print(f"{message('NO_RECORDS', arguments.language)}: {follower.refused}/{follower.read}", file=sys.stderr)
     if not sent:
-        print("what was read is in the spool and not all sent: run ship again, or a gateway", file=sys.stderr)
+        print(message("NOT_ALL_SENT", arguments.language), file=sys.stderr)
     return 0 if sent else 1
 
 

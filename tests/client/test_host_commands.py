@@ -163,7 +163,7 @@ def test_a_log_that_was_read_and_could_not_be_sent_is_no_success(
     config.write_text(text.replace(target, f"localhost:{port}"))
     assert run("--config", config, "ship", log, "--exchange", "korbit") == 1
     told = capsys.readouterr().err
-    assert "2 of 3 lines were no records" in told
+    assert "lines that were no records: 2/3" in told
     assert "not all sent" in told
     monkeypatch.setattr(commands_module, "DRAIN_SECONDS", 60.0)
     config.write_text(text)
