@@ -57,7 +57,7 @@ def decide_by(folder: Path, policy: str) -> None:
 
 def without_grace(folder: Path) -> None:
     """Gives the registry a policy whose every step of the ladder may be taken at once, and a sweep that is always there."""
-    text = re.sub(r"(?m)^((?:warn|reauthenticate|revoke|wind_down)_hours) *= *\d+", r"\1 = 0", PLAIN)
+    text = re.sub(r"(?m)^((?:warn|reauthenticate|revoke)_hours) *= *\d+", r"\1 = 0", PLAIN)
     decide_by(folder, text.replace('version = "', 'version = "hurried-', 1))
     configuration = folder / "registry/registry.toml"
     configuration.write_text("sweep_seconds = 0.05\n" + configuration.read_text())

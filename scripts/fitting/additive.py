@@ -185,6 +185,9 @@ class Penalty:
     surface: float = 3.0
 
 
+NOTHING_KEPT: Mapping[Hypothesis, Array] = {}
+
+
 def fit(
     shapes: Mapping[Hypothesis, Sequence[Shape]],
     values: Array,
@@ -193,8 +196,9 @@ def fit(
     penalty: Penalty,
     start: Model | None = None,
     rounds: int = 250,
+    kept: Mapping[Hypothesis, Array] = NOTHING_KEPT,
 ) -> Model:
-    """Minimises the weighted logistic loss of the summed score plus the penalty."""
+    """Minimises the weighted logistic loss of the summed score plus the penalty; the weights ``kept`` stay as they are."""
     designs = {h: Design.of(h, shapes[h]) for h in Hypothesis}
     quiet = {h: silent(values, h) for h in Hypothesis}
     rows = {h: np.flatnonzero(~quiet[h]) for h in Hypothesis}
@@ -207,6 +211,8 @@ def fit(
         initial[cuts[i]] = -4.0
         if start is not None:
             initial[cuts[i] : cuts[i + 1]] = start.weights[h]
+        if h in kept:
+            initial[cuts[i] : cuts[i + 1]] = kept[h]
     quadratic = [_penalty_matrix(designs[h], penalty) for h in Hypothesis]
 
     def loss(w: Array) -> tuple[float, Array]:
@@ -226,7 +232,8 @@ def fit(
             gradient[cuts[i] : cuts[i + 1]] += pulled
         return value, gradient
 
-    bounds = [(lo, hi) for h in Hypothesis for lo, hi in zip(designs[h].low, designs[h].high, strict=True)]
+    limits = {h: (kept.get(h, designs[h].low), kept.get(h, designs[h].high)) for h in Hypothesis}
+    bounds = [one for low, high in limits.values() for one in zip(low, high, strict=True)]
     found = minimize(
         loss, initial, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": rounds, "maxcor": 20}
     )

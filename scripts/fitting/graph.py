@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from daxa_core.model import SECONDS_PER_HOUR, Manner
-from daxa_registry.decision.graph import Neighbourhood, Place, Population, Presence, Subject, Tried
+from daxa_registry.decision.graph import UNKNOWN_DEVICE, Neighbourhood, Place, Population, Presence, Subject, Tried
 from daxa_registry.decision.places import PlaceFacts, facts_of
+from daxa_registry.decision.rarity import common_stacks
 from daxa_registry.decision.rhythm import unusual_hours
 from daxa_registry.store.interface import of_each_member
 from simulation import Simulation
@@ -188,7 +189,7 @@ class Graph:
                 hour = first + low_bit.bit_length() - 1
                 counted[hour] = counted.get(hour, 0) + 1
                 hours ^= low_bit
-        self.population = Population(*unusual_hours(active))
+        self.population = Population(*unusual_hours(active), common_stacks(self._stacks()))
         # As a store numbers them: by the first hour, then in the order in which they were met.
         self._came = {subject: place for place, subject in enumerate(sorted(came, key=came.__getitem__))}
         self.tenants: dict[int, dict[int, int]] = {}
@@ -196,6 +197,17 @@ class Graph:
             self.tenants[address] = {p.subject.id: p.subject.member for p in presences}
         self._facts: dict[tuple[int, frozenset[int]], PlaceFacts] = {}
         self._refused: dict[int, tuple[Tried, ...]] = {}
+
+    def _stacks(self) -> dict[int, tuple[int, dict[int, int]]]:
+        keys: dict[int, int] = {}
+        users: dict[int, dict[int, int]] = {}
+        for subject in self.subjects.values():
+            used = [p.device for p in self.of_subject[subject.id] if p.manner is Manner.USED]
+            keys[subject.member] = keys.get(subject.member, 0) + bool(used)
+            counted = users.setdefault(subject.member, {})
+            for device in set(used) - {UNKNOWN_DEVICE}:
+                counted[device] = counted.get(device, 0) + 1
+        return {member: (count, users[member]) for member, count in keys.items()}
 
     def place(self, address: int, devices: frozenset[int]) -> Place:
         """One address as the subject with these devices there may see it."""

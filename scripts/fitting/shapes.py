@@ -29,6 +29,8 @@ OPERATOR: dict[str, tuple[float, ...]] = {
     "shadows": (0, 1, 2, 3, 5, 10, 20),
     "regularity": (0, 1, 2, 4, 8, 14, 20, 24),
     "before": (0, 0.1, 0.3, 0.5, 0.7, 0.9, 1),
+    "timetable": (-1.5, -0.75, -0.3, 0, 0.3, 0.75, 1.5, 2.5),
+    "rarity": (0, 1.5, 2.5, 3.5, 4.5, 5.5, 6.9),
 }
 PARTIES: dict[str, tuple[float, ...]] = {
     "stacks": (1, 2, 3, 4, 5, 7, 10, 16),
@@ -78,6 +80,7 @@ _AT_ONCE, _CROSSWISE, _DIVERSE, _NETWORKS = (
     (1.5, 2.5, 4, 8),
     (2, 3, 5, 8, 15),
 )
+_WEEK, _RARE = (-0.5, 0, 0.4, 1, 2), (0, 2, 3.5, 5, 6.9)
 _TURNS, _SHARE = (1, 2.5, 5, 9), (0, 0.3, 0.7, 0.95)
 PAIRS: dict[Hypothesis, tuple[Pair, ...]] = {
     Hypothesis.OPERATOR: (
@@ -86,6 +89,11 @@ PAIRS: dict[Hypothesis, tuple[Pair, ...]] = {
         ("lockstep", "same_stack", _STEP, _SAME),
         ("lockstep", "elsewhere", _STEP, _ELSEWHERE),
         ("lockstep", "surprise", _STEP, _SURPRISE),
+        ("lockstep", "timetable", _STEP, _WEEK),
+        ("surprise", "timetable", _SURPRISE, _WEEK),
+        ("crowd", "timetable", _CROWD, _WEEK),
+        ("same_stack", "rarity", _SAME, _RARE),
+        ("crowd", "rarity", _CROWD, _RARE),
         ("declared", "crowd", _DECLARED, _CROWD),
         ("declared", "lockstep", _DECLARED, _STEP),
         ("declared", "elsewhere", _DECLARED, _ELSEWHERE),

@@ -23,7 +23,19 @@ from fitting.worlds import AnySpec, Judged, judge
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
-EVIDENCE = ["breadth", "company", "evidence", "features", "graph", "overlap", "places", "refusals", "rhythm", "travel"]
+EVIDENCE = [
+    "breadth",
+    "company",
+    "evidence",
+    "features",
+    "graph",
+    "overlap",
+    "places",
+    "rarity",
+    "refusals",
+    "rhythm",
+    "travel",
+]
 """The modules of ``decision`` that evidence comes from."""
 OUTSIDE = ("operator-own", "lender-other", "invented")
 """Roles that are no part of the question: neither driven by a stranger nor innocent bystanders."""

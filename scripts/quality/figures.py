@@ -13,7 +13,7 @@ import numpy as np
 from simulation.patterns import LOOKALIKES
 
 from .measures import Marks, average_precision, marks, recall_at, shares_by
-from .sample import METHODS, OPERATOR_OWN, OURS, REFERENCE, Framed, Sample
+from .sample import METHODS, OPERATOR_OWN, OURS, PUBLISHED, REFERENCE, Framed, Sample
 
 Row = dict[str, Any]
 
@@ -108,18 +108,18 @@ def poisoned_rows(samples: Sequence[Sample], victims: Sequence[Framed]) -> list[
 
 
 def pattern_table(samples: Sequence[Sample]) -> list[Row]:
-    """Every pattern: keys, and the share marked at each level, by the registry and by the reference model."""
+    """Every pattern: keys, and the share marked at each level by every method; of the published ones once."""
     out = []
     for guilty in (False, True):
         counts = {
             (method, level): by_pattern(samples, method, level, guilty=guilty)
-            for method in (OURS, REFERENCE)
-            for level in ("warn", "reauthenticate")
+            for method in METHODS
+            for level in (("warn", "reauthenticate") if method in (OURS, REFERENCE) else ("warn",))
         }
         for name, (_, keys) in sorted(counts[(OURS, "warn")].items(), key=lambda item: item[0]):
             entry: Row = {"pattern": name, "guilty": guilty, "lookalike": name in LOOKALIKES, "keys": keys}
             for (method, level), found in counts.items():
-                entry[f"{'ours' if method == OURS else 'reference'} {level}"] = _percent(found[name])
+                entry[f"{method} {level}"] = _percent(found[name])
             out.append(entry)
     return out
 
@@ -181,16 +181,20 @@ def patterns_markdown(table: Sequence[Row], *, guilty: bool) -> str:
     """One half of ``pattern_table`` as Markdown."""
     what = "recall" if guilty else "false positives"
     lines = [
-        f"| {'guilty' if guilty else 'innocent'} pattern | keys | {what} at WARN | at REAUTHENTICATE | reference model |",
-        "|---|---|---|---|---|",
+        f"| {'guilty' if guilty else 'innocent'} pattern | keys | {what} at WARN | at REAUTHENTICATE | {REFERENCE}"
+        f" | {' | '.join(PUBLISHED)} |",
+        f"|{'---|' * (5 + len(PUBLISHED))}",
     ]
     digits = 1 if guilty else 2
     for r in table:
         if r["guilty"] is guilty:
             name = f"**{r['pattern']}**" if r["lookalike"] else r["pattern"]
-            ours = " | ".join(f"{r[f'ours {level}']:.{digits}f} %" for level in ("warn", "reauthenticate"))
-            reference = f"{r['reference warn']:.{digits}f} / {r['reference reauthenticate']:.{digits}f} %"
-            lines.append(f"| {name} | {r['keys']} | {ours} | {reference} |")
+            ours, theirs = (
+                [f"{r[f'{method} {level}']:.{digits}f}" for level in ("warn", "reauthenticate")]
+                for method in (OURS, REFERENCE)
+            )
+            shares = [*ours, " / ".join(theirs), *(f"{r[f'{method} warn']:.{digits}f}" for method in PUBLISHED)]
+            lines.append(f"| {name} | {r['keys']} | {' | '.join(f'{share} %' for share in shares)} |")
     return "\n".join(lines)
 
 

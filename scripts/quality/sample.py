@@ -25,7 +25,8 @@ from .tenants import Tenants
 
 OURS, REFERENCE = "registry", "reference model"
 SHARED, COMMUNITIES, LOCKSTEP = "address shared by three", "bipartite communities", "Jaccard lockstep"
-METHODS = (SHARED, COMMUNITIES, LOCKSTEP, REFERENCE, OURS)
+PUBLISHED = (SHARED, COMMUNITIES, LOCKSTEP)
+METHODS = (*PUBLISHED, REFERENCE, OURS)
 OPERATOR_OWN = "operator's own key"
 
 

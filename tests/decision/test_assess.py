@@ -1,12 +1,14 @@
-"""Scoring: what is made ready for speed says what the policy says."""
+"""Scoring: what is made ready for speed says what the policy says, and addresses alone never pass MONITOR."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daxa_registry.decision.assess import HYPOTHESES, _judges
-from daxa_registry.decision.features import FEATURES
+from daxa_core.model import Level
+from daxa_registry.decision.assess import HYPOTHESES, _judges, assess
+from daxa_registry.decision.evidence import Evidence, View
+from daxa_registry.decision.features import FEATURES, INDEX
 from daxa_registry.decision.policy import default_policy
 
 POLICY = default_policy()
@@ -25,3 +27,41 @@ def test_each_term_is_to_the_bit_what_its_curve_or_pair_says(values: list[float]
         expected += [pair(values[pair.features[0]], values[pair.features[1]]) for pair in weights.surfaces]
         assert judge.terms(tuple(values)) == expected
         assert len(judge.codes) == len(expected)
+
+
+ADDRESSES_ONLY = {
+    "lockstep": st.floats(-3, 0), "partners": st.just(0.0), "partner_share": st.just(0.0), "same_stack": st.just(0.0),
+    "stack_people": st.just(0.0), "declared": st.just(0.0), "rarity": st.just(0.0), "stacks": st.just(1.0),
+    "parties": st.just(1.0), "crosswise": st.just(0.0), "hosts": st.just(0.0), "breadth": st.just(0.0),
+}  # fmt: skip
+WHATEVER = st.tuples(*(ADDRESSES_ONLY.get(f.name, st.floats(0, 1) | st.floats(0, 300)) for f in FEATURES))
+
+
+@given(WHATEVER)
+def test_addresses_alone_never_pass_monitor_and_the_terms_add_up(values: tuple[float, ...]) -> None:
+    """Neither who else was on them nor how many of them a key was seen on, nor both: with no client stack known or one, no hours
+    kept together, no allow-list in common and nobody else's key that runs with it."""
+    said = assess(Evidence(0, 0, 10, 10, 10, (View((), values),)), POLICY, 36_000)
+    assert said.level <= Level.MONITOR
+    assert abs(sum(term.contribution for term in said.terms) - said.score) < 1e-9
+
+
+def test_it_is_the_second_client_stack_that_lets_a_key_on_many_networks_pass_monitor() -> None:
+    """What is held at MONITOR for want of anything but addresses would be far above with one stack more."""
+    values = [0.0] * len(FEATURES)
+    values[INDEX["people"]] = values[INDEX["crowd"]] = 1.0
+    for feature, number in {
+        "networks": 8,
+        "diversity": 7,
+        "interleaving": 7,
+        "concurrency": 0.6,
+        "crossfire": 0.5,
+    }.items():
+        values[INDEX[feature]] = float(number)
+    levels = []
+    for stacks in (1.0, 8.0):
+        values[INDEX["stacks"]] = values[INDEX["parties"]] = stacks
+        values[INDEX["crosswise"]] = 0.3 * (stacks > 1)
+        levels.append(assess(Evidence(0, 0, 10, 10, 10, (View((), tuple(values)),)), POLICY, 36_000).level)
+    assert levels[0] == Level.MONITOR
+    assert levels[1] >= Level.REAUTHENTICATE

@@ -18,6 +18,7 @@ from quality.figures import hardness_markdown, methods_markdown, patterns_markdo
 from quality.measures import average_precision, marks, recall_at, shares_by
 from quality.page import filled, targets_markdown
 from quality.reference_model import NOTHING, WARN, reference_scores
+from quality.sample import OURS, PUBLISHED, REFERENCE
 from quality.tenants import Tenants, persons
 
 HOURS = tuple(range(0, 300, 7))
@@ -172,9 +173,12 @@ def test_page_keeps_its_prose_and_replaces_its_tables(rows: list[dict[str, objec
 def test_tables_show_what_was_marked() -> None:
     """Look-alikes stand out, percentages and the reference model beside them."""
     entry = {"pattern": "class_image", "guilty": False, "lookalike": True, "keys": 40}
-    entry |= {"ours warn": 2.5, "ours reauthenticate": 0.0, "reference warn": 50.0, "reference reauthenticate": 25.0}
-    line = patterns_markdown([entry], guilty=False).splitlines()[-1]
-    assert line == "| **class_image** | 40 | 2.50 % | 0.00 % | 50.00 / 25.00 % |"
+    entry |= {f"{OURS} warn": 2.5, f"{OURS} reauthenticate": 0.0}
+    entry |= {f"{REFERENCE} warn": 50.0, f"{REFERENCE} reauthenticate": 25.0}
+    entry |= {f"{method} warn": 90.0 + at for at, method in enumerate(PUBLISHED)}
+    head, _, line = patterns_markdown([entry], guilty=False).splitlines()
+    assert line == "| **class_image** | 40 | 2.50 % | 0.00 % | 50.00 / 25.00 % | 90.00 % | 91.00 % | 92.00 % |"
+    assert head.count("|") == line.count("|")
     method = {"method": "x", "area": 0.5, "warn precision": 1.0, "warn recall": 0.5}
     method |= {"reauthenticate precision": 1.0, "reauthenticate recall": 0.5}
     assert methods_markdown([method]).endswith("| x | 0.500 | 1.000 / 0.50 | the same |")

@@ -371,6 +371,9 @@ def test_a_stale_test_is_refused(world: life.World, run: Run, tmp_path: Path) ->
         ("clean_credit = 3.0", f"clean_credit = 1{'0' * 400}", "ladder.clean_credit"),
         ("valid_hours = 336", "valid_hours = true", "ladder.valid_hours"),
         ("wind_down_hours = 24", 'wind_down_hours = "24"', "ladder.wind_down_hours"),
+        ("wind_down_hours = 24", "wind_down_hours = 0", "ladder.wind_down_hours"),
+        ("fall_margin = 0.25", "fall_margin = 2.5", "ladder.fall_margin"),
+        ("leak_confirmed = 4.5", "leak_confirmed = 4.4", "bounds.leak_confirmed"),
     ],
 )
 def test_a_policy_with_an_impossible_number_is_refused_naming_the_key(

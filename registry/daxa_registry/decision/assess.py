@@ -4,7 +4,9 @@ Each hypothesis is its prior plus its terms; the score is the logarithm of the s
 weight can buy off:
 
 - one person is not a ring: with one person on all shared addresses, the operator hypothesis does not speak;
-- sharing an address, with nothing else to go by, does not pass ``MONITOR``;
+- addresses alone, with nothing else to go by, do not pass ``MONITOR``: neither an address shared, with no client stack, no
+  hours and no allow-list in common, nor a key seen on many addresses, with one client stack or none known and nobody's own keys
+  run with it there; nor both of them together;
 - one member alone moves nobody (``bound``).
 
 The terms of an assessment add up to its score.
@@ -36,6 +38,7 @@ _LOWEST = (0, 0.0)
 _PEOPLE, _LOCKSTEP, _PARTNERS = INDEX["people"], INDEX["lockstep"], INDEX["partners"]
 _SAME, _DECLARED, _NETWORKS = INDEX["same_stack"], INDEX["declared"], INDEX["networks"]
 _ATTEMPTS = INDEX["breadth"]
+_STACKS, _HOSTS = INDEX["stacks"], INDEX["hosts"]
 _COUNTED = frozenset(
     INDEX[name]
     for name in ("people", "crowd", "partners", "declared", "stacks", "networks", "hosts", "breadth", "wrong_doors")
@@ -83,7 +86,7 @@ def assess(evidence: Evidence, policy: Policy, now: int) -> Assessment:
     decisive = views[bounded(views, lambda without: heard.score(views[without].values))]
     said = heard.said(decisive.values)
     odds = [one for one, _ in said]
-    score = _log_sum(odds)
+    score = heard.summed(decisive.values, odds)
     leads = odds.index(max(odds))
     hypothesis = HYPOTHESES[leads]
 
@@ -110,7 +113,7 @@ class _Judge:
     def __init__(self, hypothesis: Hypothesis, policy: Policy) -> None:
         self.hypothesis = hypothesis
         self.weights = weights = policy.weights[hypothesis]
-        self.cap = policy.levels.warn if hypothesis is Hypothesis.OPERATOR else math.inf
+        self.cap = policy.levels.warn - JUST_BELOW
         curves, pairs = weights.curves, weights.surfaces
         codes = [(curve.code, curve.feature) for curve in curves] + [(pair.code, pair.features[0]) for pair in pairs]
         self.codes = [(code, feature if feature in _COUNTED else None) for code, feature in codes]
@@ -174,7 +177,7 @@ class _Judge:
         for term in terms:  # one after the other, as the terms of an assessment add up
             total += term
         score = self.weights.prior + (total * fade if total > 0 else total)
-        return self.cap - JUST_BELOW if score >= self.cap and _address_only(values) else score
+        return self.cap if score > self.cap and _address_only(values, self.hypothesis) else score
 
 
 def _axes_of(pair: Surface) -> tuple[tuple[int, Knots], tuple[int, Knots]]:
@@ -231,7 +234,12 @@ class _Heard:
         self._known: dict[Values, list[tuple[float, list[float]]]] = {}
 
     def score(self, values: Values) -> float:
-        return _log_sum([odds for odds, _ in self.said(values)])
+        return self.summed(values, [odds for odds, _ in self.said(values)])
+
+    def summed(self, values: Values, odds: list[float]) -> float:
+        """The score: the logarithm of the summed odds, where more than addresses speaks."""
+        score, cap = _log_sum(odds), self.judges[0].cap
+        return min(score, cap) if all(_address_only(values, judge.hypothesis) for judge in self.judges) else score
 
     def said(self, values: Values) -> list[tuple[float, list[float]]]:
         """The log-odds of each hypothesis, and its terms; none where it is silent."""
@@ -255,9 +263,14 @@ def _silent(values: Values, hypothesis: Hypothesis) -> bool:
     return values[_ATTEMPTS] < 1
 
 
-def _address_only(values: Values) -> bool:
-    """Nothing but the address is shared: no client stack, no hours, no allow-list."""
-    return values[_SAME] <= 0 and values[_PARTNERS] <= 0 and values[_DECLARED] <= 0 and values[_LOCKSTEP] <= 0
+def _address_only(values: Values, hypothesis: Hypothesis) -> bool:
+    """Whether a hypothesis has nothing but addresses to go by, or is silent: for an operator no client stack, no hours, no
+    allow-list in common; for many parties no second client stack and no stranger's key that runs with the one."""
+    if _silent(values, hypothesis):
+        return True
+    if hypothesis is Hypothesis.OPERATOR:
+        return values[_SAME] <= 0 and values[_PARTNERS] <= 0 and values[_DECLARED] <= 0 and values[_LOCKSTEP] <= 0
+    return hypothesis is Hypothesis.PARTIES and values[_STACKS] <= 1 and values[_HOSTS] <= 0
 
 
 def _log_sum(odds: list[float]) -> float:
@@ -292,8 +305,11 @@ def _terms(evidence: Evidence, heard: _Heard, view: View, score: float) -> tuple
         if capped != reached:
             terms.append(Term("ADDRESS_ONLY", capped - reached))
             reached = capped
-    if score != reached:
-        terms.append(Term("OTHER_HYPOTHESES", score - reached))
+    together = _log_sum(odds)
+    if together != reached:
+        terms.append(Term("OTHER_HYPOTHESES", together - reached))
+    if score != together:
+        terms.append(Term("ADDRESS_ONLY", score - together))
     if evidence.hub_subjects or evidence.infrastructure:
         terms.append(Term("SUPPRESSED_HUB", 0.0, max(evidence.hub_subjects, evidence.infrastructure)))
     if view.without:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import add
 from typing import NamedTuple
@@ -36,10 +36,12 @@ from daxa_registry.decision.travel import NOBODY, Travels, met_twice, travels_of
 
 SMOOTH = 3.0
 MAX_PLACES = 12
+FOCAL = 0.25
+"""An address is focal with that share of the average attention."""
 PAIRS_WEIGHT = 0.5
 """Of how hours are kept, what all pairs say weighs so much where all run the key's client stack."""
 NOBODY_GONE: frozenset[int] = frozenset()
-NOTHING = (1.0, 1.0, *(0.0,) * 11, 1.0, *(0.0,) * 5)
+NOTHING = (1.0, 1.0, *(0.0,) * 11, 1.0, *(0.0,) * 7)
 
 
 class Stop:
@@ -91,7 +93,7 @@ def company_of(
     if len(addresses) > MAX_PLACES:
         addresses = _most_used(used, subject, facts)
     stops: list[Stop] = []
-    hours = alone = last = infrastructure = 0
+    hours = alone = infrastructure = 0
     for address in addresses:
         place = facts[address]
         tenancy = place.tenants.get(subject.id)
@@ -105,27 +107,26 @@ def company_of(
             if not place.crowded:
                 alone += tenancy.hours
             continue
-        last = max(last, tenancy.last)
         stops.append(Stop(place, tenancy))
     home = subject.member
     hub = max((stop.place.subjects for stop in stops if _is_hub(stop.place)), default=0)
     if _alone(stops, subject):
-        return Company(home, hours, alone, (), NOBODY, frozenset(), frozenset(), last, hub, infrastructure)
+        return Company(home, hours, alone, (), NOBODY, frozenset(), frozenset(), 0, hub, infrastructure)
     met = any(stop.row(NOBODY_GONE, home)[0] >= 2 for stop in stops)
     travels = NOBODY
     if met or len(stops) > 1:
         seen = [(stop.place, stop.tenancy) for stop in stops]
         travels = travels_of(seen, subject, unusual_span(population))
+    members = frozenset().union(*[stop.members for stop in stops])
     company = Company(
-        home, hours, alone, stops, travels,
-        frozenset().union(*[stop.members for stop in stops]), frozenset().union(*[stop.heard for stop in stops]),
-        last, hub, infrastructure,
+        home, hours, alone, stops, travels, members, frozenset().union(*[stop.heard for stop in stops]),
+        _last_hour(home, stops, travels, members - {home}), hub, infrastructure,
     )  # fmt: skip
     if met or any(_is_hub(stop.place) for stop in stops) or company.without(NOBODY_GONE) is not NOTHING:
         return company
     # Nobody was there at the same time or moved along, so nobody is either when some members are left out. On a hub more may
     # count without the member that made it one.
-    return Company(home, hours, alone, (), NOBODY, frozenset(), frozenset(), last, hub, infrastructure)
+    return Company(home, hours, alone, (), NOBODY, frozenset(), frozenset(), 0, hub, infrastructure)
 
 
 def _most_used(used: Sequence[Presence], subject: Subject, facts: Mapping[int, PlaceFacts]) -> list[int]:
@@ -158,24 +159,18 @@ def _is_hub(place: PlaceFacts) -> bool:
 def _pooled(
     home: int, own_hours: int, alone: int, stops: Sequence[Stop], travels: Travels, gone: frozenset[int]
 ) -> tuple[float, ...]:
-    rows = []
-    total = most = 0.0
-    focus: Stop | None = None
     group = _group(travels, gone)
-    for stop in stops:
-        row = stop.row(gone, home)
-        people, crowd = row[0], row[1]
-        if people < 2 and (crowd < 2 or crowd > HUB_PERSONS or not group.shadows):
-            if crowd <= HUB_PERSONS:
-                alone += stop.tenancy.hours
-            continue
-        attention = stop.tenancy.hours * math.exp(min(max(row[2], -1.0), 3.0)) / max(crowd, 4.0) ** 0.7
-        total += attention
-        rows.append((attention, row))
-        if attention > most and people >= 2 and crowd <= HUB_PERSONS:
-            most, focus = attention, stop
-    if not rows:
+    kept, more_alone = _kept(home, stops, gone, group.shadows > 0)
+    if not kept:
         return NOTHING
+    alone += more_alone
+    rows = [(attention, row) for attention, row, _ in kept]
+    total = sum([attention for attention, _ in rows])
+    most = 0.0
+    focus: Stop | None = None
+    for attention, row, stop in kept:
+        if attention > most and row[0] >= 2 and row[1] <= HUB_PERSONS:
+            most, focus = attention, stop
     if len(rows) == 1:
         sums = rows[0][1]
     else:
@@ -183,18 +178,21 @@ def _pooled(
         for attention, row in rows:
             portion = attention / total
             sums = [a + portion * b for a, b in zip(sums, row, strict=True)]
-    people, crowd, _, partners, alike, declared, hours, days = sums[:8]
-    weight, c0, q0, c24, q24, n0, n24, same, lh, lh2, away, before = sums[8:]
-    focal = sum(row[6] for attention, row in rows if attention >= 0.25 * total / len(rows))
+    people, crowd, _, partners, alike, declared, hours, days, rarity = sums[:9]
+    weight, c0, q0, c24, q24, n0, n24, same, lh, lh2, away, before, c168, q168 = sums[9:]
+    focal = sum([row[6] for attention, row in rows if attention >= FOCAL * total / len(rows)])
     mine = max(own_hours, 1)
     lockstep = _lockstep(c0, q0, c24, q24)
+    timetable = _timetable(c24, q24, c168, q168)
     nearness = math.log((n0 + SMOOTH) / (n24 + SMOOTH))
     concord = c0 / (c0 + q0 + SMOOTH)
     uneven = spread(weight, lh, lh2)
     surprise = _surprise(weight, c0, c24)
     if group.shadows >= 2:
         people = max(people, group.shadows + 1.0)
-        lockstep, nearness = max(lockstep, group.lockstep), max(nearness, group.nearness)
+        if group.lockstep > lockstep:
+            lockstep, timetable = group.lockstep, group.timetable
+        nearness = max(nearness, group.nearness)
         concord, partners = max(concord, group.concord), max(partners, group.partners)
         uneven = min(uneven, group.uneven)
         surprise = max(surprise, group.surprise)
@@ -223,7 +221,40 @@ def _pooled(
         group.shadows,
         hours / max(days, 1.0),
         before / weight if weight else 0.0,
+        timetable,
+        rarity,
     )
+
+
+def _kept(
+    home: int, stops: Sequence[Stop], gone: frozenset[int], shadows: bool
+) -> tuple[list[tuple[float, list[float], Stop]], int]:
+    """The addresses where somebody else counts, each with its attention; and the hours on those where the holder is alone."""
+    kept = []
+    alone = 0
+    for stop in stops:
+        row = stop.row(gone, home)
+        people, crowd = row[0], row[1]
+        if people < 2 and (crowd < 2 or crowd > HUB_PERSONS or not shadows):
+            if crowd <= HUB_PERSONS:
+                alone += stop.tenancy.hours
+            continue
+        attention = stop.tenancy.hours * math.exp(min(max(row[2], -1.0), 3.0)) / max(crowd, 4.0) ** 0.7
+        kept.append((attention, row, stop))
+    return kept, alone
+
+
+def _last_hour(home: int, stops: Sequence[Stop], travels: Travels, foreign: Iterable[int]) -> int:
+    """When the key was last where its company counts; a housemate at home is not what a verdict on a server rests on.
+
+    Without any one of the ``foreign`` members as well, if anything is left then: what one alone says goes on has not gone on.
+    """
+    last = []
+    for gone in (NOBODY_GONE, *(frozenset((member,)) for member in foreign)):
+        kept, _ = _kept(home, stops, gone, _group(travels, gone).shadows > 0)
+        least = FOCAL * sum([attention for attention, _, _ in kept]) / max(len(kept), 1)
+        last += [max([stop.tenancy.last for attention, _, stop in kept if attention >= least])] if kept else []
+    return min(last, default=0)
 
 
 def _surprise(weight: float, c0: float, c24: float) -> float:
@@ -237,6 +268,13 @@ def _lockstep(c0: float, q0: float, c24: float, q24: float) -> float:
     return math.log((c0 + SMOOTH) / (q0 + SMOOTH)) - math.log((c24 + SMOOTH) / (q24 + SMOOTH))
 
 
+def _timetable(c24: float, q24: float, c168: float, q168: float) -> float:
+    """How much more two keys keep each other's hours a week apart than a day apart; 0 as far as nothing is a week old."""
+    day = (c24 + SMOOTH) / (q24 + SMOOTH)
+    share = 2 * SMOOTH * day / (1 + day)
+    return math.log((c168 + share) / (q168 + 2 * SMOOTH - share)) - math.log(day)
+
+
 class _Group(NamedTuple):
     """What those who move along say, without some members. A tuple, because there is one for each view."""
 
@@ -244,6 +282,7 @@ class _Group(NamedTuple):
     shadows: float
     partners: float
     lockstep: float
+    timetable: float
     nearness: float
     concord: float
     uneven: float
@@ -256,7 +295,7 @@ def _group(travels: Travels, gone: frozenset[int]) -> _Group:
     again: list[int] = []
     shadows: list[int] = []
     partners: list[int] = []
-    sums = [0.0] * 6
+    sums = [0.0] * 8
     for one in travels.by_member:
         if one.member in gone:
             continue
@@ -274,13 +313,14 @@ def _group(travels: Travels, gone: frozenset[int]) -> _Group:
     elsewhere = away / hours if hours else None
     met = float(travels.persons(again)) if again else 0.0
     if not shadows:
-        return _Group(met, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, elsewhere)
-    c0, q0, c24, q24, n0, n24 = (value / max(weight, 1.0) for value in sums)
+        return _Group(met, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, elsewhere)
+    c0, q0, c24, q24, n0, n24, c168, q168 = (value / max(weight, 1.0) for value in sums)
     return _Group(
         met,
         float(travels.persons(shadows)),
         float(travels.persons(partners)),
         _lockstep(c0, q0, c24, q24),
+        _timetable(c24, q24, c168, q168),
         math.log((n0 + SMOOTH) / (n24 + SMOOTH)),
         c0 / (c0 + q0 + SMOOTH),
         spread(weight, lh, lh2),
@@ -290,8 +330,8 @@ def _group(travels: Travels, gone: frozenset[int]) -> _Group:
 
 
 def _row(place: PlaceFacts, tenancy: Tenancy, gone: frozenset[int], home: int) -> list[float]:
-    """One address: people, crowd, lockstep, partners, people with the stack, declarers, hours, days; then the sums,
-    those of pairs per party. In a hub only kin counts."""
+    """One address: people, crowd, lockstep, partners, people with the stack, declarers, hours, days, rarity; then the
+    sums, those of pairs per party. In a hub only kin counts."""
     known = place.known
     crowd = place.crowd(gone)
     hub = crowd > HUB_PERSONS
@@ -326,7 +366,7 @@ def _row(place: PlaceFacts, tenancy: Tenancy, gone: frozenset[int], home: int) -
     declarers = (
         [bits & ~tenancy.person for member, bits in place.declarers if member not in gone] if place.declarers else ()
     )
-    weight, c0, q0, c24, q24, n0, n24, same, lh, lh2, away, before = sums
+    weight, c0, q0, c24, q24, n0, n24, same, lh, lh2, away, before, c168, q168 = sums
     per = max(weight, 1.0)
     c0, q0, c24, q24 = c0 / per, q0 / per, c24 / per, q24 / per
     return [
@@ -338,5 +378,6 @@ def _row(place: PlaceFacts, tenancy: Tenancy, gone: frozenset[int], home: int) -
         persons(known, declarers) if declarers else 0,
         tenancy.hours,
         (tenancy.last - tenancy.first + 1) / 24.0,
-        *(weight, c0, q0, c24, q24, n0 / per, n24 / per, same, lh, lh2, away, before),
+        tenancy.rarity,
+        *(weight, c0, q0, c24, q24, n0 / per, n24 / per, same, lh, lh2, away, before, c168 / per, q168 / per),
     ]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
-EVIDENCE_VERSION = 2
+EVIDENCE_VERSION = 3
 
 
 class Hypothesis(Enum):
@@ -81,6 +81,15 @@ FEATURES: tuple[Feature, ...] = (
     Feature("regularity", _OP, _FREE, "hours of use per day of presence on the focal addresses"),
     Feature(
         "before", _OP, _FREE, "share of the co-tenants who were on the focal address a day or more before this key"
+    ),
+    Feature(
+        "timetable",
+        _OP,
+        _DOWN,
+        "log odds that two keys there are active in the same hour a week apart, less a day apart",
+    ),
+    Feature(
+        "rarity", _OP, _UP, "log ratio: keys of the market to those that use this key's client stack, 0 if not known"
     ),
     Feature("stacks", _MP, _UP, "client stacks seen on the key"),
     Feature("networks", _MP, _UP, "networks that it was used from"),

@@ -6,11 +6,13 @@ Everything is frozen: a store builds it, the decision only reads it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from daxa_core.model import Manner
+from daxa_registry.decision.rarity import RAREST
 
 UNKNOWN_DEVICE = 0
 
@@ -86,10 +88,20 @@ class Population:
     ``unusual`` are the hours in which the whole market woke or fell silent, as a bit set from the hour ``unusual_first``:
     what everybody does at once says nothing of two who do it. A store keeps how many presences were in use in each hour
     (one counter per hour) and asks ``rhythm`` when it refreshes its totals.
+
+    ``stacks`` is how common client stacks are: the share of keys in use that use one, by device, as
+    ``rarity.common_stacks`` has it.
     """
 
     unusual_first: int = 0
     unusual: int = 0
+    stacks: Mapping[int, float] = field(default_factory=dict)
+
+    def rarity(self, devices: Iterable[int]) -> float:
+        """Of the commonest of these: the logarithm of how many keys of the market there are to one that uses it; 0 where none
+        is known."""
+        shares = [self.stacks.get(device, 0.0) for device in devices if device != UNKNOWN_DEVICE]
+        return -math.log(max(*shares, RAREST)) if shares else 0.0
 
     def unusual_within(self, first: int, last: int) -> int:
         """The unusual hours from ``first`` to ``last``, both included, as a bit set from ``first``."""

@@ -6,6 +6,7 @@ one who took over a renumbered address from another never met it. Counts are who
 
 - ``c0``, hours in which both are active; ``q0``, hours of the shared interval in which exactly one is;
 - ``c24``, ``q24``, the same with one of the two moved by a day, both ways, averaged: what the daily rhythm alone gives;
+- ``c168``, ``q168``, moved by a week: what a timetable gives, a course's or an office's;
 - ``n0``, ``n24``: hours of the one that lie within ``NEAR`` hours of the other's, then and a day apart: an operator who takes
   his keys in turn keeps them near each other without ever using two at once.
 
@@ -26,10 +27,13 @@ import numpy.typing as npt
 SHARED_HOURS = 12
 TOGETHER_HOURS = 2
 DAY = 24
+WEEK = 7 * DAY
 NEAR = 3
 WINDOW_HOURS = 60 * DAY
 SMALL = 10
 
+Counts = tuple[float, float, float, float, float, float, float, float]
+"""c0, q0, c24, q24, n0, n24, c168, q168."""
 Matrix = npt.NDArray[np.float64]
 Words = npt.NDArray[np.uint64]
 
@@ -56,6 +60,8 @@ class Pairs:
     q24: Matrix
     n0: Matrix
     n24: Matrix
+    c168: Matrix
+    q168: Matrix
 
 
 def join(a: Span | None, first: int, hours: int) -> Span:
@@ -98,8 +104,8 @@ def _dilated(hours: int) -> int:
     return out
 
 
-def meet(a: Span, b: Span, unusual: Span | None = None) -> tuple[float, float, float, float, float, float] | None:
-    """``(c0, q0, c24, q24, n0, n24)`` of two spans, None where their intervals do not overlap."""
+def meet(a: Span, b: Span, unusual: Span | None = None) -> Counts | None:
+    """The counts of two spans, None where their intervals do not overlap."""
     base = min(a.first, b.first)
     left_out = 0
     if unusual is not None:
@@ -119,20 +125,26 @@ def _together(a: int, b: int) -> bool:
     return (a & b).bit_count() >= TOGETHER_HOURS
 
 
-def _counts(a: int, b: int, ia: int, ib: int, near: tuple[int, int]) -> tuple[float, float, float, float, float, float]:
+def _counts(a: int, b: int, ia: int, ib: int, near: tuple[int, int]) -> Counts:
     both = (a & b).bit_count()
     q0 = (a & ib).bit_count() + (b & ia).bit_count() - 2 * both
-    later, ilater = b << DAY, ib << DAY
-    ahead, iahead = a << DAY, ia << DAY
-    moved = (a & later).bit_count() + (ahead & b).bit_count()
-    q24 = (a & ilater).bit_count() + (later & ia).bit_count() + (ahead & ib).bit_count() + (b & iahead).bit_count()
+    day, week = _moved(a, b, ia, ib, DAY), _moved(a, b, ia, ib, WEEK)
     wide_a, wide_b = near
     a, b = a << NEAR, b << NEAR
     n0 = (a & wide_b).bit_count() + (b & wide_a).bit_count()
     far = 0
     for x, wide in ((a, wide_b), (b, wide_a)):
         far += (x & wide << DAY).bit_count() + (x << DAY & wide).bit_count()
-    return float(both), float(q0), moved / 2, q24 / 2 - moved, n0 / 2, far / 4
+    return float(both), float(q0), *day, n0 / 2, far / 4, *week
+
+
+def _moved(a: int, b: int, ia: int, ib: int, by: int) -> tuple[float, float]:
+    """Hours together and apart with one of the two moved by so many hours, both ways, averaged."""
+    later, ilater = b << by, ib << by
+    ahead, iahead = a << by, ia << by
+    together = (a & later).bit_count() + (ahead & b).bit_count()
+    one = (a & ilater).bit_count() + (later & ia).bit_count() + (ahead & ib).bit_count() + (b & iahead).bit_count()
+    return together / 2, one / 2 - together
 
 
 def _by_bits(spans: Sequence[Span], base: int, left_out: int) -> Pairs | None:
@@ -149,7 +161,7 @@ def _by_bits(spans: Sequence[Span], base: int, left_out: int) -> Pairs | None:
         return None
     active = [hours & ~left_out for hours in whole]
     near = [_dilated(bits) for bits in active]
-    tables = np.zeros((6, n, n))
+    tables = np.zeros((8, n, n))
     overlap = np.zeros((n, n), dtype=np.bool_)
     for i, j in met:
         overlap[i, j] = overlap[j, i] = True
@@ -165,7 +177,7 @@ def _by_words(spans: Sequence[Span], base: int, left_out: int) -> Pairs | None:
     inside_all = [((1 << span.hours.bit_length()) - 1) << (span.first - base) for span in spans]
     whole_all = [span.hours << (span.first - base) for span in spans]
     active_all = [row & kept for row in whole_all]
-    words = (width + DAY + 2 * NEAR) // 64 + 1
+    words = (width + WEEK) // 64 + 1
 
     def pack(rows: list[int], shift: int = 0) -> Words:
         data = b"".join((row << shift).to_bytes(8 * words, "little") for row in rows)
@@ -173,8 +185,7 @@ def _by_words(spans: Sequence[Span], base: int, left_out: int) -> Pairs | None:
 
     counted_all = [row & kept for row in inside_all]
     near_all = [_dilated(row) for row in active_all]
-    active, moved = pack(active_all), pack(active_all, DAY)
-    counted, near = pack(counted_all), pack(near_all)
+    active, counted, near = pack(active_all), pack(counted_all), pack(near_all)
     first = np.array([span.first for span in spans])[:, None]
     last = np.array([span.last for span in spans])[:, None]
     overlap = np.minimum(last, last.T) - np.maximum(first, first.T) + 1 >= SHARED_HOURS
@@ -186,18 +197,23 @@ def _by_words(spans: Sequence[Span], base: int, left_out: int) -> Pairs | None:
     zero = overlap.astype(np.float64)
     both = _meet(active, active)
     one = _meet(active, counted)
-    fore = _meet(active, moved)
-    q = _meet(active, pack(counted_all, DAY)) + _meet(moved, counted)
+
+    def moved(by: int) -> tuple[Matrix, Matrix]:
+        later = pack(active_all, by)
+        fore = _meet(active, later)
+        q = _meet(active, pack(counted_all, by)) + _meet(later, counted)
+        return (fore + fore.T) / 2 * zero, ((q + q.T) / 2 - fore - fore.T) * zero
+
     close = _meet(pack(active_all, NEAR), near)
     far = _meet(pack(active_all, NEAR), pack(near_all, DAY)) + _meet(pack(active_all, NEAR + DAY), near)
     return Pairs(
         overlap,
         both * zero,
         (one + one.T - 2 * both) * zero,
-        (fore + fore.T) / 2 * zero,
-        ((q + q.T) / 2 - fore - fore.T) * zero,
+        *moved(DAY),
         (close + close.T) / 2 * zero,
         (far + far.T) / 4 * zero,
+        *moved(WEEK),
     )
 
 

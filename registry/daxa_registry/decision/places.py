@@ -39,9 +39,9 @@ SMALL_PLACE = 24
 
 # Sums over parties, each weighted by how surely it is another person: the weights; c0, q0, c24, q24, n0, n24 of ``overlap``;
 # the weights of those with one of the subject's devices; ln(hours there) and its square; the share of their hours that they
-# spend elsewhere; the weights of those who were there a day or more before the subject.
-Sums = tuple[float, float, float, float, float, float, float, float, float, float, float, float]
-NO_SUMS: Sums = (0.0,) * 12
+# spend elsewhere; the weights of those who were there a day or more before the subject; c168, q168.
+Sums = tuple[float, float, float, float, float, float, float, float, float, float, float, float, float, float]
+NO_SUMS: Sums = (0.0,) * 14
 
 
 Identity = int | tuple[int, bytes]
@@ -103,6 +103,7 @@ class Tenancy(NamedTuple):
     hours: int  # hours of use
     bits: int  # the hours themselves, bit 0 is ``first``
     devices: frozenset[int]
+    rarity: float  # of the client stack that it uses here, the commonest if several: ``Population.rarity``
     shares: tuple[Share, ...]
 
 
@@ -193,9 +194,9 @@ class _Party:
 
 
 def facts_of(place: Place, population: Population) -> PlaceFacts:
-    """The facts of one address; of ``population`` they use the unusual hours."""
+    """The facts of one address; of ``population`` they use the unusual hours and how common client stacks are."""
     if len(place.presences) == 1 and place.presences[0].manner is _USED:
-        return _facts_of_one(place, place.presences[0])
+        return _facts_of_one(place, place.presences[0], population)
     parties: dict[tuple[int, Identity], _Party] = {}
     declared: list[_Party] = []
     refusals: list[Presence] = []
@@ -235,7 +236,7 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
         use[subject.key] = max(use.get(subject.key, 0.0), mine / max(subject.hours, mine))
         tenants[subject.id] = Tenancy(
             party.member, 1 << party.person, span.first, span.last, mine, span.hours, frozenset(tenant.devices),
-            shares.get(id(party), ()),
+            population.rarity(tenant.devices), shares.get(id(party), ()),
         )  # fmt: skip
     return PlaceFacts(
         place.address,
@@ -257,7 +258,7 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
     )
 
 
-def _facts_of_one(place: Place, presence: Presence) -> PlaceFacts:
+def _facts_of_one(place: Place, presence: Presence, population: Population) -> PlaceFacts:
     """As :func:`facts_of`, for most addresses: one key, with one client stack."""
     subject = presence.subject
     tenancy = Tenancy(
@@ -268,6 +269,7 @@ def _facts_of_one(place: Place, presence: Presence) -> PlaceFacts:
         presence.hours.bit_count(),
         presence.hours,
         frozenset((presence.device,)),
+        population.rarity((presence.device,)),
         (),
     )
     return PlaceFacts(
@@ -373,7 +375,7 @@ def _shares(parties: list[_Party], unusual: Span | None) -> tuple[dict[int, tupl
     layers = np.stack(
         [
             *(one, pairs.c0, pairs.q0, pairs.c24, pairs.q24, pairs.n0, pairs.n24, same.astype(np.float64)),
-            *(one * log_hours, one * log_hours**2, one * away, before),
+            *(one * log_hours, one * log_hours**2, one * away, before, pairs.c168, pairs.q168),
         ]
     )
     person = [party.person for party in parties]

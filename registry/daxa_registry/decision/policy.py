@@ -29,6 +29,8 @@ from daxa_registry.decision.features import FEATURES, INDEX, Direction, Hypothes
 SCHEMA = 1
 DIGEST_CONTEXT = "daxa 2026-06 policy v1"
 MAX_NATS = 12.0
+MAX_FALL_MARGIN = 2.0
+"""With more, a verdict would outlast nearly all that it rests on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +159,8 @@ def load_policy(text: str) -> Policy:
     bounds = top.table("bounds")
     leak_confirmed = bounds.number("leak_confirmed", -MAX_NATS, 2 * MAX_NATS)
     bounds.done()
-    if leak_confirmed < levels.warn:
-        raise _refuse("bounds.leak_confirmed", "levels.warn or more: it goes to REVOKE at once")
+    if leak_confirmed < levels.revoke:
+        raise _refuse("bounds.leak_confirmed", "levels.revoke or more: it goes to REVOKE at once")
     ladder = _ladder(top.table("ladder"))
     weights = {hypothesis: _weights(top.table(hypothesis.value), hypothesis) for hypothesis in Hypothesis}
     top.done()
@@ -278,12 +280,12 @@ def _ladder(reader: _Reader) -> LadderPolicy:
     graced = (Level.WARN, Level.REAUTHENTICATE, Level.REVOKE)
     policy = LadderPolicy(
         {level: reader.hours(f"{level.name.lower()}_hours", 0) for level in graced},
-        reader.hours("wind_down_hours", 0),
+        reader.hours("wind_down_hours", 1),
         reader.hours("valid_hours", 1),
         reader.number("clean_credit", 0, 2 * MAX_NATS),
         24 * reader.number("clean_half_life_days", 0.1, 3_650),
         reader.number("judged_margin", 0, MAX_NATS),
-        reader.number("fall_margin", 0, MAX_NATS),
+        reader.number("fall_margin", 0, MAX_FALL_MARGIN),
     )
     reader.done()
     return policy

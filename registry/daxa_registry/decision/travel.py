@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from daxa_registry.decision.graph import Subject
-from daxa_registry.decision.overlap import Span, join, meet
+from daxa_registry.decision.overlap import Counts, Span, join, meet
 from daxa_registry.decision.places import (
     PARTNER_HOURS,
     PARTNER_RATIO,
@@ -43,7 +43,7 @@ class Travel:
     shadows: int
     partners: int  # shadows that keep the key's hours
     weight: float  # shadows, weighted by how surely they are other people; then sums over them
-    counts: tuple[float, float, float, float, float, float]
+    counts: Counts
     log_hours: float
     log_hours2: float
 
@@ -61,7 +61,7 @@ class Travels:
 
 
 NOBODY = Travels((), 0)
-NO_COUNTS = (0.0,) * 6
+NO_COUNTS: Counts = (0.0,) * 8
 
 
 Seen = tuple[Entry, Tenancy]
@@ -194,22 +194,23 @@ def _travel(
     found.sort(key=lambda item: (-item[2].mine, -item[2].addresses))
     unsure = sum(not sure for _, sure, _ in found)
     weight = log_hours = log_hours2 = 0.0
-    sums = [0.0] * 6
+    sums = [0.0] * 8
     mine: Span | None = None
     for tenancy in tenancies if found else ():
         mine = join(mine, tenancy.first, tenancy.bits)
     for bit, sure, one in found[:MAX_MET]:
         w = 1.0 if sure else (unsure - 1) / unsure
-        counts = meet(mine, one.span, unusual) if mine is not None else None
-        if counts is None:
+        met = meet(mine, one.span, unusual) if mine is not None else None
+        if met is None:
             continue
-        c0, q0, c24, q24 = counts[:4]
+        c0, q0, c24, q24 = met[:4]
         if c0 >= PARTNER_HOURS and math.log((c0 + 1) / (q0 + 1)) - math.log((c24 + 1) / (q24 + 1)) >= PARTNER_RATIO:
             partners |= bit
         weight += w
-        sums = [a + w * b for a, b in zip(sums, counts, strict=True)]
+        sums = [a + w * b for a, b in zip(sums, met, strict=True)]
         log = math.log(one.span.hours.bit_count())
         log_hours += w * log
         log_hours2 += w * log * log
-    counts6 = (sums[0], sums[1], sums[2], sums[3], sums[4], sums[5])
-    return Travel(member, hours, away, again, shadows, partners, weight, counts6, log_hours, log_hours2)
+    c0, q0, c24, q24, n0, n24, c168, q168 = sums
+    counts = (c0, q0, c24, q24, n0, n24, c168, q168)
+    return Travel(member, hours, away, again, shadows, partners, weight, counts, log_hours, log_hours2)

@@ -19,6 +19,7 @@ from daxa_core.model import Act, AppealStatus, Ground, Level, Manner
 from daxa_registry.decision.assess import Assessment
 from daxa_registry.decision.features import Hypothesis
 from daxa_registry.decision.graph import Neighbourhood, Presence
+from daxa_registry.decision.policy import Policy
 from daxa_registry.decision.refusals import listed
 from daxa_registry.store.interface import Store
 
@@ -160,22 +161,26 @@ def corrections(store: Store, matcher: Matcher, asked: Appeal, now: int) -> tupl
     suspects = store.suspects()
     standings = store.standings({asked.subject, *suspects})
     names = store.members()
+    policy = matcher.policy
     own = standings[asked.subject]
     out: list[Correction] = []
     if own.level is not Level.CLEAR:
         out.append(Correction(own.subject, asked.member, own.sequence, own.level, Level.CLEAR, None))
     for other, _, said in matcher.assessments([s for s in suspects if s != asked.subject], now):
-        if said.hypothesis is not assessment.hypothesis:
-            continue
         if not places.keys() & other.places.keys() and not lists & other.stacks.keys():
             continue
         _, without = matcher.assess(_as_if(other, places, lists), now)
-        if without.level < said.level:
-            stands = standings[other.subject.id]
+        stands = standings[other.subject.id]
+        if without.level < said.level or _held(without, stands.level, policy) < _held(said, stands.level, policy):
             judged = None if without.level is Level.CLEAR else said.score - without.score
             after = min(stands.level, without.level)
             out.append(Correction(stands.subject, names[stands.member], stands.sequence, stands.level, after, judged))
     return tuple(out)
+
+
+def _held(said: Assessment, level: Level, policy: Policy) -> Level:
+    """Up to which level a verdict that is told is held: to lose one takes a little more than to miss it."""
+    return min(level, policy.levels.of(said.score + policy.ladder.fall_margin))
 
 
 def _rested_on(matcher: Matcher, neighbourhood: Neighbourhood, said: Assessment) -> Mapping[int, frozenset[int] | None]:

@@ -179,8 +179,8 @@ class Matcher:
         return {address: self._facts_of(place, population) for address, place in neighbourhood.places.items()}
 
     def _facts_of(self, place: Place, population: Population) -> PlaceFacts:
-        """A place's facts, worked out once as long as the store hands out the same place, and no hour in which it was used
-        becomes unusual or usual.
+        """A place's facts, worked out once as long as the store hands out the same place, no hour in which it was used becomes
+        unusual or usual, and nobody looks again how common client stacks are.
 
         By the object, which is kept: of a hub there is one for each set of devices that it is seen with.
         """
@@ -198,7 +198,9 @@ class Matcher:
 
 
 def _as_usual(place: Place, before: Population, now: Population) -> bool:
-    """Whether the hours in which it was used are as usual as they were before."""
+    """Whether the hours in which it was used and the client stacks are as usual as they were before."""
+    if before.stacks is not now.stacks:
+        return False
     if not (before.unusual or now.unusual):
         return True
     first = min([presence.first for presence in place.presences], default=0)

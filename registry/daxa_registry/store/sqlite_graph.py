@@ -19,6 +19,7 @@ from daxa_registry.decision.refusals import SLOWLY_HOURS
 from .database import Database
 from .hours import unpack
 from .interface import of_each_member
+from .sqlite_common import Common
 from .sqlite_stacks import Stacks
 
 CHUNK = 400
@@ -47,6 +48,7 @@ class GraphReader:
         """``unusual``: the market's unusual hours."""
         self._db = connection
         self._unusual = unusual
+        self._common = Common(connection)
         self._hub_size = hub_size
         self._stacks = Stacks(connection)
         self.forget()
@@ -58,6 +60,7 @@ class GraphReader:
         self._crowds: dict[int, dict[frozenset[int], Place]] = {}
         self._hub_members: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {}
         self._population = Population()
+        self._common.forget()
         self._counted_anew = True
 
     def changed(self, addresses: set[int], subjects: set[int]) -> None:
@@ -90,7 +93,7 @@ class GraphReader:
     def population(self) -> Population:
         """As of the last chunk of neighbourhoods; the same object as long as it says the same."""
         if self._counted_anew:
-            fresh = Population(*self._unusual())
+            fresh = Population(*self._unusual(), self._common.stacks())
             if fresh != self._population:
                 self._population = fresh
             self._counted_anew = False
