@@ -41,6 +41,7 @@ def add_to(commands: Any) -> None:
     sidecar.add_argument("--grpc", type=Path, metavar="SOCKET", help="SidecarService and Envoy's access-log service")
     sidecar.add_argument("--lines", type=Path, metavar="SOCKET", help="lines of JSON")
     sidecar.add_argument("--mode", type=_mode, default=0o600, help="of the sockets (default: 600)")
+    sidecar.add_argument("--ja4-header", default="", metavar="NAME", help="a logged header where Envoy has put the JA4")
     for command in (ship, sidecar):
         command.add_argument("--exchange", required=True, help="whose format the requests have")
         command.add_argument(
@@ -105,7 +106,7 @@ def _sidecar(arguments: argparse.Namespace) -> int:
     over = threading.Event()
     config = SidecarConfig(
         arguments.exchange, arguments.grpc, arguments.lines, tuple(arguments.trusted_proxy), arguments.forwarded_header,
-        arguments.prefix, arguments.mode,
+        arguments.prefix, arguments.mode, arguments.ja4_header,
     )  # fmt: skip
     with Gateway(read_config(arguments.config)) as gateway:
         gateway.verdict("")  # it leads and watches from now on, not from the first sighting

@@ -60,10 +60,13 @@ class RequestLog:
 
     def __init__(
         self, gateway: Observes, exchange: str, trusted_proxies: Iterable[str] = (), forwarded_header: str = "x-forwarded-for",
-        prefix: str = "",
+        prefix: str = "", ja4_header: str = "",
     ) -> None:  # fmt: skip
-        """Raises InvalidInput naming ``exchange``, ConfigurationError naming another setting."""
+        """``ja4_header`` names a request header in which the proxy itself has written the JA4.
+
+        Raises InvalidInput naming ``exchange``, ConfigurationError naming another setting."""
         self._gateway = _At(gateway)
+        self._ja4_header = ja4_header.lower()
         settings: Any = {"trusted_proxies": trusted_proxies, "forwarded_header": forwarded_header, "prefix": prefix}
         self._by_status = RequestObserver(self._gateway, exchange, settings, _asked, _key, _client)
         named: Any = {**settings, "account": lambda context: context.get("account")}
@@ -124,7 +127,7 @@ class RequestLog:
             (common.downstream_remote_address.socket_address.address or None, headers.get("x-forwarded-for")),
             (
                 request.user_agent or None,
-                common.tls_properties.ja4_fingerprint or None,
+                headers.get(self._ja4_header) or None,
                 common.tls_properties.ja3_fingerprint or None,
             ),
             response.response_headers.get(ACCOUNT_HEADER) or None,

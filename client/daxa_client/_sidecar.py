@@ -65,10 +65,13 @@ class SidecarConfig:
     forwarded_header: str = "x-forwarded-for"
     prefix: str = ""
     mode: int = 0o600
+    ja4_header: str = ""
 
     def log(self, gateway: Gateway) -> RequestLog:
         """A reader of records, for one thread."""
-        return RequestLog(gateway, self.exchange, self.trusted_proxies, self.forwarded_header, self.prefix)
+        return RequestLog(
+            gateway, self.exchange, self.trusted_proxies, self.forwarded_header, self.prefix, self.ja4_header
+        )
 
 
 class _News(Generic[_T]):

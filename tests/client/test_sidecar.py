@@ -21,13 +21,15 @@ from typing import Any
 import grpc
 import peers
 import pytest
+from envoy.config.core.v3 import base_pb2
+from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 
 import deployment
-from daxa_api.v1 import envoy_access_log_pb2 as envoy
 from daxa_api.v1 import sidecar_pb2, sidecar_pb2_grpc, types_pb2
 from daxa_client import (
     ClientConfig,
     ConfigurationError,
+    Device,
     Gateway,
     InvalidInput,
     Level,
@@ -38,12 +40,11 @@ from daxa_client import (
 from daxa_client._complaints import Complaints
 from daxa_client._sidecar import CONNECTIONS, Sidecar, SidecarConfig, _LineServer, _News
 from daxa_client._spool import Spool
-from daxa_client._submission import SubmitResult
+from daxa_client._submission import RawSighting, SubmitResult
 
 WAIT = 60.0
 KEY = "k_live_0123456789"
 ENVOY = shutil.which("envoy")
-ALS = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 
 
 @pytest.fixture
@@ -66,12 +67,16 @@ def sidecar(settings: ClientConfig, folder: Path, **changes: Any) -> Iterator[Ga
         yield gateway
 
 
-def spooled(settings: ClientConfig) -> set[tuple[str, str, str, str | None]]:
+def raw_in_spool(settings: ClientConfig) -> list[RawSighting]:
     assert settings.state is not None
     spool = Spool(settings.state / "spool.sqlite", settings.account_secret)
     batches = spool.seal(2**32, 99)
     spool.close()
-    return {(raw.key, raw.address, raw.manner.name, raw.account) for batch in batches for raw in batch.sightings}
+    return [raw for batch in batches for raw in batch.sightings]
+
+
+def spooled(settings: ClientConfig) -> set[tuple[str, str, str, str | None]]:
+    return {(raw.key, raw.address, raw.manner.name, raw.account) for raw in raw_in_spool(settings)}
 
 
 def ask(folder: Path, *lines: bytes, answers: int) -> list[dict[str, Any]]:
@@ -202,29 +207,26 @@ def _tell_until_heard(gateway: Gateway, heard: threading.Event) -> None:
 
 
 def test_a_client_of_the_published_protos_is_understood(settings: ClientConfig, folder: Path) -> None:
-    """Envoy's own method and bytes: here made with Envoy's field numbers by hand, unknown fields and all."""
-
-    def field(number: int, data: bytes) -> bytes:
-        return _varint(number << 3 | 2) + _varint(len(data)) + data
-
-    address = field(1, b"\x08\x00" + field(2, b"8.8.8.8") + b"\x18\x90\x03")  # socket_address: protocol, address, port
-    common = field(2, address) + field(5, b"\x08\x80\x85\xc6\xd5\x06") + field(19, b"route")
-    request = b"\x08\x03" + field(5, b"/v2/orders") + field(6, b"curl/8")
-    request += field(13, field(1, b"x-kapi-key") + field(2, KEY.encode()))
-    response = field(1, b"\x08\xc8\x01") + field(4, field(1, b"x-daxa-account") + field(2, b"7"))
-    entries = field(1, field(1, common) + b"\x10\x02" + field(3, request) + field(4, response))
-    message = field(1, field(2, b"log")) + field(2, entries)
-    with sidecar(settings, folder), grpc.insecure_channel(f"unix:{folder / 'grpc'}") as channel:
-        call = channel.stream_unary(ALS, lambda data: data, envoy.EnvoyStreamAccessLogsResponse.FromString)
-        call(iter([message, message]), timeout=WAIT)
-    assert spooled(settings) == {(KEY, "8.8.8.8", "USED", "7")}
-
-
-def _varint(number: int) -> bytes:
-    out = b""
-    while number > 127:
-        out, number = out + bytes([number & 127 | 128]), number >> 7
-    return out + bytes([number])
+    """Envoy's own method and messages, as published: address, key, outcome, account and client stack are read."""
+    message = als_pb2.StreamAccessLogsMessage()
+    message.identifier.log_name = "daxa"
+    entry = message.http_logs.log_entry.add()
+    common = entry.common_properties
+    common.downstream_remote_address.socket_address.address = "8.8.8.8"
+    common.downstream_remote_address.socket_address.port_value = 400
+    common.start_time.seconds = 1_790_000_000
+    common.tls_properties.ja3_fingerprint = "0123abcd"
+    common.route_name = "orders"
+    entry.request.request_method = base_pb2.POST
+    entry.request.path, entry.request.user_agent = "/v2/orders", "curl/8"
+    entry.request.request_headers.update({"x-kapi-key": KEY, "x-ja4": "t13d1516h2_8daaf6152771_b186095e22b6"})
+    entry.response.response_code.value = 200
+    entry.response.response_headers["x-daxa-account"] = "7"
+    with sidecar(settings, folder, ja4_header="X-JA4"), grpc.insecure_channel(f"unix:{folder / 'grpc'}") as channel:
+        als_pb2_grpc.AccessLogServiceStub(channel).StreamAccessLogs(iter([message, message]), timeout=WAIT)
+    [raw] = raw_in_spool(settings)
+    assert (raw.key, raw.address, raw.manner.name, raw.account) == (KEY, "8.8.8.8", "USED", "7")
+    assert raw.device == Device("curl/8", "t13d1516h2_8daaf6152771_b186095e22b6", (("ja3", "0123abcd"),))
 
 
 def test_the_sockets_are_the_members_alone(settings: ClientConfig, folder: Path) -> None:

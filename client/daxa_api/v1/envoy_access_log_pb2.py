@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.protobuf import wrappers_pb2 as google_dot_protobuf_dot_wrappers__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"daxa_api/v1/envoy_access_log.proto\x12\x0b\x64\x61xa_api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/wrappers.proto\"Y\n\x1c\x45nvoyStreamAccessLogsMessage\x12\x39\n\thttp_logs\x18\x02 \x01(\x0b\x32&.daxa_api.v1.EnvoyHTTPAccessLogEntries\"\x1f\n\x1d\x45nvoyStreamAccessLogsResponse\"T\n\x19\x45nvoyHTTPAccessLogEntries\x12\x37\n\tlog_entry\x18\x01 \x03(\x0b\x32$.daxa_api.v1.EnvoyHTTPAccessLogEntry\"\xcd\x01\n\x17\x45nvoyHTTPAccessLogEntry\x12<\n\x11\x63ommon_properties\x18\x01 \x01(\x0b\x32!.daxa_api.v1.EnvoyAccessLogCommon\x12\x38\n\x07request\x18\x03 \x01(\x0b\x32\'.daxa_api.v1.EnvoyHTTPRequestProperties\x12:\n\x08response\x18\x04 \x01(\x0b\x32(.daxa_api.v1.EnvoyHTTPResponseProperties\"\xdd\x01\n\x14\x45nvoyAccessLogCommon\x12<\n\x19\x64ownstream_remote_address\x18\x02 \x01(\x0b\x32\x19.daxa_api.v1.EnvoyAddress\x12\x37\n\x0etls_properties\x18\x04 \x01(\x0b\x32\x1f.daxa_api.v1.EnvoyTLSProperties\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x16intermediate_log_entry\x18\x1a \x01(\x08\"G\n\x0c\x45nvoyAddress\x12\x37\n\x0esocket_address\x18\x01 \x01(\x0b\x32\x1f.daxa_api.v1.EnvoySocketAddress\"%\n\x12\x45nvoySocketAddress\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\"F\n\x12\x45nvoyTLSProperties\x12\x17\n\x0fja3_fingerprint\x18\x07 \x01(\t\x12\x17\n\x0fja4_fingerprint\x18\x08 \x01(\t\"\x9b\x02\n\x1a\x45nvoyHTTPRequestProperties\x12\x37\n\x0erequest_method\x18\x01 \x01(\x0e\x32\x1f.daxa_api.v1.EnvoyRequestMethod\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\x12\n\nuser_agent\x18\x06 \x01(\t\x12\x15\n\roriginal_path\x18\n \x01(\t\x12T\n\x0frequest_headers\x18\r \x03(\x0b\x32;.daxa_api.v1.EnvoyHTTPRequestProperties.RequestHeadersEntry\x1a\x35\n\x13RequestHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe3\x01\n\x1b\x45nvoyHTTPResponseProperties\x12\x33\n\rresponse_code\x18\x01 \x01(\x0b\x32\x1c.google.protobuf.UInt32Value\x12W\n\x10response_headers\x18\x04 \x03(\x0b\x32=.daxa_api.v1.EnvoyHTTPResponseProperties.ResponseHeadersEntry\x1a\x36\n\x14ResponseHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x8e\x01\n\x12\x45nvoyRequestMethod\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x07\n\x03GET\x10\x01\x12\x08\n\x04HEAD\x10\x02\x12\x08\n\x04POST\x10\x03\x12\x07\n\x03PUT\x10\x04\x12\n\n\x06\x44\x45LETE\x10\x05\x12\x0b\n\x07\x43ONNECT\x10\x06\x12\x0b\n\x07OPTIONS\x10\x07\x12\t\n\x05TRACE\x10\x08\x12\t\n\x05PATCH\x10\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"daxa_api/v1/envoy_access_log.proto\x12\x0b\x64\x61xa_api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/wrappers.proto\"Y\n\x1c\x45nvoyStreamAccessLogsMessage\x12\x39\n\thttp_logs\x18\x02 \x01(\x0b\x32&.daxa_api.v1.EnvoyHTTPAccessLogEntries\"\x1f\n\x1d\x45nvoyStreamAccessLogsResponse\"T\n\x19\x45nvoyHTTPAccessLogEntries\x12\x37\n\tlog_entry\x18\x01 \x03(\x0b\x32$.daxa_api.v1.EnvoyHTTPAccessLogEntry\"\xcd\x01\n\x17\x45nvoyHTTPAccessLogEntry\x12<\n\x11\x63ommon_properties\x18\x01 \x01(\x0b\x32!.daxa_api.v1.EnvoyAccessLogCommon\x12\x38\n\x07request\x18\x03 \x01(\x0b\x32\'.daxa_api.v1.EnvoyHTTPRequestProperties\x12:\n\x08response\x18\x04 \x01(\x0b\x32(.daxa_api.v1.EnvoyHTTPResponseProperties\"\xdd\x01\n\x14\x45nvoyAccessLogCommon\x12<\n\x19\x64ownstream_remote_address\x18\x02 \x01(\x0b\x32\x19.daxa_api.v1.EnvoyAddress\x12\x37\n\x0etls_properties\x18\x04 \x01(\x0b\x32\x1f.daxa_api.v1.EnvoyTLSProperties\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x16intermediate_log_entry\x18\x1a \x01(\x08\"G\n\x0c\x45nvoyAddress\x12\x37\n\x0esocket_address\x18\x01 \x01(\x0b\x32\x1f.daxa_api.v1.EnvoySocketAddress\"%\n\x12\x45nvoySocketAddress\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\"-\n\x12\x45nvoyTLSProperties\x12\x17\n\x0fja3_fingerprint\x18\x07 \x01(\t\"\x9b\x02\n\x1a\x45nvoyHTTPRequestProperties\x12\x37\n\x0erequest_method\x18\x01 \x01(\x0e\x32\x1f.daxa_api.v1.EnvoyRequestMethod\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\x12\n\nuser_agent\x18\x06 \x01(\t\x12\x15\n\roriginal_path\x18\n \x01(\t\x12T\n\x0frequest_headers\x18\r \x03(\x0b\x32;.daxa_api.v1.EnvoyHTTPRequestProperties.RequestHeadersEntry\x1a\x35\n\x13RequestHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe3\x01\n\x1b\x45nvoyHTTPResponseProperties\x12\x33\n\rresponse_code\x18\x01 \x01(\x0b\x32\x1c.google.protobuf.UInt32Value\x12W\n\x10response_headers\x18\x04 \x03(\x0b\x32=.daxa_api.v1.EnvoyHTTPResponseProperties.ResponseHeadersEntry\x1a\x36\n\x14ResponseHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x8e\x01\n\x12\x45nvoyRequestMethod\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x07\n\x03GET\x10\x01\x12\x08\n\x04HEAD\x10\x02\x12\x08\n\x04POST\x10\x03\x12\x07\n\x03PUT\x10\x04\x12\n\n\x06\x44\x45LETE\x10\x05\x12\x0b\n\x07\x43ONNECT\x10\x06\x12\x0b\n\x07OPTIONS\x10\x07\x12\t\n\x05TRACE\x10\x08\x12\t\n\x05PATCH\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,8 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENVOYHTTPREQUESTPROPERTIES_REQUESTHEADERSENTRY']._serialized_options = b'8\001'
   _globals['_ENVOYHTTPRESPONSEPROPERTIES_RESPONSEHEADERSENTRY']._loaded_options = None
   _globals['_ENVOYHTTPRESPONSEPROPERTIES_RESPONSEHEADERSENTRY']._serialized_options = b'8\001'
-  _globals['_ENVOYREQUESTMETHOD']._serialized_start=1459
-  _globals['_ENVOYREQUESTMETHOD']._serialized_end=1601
+  _globals['_ENVOYREQUESTMETHOD']._serialized_start=1434
+  _globals['_ENVOYREQUESTMETHOD']._serialized_end=1576
   _globals['_ENVOYSTREAMACCESSLOGSMESSAGE']._serialized_start=116
   _globals['_ENVOYSTREAMACCESSLOGSMESSAGE']._serialized_end=205
   _globals['_ENVOYSTREAMACCESSLOGSRESPONSE']._serialized_start=207
@@ -54,13 +54,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENVOYSOCKETADDRESS']._serialized_start=831
   _globals['_ENVOYSOCKETADDRESS']._serialized_end=868
   _globals['_ENVOYTLSPROPERTIES']._serialized_start=870
-  _globals['_ENVOYTLSPROPERTIES']._serialized_end=940
-  _globals['_ENVOYHTTPREQUESTPROPERTIES']._serialized_start=943
-  _globals['_ENVOYHTTPREQUESTPROPERTIES']._serialized_end=1226
-  _globals['_ENVOYHTTPREQUESTPROPERTIES_REQUESTHEADERSENTRY']._serialized_start=1173
-  _globals['_ENVOYHTTPREQUESTPROPERTIES_REQUESTHEADERSENTRY']._serialized_end=1226
-  _globals['_ENVOYHTTPRESPONSEPROPERTIES']._serialized_start=1229
-  _globals['_ENVOYHTTPRESPONSEPROPERTIES']._serialized_end=1456
-  _globals['_ENVOYHTTPRESPONSEPROPERTIES_RESPONSEHEADERSENTRY']._serialized_start=1402
-  _globals['_ENVOYHTTPRESPONSEPROPERTIES_RESPONSEHEADERSENTRY']._serialized_end=1456
+  _globals['_ENVOYTLSPROPERTIES']._serialized_end=915
+  _globals['_ENVOYHTTPREQUESTPROPERTIES']._serialized_start=918
+  _globals['_ENVOYHTTPREQUESTPROPERTIES']._serialized_end=1201
+  _globals['_ENVOYHTTPREQUESTPROPERTIES_REQUESTHEADERSENTRY']._serialized_start=1148
+  _globals['_ENVOYHTTPREQUESTPROPERTIES_REQUESTHEADERSENTRY']._serialized_end=1201
+  _globals['_ENVOYHTTPRESPONSEPROPERTIES']._serialized_start=1204
+  _globals['_ENVOYHTTPRESPONSEPROPERTIES']._serialized_end=1431
+  _globals['_ENVOYHTTPRESPONSEPROPERTIES_RESPONSEHEADERSENTRY']._serialized_start=1377
+  _globals['_ENVOYHTTPRESPONSEPROPERTIES_RESPONSEHEADERSENTRY']._serialized_end=1431
 # @@protoc_insertion_point(module_scope)

@@ -83,12 +83,10 @@ class EnvoySocketAddress(_message.Message):
     def __init__(self, address: _Optional[str] = ...) -> None: ...
 
 class EnvoyTLSProperties(_message.Message):
-    __slots__ = ("ja3_fingerprint", "ja4_fingerprint")
+    __slots__ = ("ja3_fingerprint",)
     JA3_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
-    JA4_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     ja3_fingerprint: str
-    ja4_fingerprint: str
-    def __init__(self, ja3_fingerprint: _Optional[str] = ..., ja4_fingerprint: _Optional[str] = ...) -> None: ...
+    def __init__(self, ja3_fingerprint: _Optional[str] = ...) -> None: ...
 
 class EnvoyHTTPRequestProperties(_message.Message):
     __slots__ = ("request_method", "path", "user_agent", "original_path", "request_headers")
