@@ -31,6 +31,7 @@ from . import _forks
 from ._client import RegistryClient
 from ._complaints import Complaints
 from ._config import ClientConfig, read_config
+from ._enforcement import EnforcementReceipt
 from ._health import GatewayHealth
 from ._keeper import Keeper
 from ._reports import Reports
@@ -133,6 +134,14 @@ class Gateway:
         will be: False where too many wait for the disk, or it is no report.
         """
         return (self._started or self._start()) and self._keeper.report(verdict, act)
+
+    def receipts(self) -> tuple[EnforcementReceipt, ...]:
+        """The registry's answers to what was reported, oldest first: the last thousand of this process, which has some if it ships.
+
+        Nothing is lost with them: the registry's log has every report, for this member to read.
+        """
+        reports = self._reports
+        return tuple(reports.receipts) if reports else ()
 
     def unplaced(self) -> None:
         """Counts a request whose key was not observed because nobody can know from where it came: for a middleware to call."""

@@ -103,9 +103,7 @@ def test_what_a_gateway_blocks_moves_the_verdicts_life(tmp_path: Path) -> None:
                 receipted(gateway, 2)
                 assert (enforced.level, enforced.scope) == (Level.REVOKE, Scope.EVERYTHING)
                 assert enforced.sequence > revoked.sequence
-            reports = gateway._reports
-            assert reports is not None
-            told = [(one.changed, one.verdict.cause) for one in reports.receipts]
+            told = [(one.changed, one.verdict.cause) for one in gateway.receipts()]
             assert told[0] == (False, Cause.SUPPORTED)
             assert (True, Cause.ENFORCED) in told
         current = world.client("upbit").verdicts(KEYS)
