@@ -136,7 +136,7 @@ class Gateway:
         return (self._started or self._start()) and self._keeper.report(verdict, act)
 
     def receipts(self) -> tuple[EnforcementReceipt, ...]:
-        """The registry's answers to what was reported, oldest first: the last thousand of this process, which has some if it ships.
+        """The registry's answers to what was reported, the last thousand that this process has had: the one that ships.
 
         Nothing is lost with them: the registry's log has every report, for this member to read.
         """
