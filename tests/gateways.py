@@ -60,18 +60,28 @@ def sent_to(url: str) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Recorder:
-    """An ASGI app that keeps what it was asked as ``extract``'s arguments, and answers what it was told to."""
+    """An ASGI app that keeps what it was asked as ``extract``'s arguments, and answers what it was told to.
+
+    A websocket is taken and closed when the first message has come.
+    """
 
     answer: Any = None
     status: int = 200
     requests: list[dict[str, Any]] = field(default_factory=list)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        path = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+        if scope["type"] == "websocket":
+            self.requests.append({"method": "GET", "path": path, "headers": scope["headers"], "body": b""})
+            await receive()
+            await send({"type": "websocket.accept"})
+            await receive()
+            await send({"type": "websocket.close"})
+            return
         body, more = b"", True
         while more:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
-        path = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         self.requests.append({"method": scope["method"], "path": path, "headers": scope["headers"], "body": body})
         headers = [(b"content-type", b"application/json"), (b"remaining-req", b"group=default; min=1800; sec=29")]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import hmac
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import ccxt
+import ccxt.pro
 import pybithumb
 import pykorbit
 import pytest
@@ -21,7 +23,7 @@ import upbit
 
 from daxa_client.exchanges import get
 from formats import HEX_32, HEX_48, KEY_40, KORBIT, SECRET, UUID
-from gateways import Recorder, sent_to, serving
+from gateways import WAIT_SECONDS, Recorder, sent_to, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs are not ours to mend
 
@@ -144,6 +146,38 @@ def test_a_real_clients_requests_name_its_key(
     with contextlib.suppress(ccxt.BaseError, upbit.UpbitError, KeyError, TypeError):
         drive(server, key)
     assert [get(exchange).extract(**asked) for asked in recorder.requests] == [key] * calls
+
+
+def pro_upbit(url: str, key: str) -> ccxt.pro.Exchange:
+    client = ccxt.pro.upbit({"apiKey": key, "secret": SECRET})
+    client.urls["api"]["ws"] = f"{url}/websocket/v1"
+    return client
+
+
+def pro_bithumb(url: str, key: str) -> ccxt.pro.Exchange:
+    client = ccxt.pro.bithumb({"apiKey": key, "secret": SECRET})
+    client.urls["api"]["ws"]["privateGen2"] = f"{url}/websocket/v2/private"
+    return client
+
+
+@pytest.mark.parametrize(("exchange", "key", "made"), [("upbit", KEY_40, pro_upbit), ("bithumb", HEX_48, pro_bithumb)])
+def test_a_real_clients_private_websocket_names_its_key(
+    server: str, recorder: Recorder, exchange: str, key: str, made: Callable[[str, str], ccxt.pro.Exchange]
+) -> None:
+    """The handshake, as ccxt.pro makes it to be told of its orders."""
+
+    async def watched() -> None:
+        client = made(server.replace("http", "ws", 1), key)
+        client.markets = {}  # which is asked of the public service
+        try:
+            with contextlib.suppress(ccxt.BaseError):
+                await asyncio.wait_for(client.watch_orders(), WAIT_SECONDS)
+        finally:
+            await client.close()
+
+    recorder.requests.clear()
+    asyncio.run(watched())
+    assert [get(exchange).extract(**asked) for asked in recorder.requests] == [key]
 
 
 def test_korbits_first_version_is_known_by_its_token_request_alone(server: str, recorder: Recorder) -> None:
