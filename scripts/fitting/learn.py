@@ -96,15 +96,22 @@ def lesson(worlds: Sequence[World], model: Model | None, rng: np.random.Generato
 
 
 def learn(
-    worlds: Sequence[World], shapes: Mapping[Hypothesis, Sequence[Shape]], penalty: Penalty, seed: int = 1
+    worlds: Sequence[World],
+    shapes: Mapping[Hypothesis, Sequence[Shape]],
+    penalty: Penalty,
+    leak: Array | None = None,
+    seed: int = 1,
 ) -> tuple[Model, Lesson]:
-    """The fitted model, and what it learnt last: first on the simulator's worlds, whose leak hypothesis stays, then on all.
+    """The fitted model, and what it learnt last. The leak hypothesis is learnt on the simulator's worlds alone, and first, unless
+    its weights are given as ``leak``.
 
     Services of which some customers' keys have expired look like dumps being tried, and one of the readings has many of them. A
     model that learns leaks from it lets small dumps go. What it would buy there is less than what it costs where dumps are.
     """
-    own, _ = _learnt([world for world in worlds if world.name not in READINGS], shapes, penalty, seed)
-    return _learnt(worlds, shapes, penalty, seed, {Hypothesis.LEAK: own.weights[Hypothesis.LEAK]})
+    if leak is None:
+        own, _ = _learnt([world for world in worlds if world.name not in READINGS], shapes, penalty, seed)
+        leak = own.weights[Hypothesis.LEAK]
+    return _learnt(worlds, shapes, penalty, seed, {Hypothesis.LEAK: leak})
 
 
 def _learnt(
@@ -148,7 +155,8 @@ def unseen(
     is to be expected where traffic is of nobody's making here."""
     rows: list[dict[str, float | str]] = []
     for name in names:
-        without, _ = learn([world for world in worlds if world.name != name], shapes, penalty)
+        others = [world for world in worlds if world.name != name]
+        without, _ = learn(others, shapes, penalty, whole.weights[Hypothesis.LEAK])
         row: dict[str, float | str] = {"reading": name}
         for title, model in (("learnt", whole), ("unseen", without)):
             mine = [world for world in judged if world.name == name]
