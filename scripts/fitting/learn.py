@@ -148,19 +148,16 @@ def area(guilty: Flags, score: Array) -> float:
 
 
 def unseen(
-    worlds: Sequence[World], judged: Sequence[World], names: Sequence[str], penalty: Penalty,
+    worlds: Sequence[World], judged: Sequence[World], name: str, penalty: Penalty,
     shapes: Mapping[Hypothesis, Sequence[Shape]], whole: Model,
-) -> list[dict[str, float | str]]:  # fmt: skip
-    """How the judged worlds of each name are told apart by ``whole``, and by a model that learnt from no world of that name: what
+) -> dict[str, float | str]:  # fmt: skip
+    """How the judged worlds of that name are told apart by ``whole``, and by a model that learnt from no world of that name: what
     is to be expected where traffic is of nobody's making here."""
-    rows: list[dict[str, float | str]] = []
-    for name in names:
-        others = [world for world in worlds if world.name != name]
-        without, _ = learn(others, shapes, penalty, whole.weights[Hypothesis.LEAK])
-        row: dict[str, float | str] = {"reading": name}
-        for title, model in (("learnt", whole), ("unseen", without)):
-            mine = [world for world in judged if world.name == name]
-            areas = [area(one.table.guilty[one.asked()], bounded_scores(model, one.table)[one.asked()]) for one in mine]
-            row[title] = round(float(np.mean(areas)), 4)
-        rows.append(row)
-    return rows
+    others = [world for world in worlds if world.name != name]
+    without, _ = learn(others, shapes, penalty, whole.weights[Hypothesis.LEAK])
+    row: dict[str, float | str] = {"reading": name}
+    mine = [world for world in judged if world.name == name]
+    for title, model in (("learnt", whole), ("unseen", without)):
+        areas = [area(one.table.guilty[one.asked()], bounded_scores(model, one.table)[one.asked()]) for one in mine]
+        row[title] = round(float(np.mean(areas)), 4)
+    return row
