@@ -2,7 +2,7 @@
 
 A model is fitted first on the evidence as a whole, then on the view that decides each subject under that model: what is
 learnt is what is used. Easy innocents are thinned out, and weigh the more; an ordinary customer who is marked costs more
-than a look-alike.
+than a look-alike, of which these worlds have more than a market has.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GUILTY_SHARE = 0.022
 EASY = -7.0
 KEPT_OF_EASY = 0.1
 ORDINARY_WEIGHT = 4.0
-ELSEWHERE_WEIGHT = 0.5  # of worlds that are not of the field's proportions
+LOOKALIKE_WEIGHT = 0.3
 
 Flags = npt.NDArray[np.bool_]
 
@@ -86,11 +86,12 @@ def lesson(worlds: Sequence[World], model: Model | None, rng: np.random.Generato
             hard |= np.maximum(every[rows], every[table.starts[:-1]]) > EASY
         kept = asked & (hard | (lottery < KEPT_OF_EASY))
         share = table.guilty[asked].mean()
-        ordinary = ~table.guilty & ~np.isin(table.pattern, LOOKALIKES)
+        alike = np.isin(table.pattern, LOOKALIKES)
         prior = np.where(table.guilty, GUILTY_SHARE / share, (1 - GUILTY_SHARE) / (1 - share))
         values.append(table.values[rows[kept]])
         guilty.append(table.guilty[kept])
-        cost = np.where(ordinary, ORDINARY_WEIGHT, 1.0) * np.where(hard, 1.0, 1 / KEPT_OF_EASY)
+        cost = np.where(table.guilty, 1.0, np.where(alike, LOOKALIKE_WEIGHT, ORDINARY_WEIGHT))
+        cost = cost * np.where(hard, 1.0, 1 / KEPT_OF_EASY)
         weights.append((world.weight * prior * cost)[kept])
     return Lesson(np.concatenate(values).astype(np.float64), np.concatenate(guilty), np.concatenate(weights))
 
