@@ -106,6 +106,7 @@ class SqlStore(LadderTables, LogTables, LeakTables):
             except BaseException as error:
                 # What was remembered in this transaction may never have been.
                 self._stale = True
+                self._graph.failed()
                 with suppress(self._errors):
                     self._roll_back(error)
                 if isinstance(error, self._errors):

@@ -16,7 +16,8 @@ from .database import Database
 SAMPLE = 4_000
 """So many subjects are looked at, evenly over all: a share of 5 % of the 800 of one member is told to 0.8 %."""
 GROWN = 1.25
-"""They are looked at again when there are so many times more."""
+LASTS = 10_000
+"""They are looked at again when there are so many times more, or after so many chunks of decisions: programs change."""
 
 
 class Common:
@@ -27,15 +28,16 @@ class Common:
         self.forget()
 
     def forget(self) -> None:
-        """Drops what was found."""
-        self._of = 0
+        """Drops what was found, which may have been seen in a transaction that failed. What others write moves shares by little."""
+        self._of = self._asked = 0
         self._stacks: Mapping[int, float] = {}
 
     def stacks(self) -> Mapping[int, float]:
         """The share of the market's keys that use each common client stack; the same object until another is found."""
         newest = self._db.execute("SELECT max(id) FROM subject").fetchone()[0] or 0
-        if newest > GROWN * self._of:
-            self._of = newest
+        self._asked += 1
+        if newest > GROWN * self._of or self._asked > LASTS:
+            self._of, self._asked = newest, 0
             found = self._look(newest)
             if found != self._stacks:
                 self._stacks = found

@@ -60,8 +60,11 @@ class GraphReader:
         self._crowds: dict[int, dict[frozenset[int], Place]] = {}
         self._hub_members: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {}
         self._population = Population()
-        self._common.forget()
         self._counted_anew = True
+
+    def failed(self) -> None:
+        """What was seen in a transaction that failed may never have been."""
+        self._common.forget()
 
     def changed(self, addresses: set[int], subjects: set[int]) -> None:
         """What was read of these addresses and subjects is no longer so."""
