@@ -16,7 +16,6 @@ import numpy.typing as npt
 from daxa_registry.decision.features import Hypothesis
 from fitting.additive import NOTHING_KEPT, Array, Model, Penalty, Shape, fit
 from fitting.tables import OUTSIDE, Table
-from readings import READINGS
 from simulation.patterns import LOOKALIKES
 
 GUILTY_SHARE = 0.022
@@ -100,29 +99,11 @@ def learn(
     worlds: Sequence[World],
     shapes: Mapping[Hypothesis, Sequence[Shape]],
     penalty: Penalty,
-    leak: Array | None = None,
+    kept: Mapping[Hypothesis, Array],
     seed: int = 1,
 ) -> tuple[Model, Lesson]:
-    """The fitted model, and what it learnt last. The leak hypothesis is learnt on the simulator's worlds alone, and first, unless
-    its weights are given as ``leak``.
-
-    Services of which some customers' keys have expired look like dumps being tried, and one of the readings has many of them. A
-    model that learns leaks from it lets small dumps go. What it would buy there is less than what it costs where dumps are.
-    """
-    if leak is None:
-        own, _ = _learnt([world for world in worlds if world.name not in READINGS], shapes, penalty, seed)
-        leak = own.weights[Hypothesis.LEAK]
-    return _learnt(worlds, shapes, penalty, seed, {Hypothesis.LEAK: leak})
-
-
-def _learnt(
-    worlds: Sequence[World],
-    shapes: Mapping[Hypothesis, Sequence[Shape]],
-    penalty: Penalty,
-    seed: int,
-    kept: Mapping[Hypothesis, Array] = NOTHING_KEPT,
-) -> tuple[Model, Lesson]:
-    """Three fits: all rows thinned blindly, the hard ones, their decisive views."""
+    """The fitted model, and what it learnt last; the weights ``kept`` stay as they are. Three fits: all rows thinned blindly, the
+    hard ones, their decisive views."""
     rng = np.random.default_rng(seed)
     model: Model | None = None
     for rounds in (80, 150, 60):
@@ -155,7 +136,7 @@ def unseen(
     """How the judged worlds of that name are told apart by ``whole``, and by a model that learnt from no world of that name: what
     is to be expected where traffic is of nobody's making here."""
     others = [world for world in worlds if world.name != name]
-    without, _ = learn(others, shapes, penalty, whole.weights[Hypothesis.LEAK])
+    without, _ = learn(others, shapes, penalty, {Hypothesis.LEAK: whole.weights[Hypothesis.LEAK]})
     row: dict[str, float | str] = {"reading": name}
     mine = [world for world in judged if world.name == name]
     for title, model in (("learnt", whole), ("unseen", without)):

@@ -28,7 +28,7 @@ class Common:
         self.forget()
 
     def forget(self) -> None:
-        """Drops what was found, which may have been seen in a transaction that failed. What others write moves shares by little."""
+        """Drops what was found: a transaction that failed may have seen it. What others write moves shares by little."""
         self._of = self._asked = 0
         self._stacks: Mapping[int, float] = {}
 
