@@ -14,7 +14,7 @@ from daxa_registry.service.matching import Matcher
 
 START = 500_000
 NOW = (START + 200) * 3_600
-MANY = 20
+MANY = 40
 
 
 def fp(name: str) -> bytes:
@@ -42,7 +42,7 @@ def test_whose_key_stood_on_the_same_list_is_corrected_too_though_tried_from_els
                 for n in range(MANY):
                     key = f"{name} {n}"
                     at_home = [seen(key, f"home {key}", hour, "own") for hour in range(n, 190, 7)]
-                    tried = seen(key, f"exit {key}", 100 + 9 * n, name, Manner.REJECTED)
+                    tried = seen(key, f"exit {key}", 100 + 4 * n % 90, name, Manner.REJECTED)
                     assert not store.absorb(upbit, [*at_home, tried], fine).refusals
         with store.transaction():
             matcher.decide(list(store.all_subjects()), NOW)
