@@ -212,7 +212,8 @@ def test_workers_forked_before_and_after_the_first_call(
 
 
 HELD = """
-import os, sys, time
+import os, sys, time, faulthandler
+faulthandler.enable()
 from daxa_client import Gateway
 gateway = Gateway.from_file(sys.argv[1])
 gateway.observe("key-parent", "8.8.8.8")
@@ -224,7 +225,8 @@ if child == 0:
     while gateway.health().waiting < 2 and time.monotonic() < end:
         time.sleep(0.02)
     os._exit(not (seen and gateway.health().waiting == 2))  # without close(), which would write what waits in memory
-assert os.waitpid(child, 0)[1] == 0, "what the child saw did not come to the disk"
+status = os.waitpid(child, 0)[1]
+assert status == 0, f"what the child saw did not come to the disk: {status}"
 """
 
 
