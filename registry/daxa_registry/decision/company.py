@@ -249,6 +249,8 @@ def _last_hour(home: int, stops: Sequence[Stop], travels: Travels, foreign: Iter
 
     Without any one of the ``foreign`` members as well, if anything is left then: what one alone says goes on has not gone on.
     """
+    if len(stops) == 1:  # whoever is left out, it is there or nowhere
+        return stops[0].tenancy.last
     last = []
     for gone in (NOBODY_GONE, *(frozenset((member,)) for member in foreign)):
         kept, _ = _kept(home, stops, gone, _group(travels, gone).shadows > 0)
