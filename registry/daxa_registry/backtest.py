@@ -26,6 +26,7 @@ from daxa_core.errors import DaxaError, ErrorCode, InvalidInput
 from daxa_core.model import MAX_COUNT, SECONDS_PER_HOUR, Kind, Level, Manner, Sighting
 from daxa_core.pseudonym import SECRET_BYTES, account_pseudonym
 
+from .decision.assess import all_heard
 from .decision.policy import Policy
 from .service.matching import Matcher, reasons_of
 from .store.interface import Store
@@ -221,7 +222,8 @@ class Backtest:
     def verdicts(self) -> Iterator[Line]:
         """One line for each (exchange, key) that was used or declared, as of the last sighting's time."""
         found: dict[int, tuple[float, Level, list[dict[str, object]]]] = {}
-        for _, _, assessment, subject in self._assessed():
+        for _, evidence, exact, subject in self._assessed():
+            assessment = all_heard(exact, evidence, self._matcher.policy, self.last_ts)
             reasons: list[dict[str, object]] = [
                 {"code": r.code, "contribution": r.contribution, "count": r.count.name}
                 for r in reasons_of(assessment, assessment.level)

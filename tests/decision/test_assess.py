@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daxa_core.model import Level
-from daxa_registry.decision.assess import HYPOTHESES, _judges, assess
+from daxa_registry.decision.assess import HYPOTHESES, _judges, all_heard, assess
 from daxa_registry.decision.evidence import Evidence, View
 from daxa_registry.decision.features import FEATURES, INDEX
 from daxa_registry.decision.policy import default_policy
@@ -34,6 +36,7 @@ ADDRESSES_ONLY = {
     "stack_people": st.just(0.0), "declared": st.just(0.0), "rarity": st.just(0.0), "stacks": st.just(1.0),
     "parties": st.just(1.0), "crosswise": st.just(0.0), "hosts": st.just(0.0), "breadth": st.just(0.0),
 }  # fmt: skip
+ANYTHING = st.tuples(*(st.floats(0, 1) | st.floats(0, 300) for _ in FEATURES))
 WHATEVER = st.tuples(*(ADDRESSES_ONLY.get(f.name, st.floats(0, 1) | st.floats(0, 300)) for f in FEATURES))
 
 
@@ -65,3 +68,33 @@ def test_it_is_the_second_client_stack_that_lets_a_key_on_many_networks_pass_mon
         levels.append(assess(Evidence(0, 0, 10, 10, 10, (View((), tuple(values)),)), POLICY, 36_000).level)
     assert levels[0] == Level.MONITOR
     assert levels[1] >= Level.REAUTHENTICATE
+
+
+@given(ANYTHING, WHATEVER | ANYTHING)
+def test_what_one_member_alone_says_moves_a_score_within_its_level_and_never_down(
+    whole: tuple[float, ...], without: tuple[float, ...]
+) -> None:
+    """Told with everything that was said, a score is at least what stands without any one member, supports the same level, and is
+    explained to the last nat."""
+    evidence = Evidence(0, 0, 10, 10, 10, (View((), whole), View((2,), without)))
+    stands = assess(evidence, POLICY, 36_000)
+    told = all_heard(stands, evidence, POLICY, 36_000)
+    assert told.score >= stands.score
+    assert POLICY.levels.of(told.score) is stands.level is told.level
+    assert math.isclose(sum(term.contribution for term in told.terms), told.score, abs_tol=1e-9)
+
+
+def test_a_ring_that_one_member_alone_reports_is_sorted_above_who_has_no_company_at_all() -> None:
+    """Its level is what stands without that member; its score says that there is more."""
+    ring = [0.0] * len(FEATURES)
+    for feature, number in {"people": 12, "crowd": 12, "lockstep": 4, "concord": 0.9, "same_stack": 1, "stack_people": 11,
+                            "surprise": 40, "partners": 11, "partner_share": 1, "share": 1}.items():  # fmt: skip
+        ring[INDEX[feature]] = float(number)
+    alone = (0.0,) * len(FEATURES)
+    evidence = Evidence(0, 0, 10, 10, 10, (View((), tuple(ring)), View((2,), alone)))
+    stands = assess(evidence, POLICY, 36_000)
+    assert stands.level is Level.CLEAR
+    told = all_heard(stands, evidence, POLICY, 36_000)
+    assert told.level is Level.CLEAR
+    assert told.score > stands.score + 1
+    assert "ONE_MEMBER_ALONE" in {term.code for term in told.terms}

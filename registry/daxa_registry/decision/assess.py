@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -77,11 +77,7 @@ class Assessment:
 
 def assess(evidence: Evidence, policy: Policy, now: int) -> Assessment:
     """The score, level and terms at ``now`` (seconds since the epoch). A function of its arguments alone."""
-    hour = now // 3_600
-    judges = _judges(policy)
-    seen = (evidence.operator_hour, evidence.parties_hour, evidence.leak_hour)
-    fades = [_fade(last, hour, judge.weights) for last, judge in zip(seen, judges, strict=True)]
-    heard = _Heard(judges, fades)
+    heard = _heard(evidence, policy, now)
     views = {view.without: view for view in evidence.views}
     decisive = views[bounded(views, lambda without: heard.score(views[without].values))]
     said = heard.said(decisive.values)
@@ -93,7 +89,34 @@ def assess(evidence: Evidence, policy: Policy, now: int) -> Assessment:
     def because() -> tuple[Term, ...]:
         return _terms(evidence, heard, decisive, score)
 
-    return Assessment(score, policy.levels.of(score), hypothesis, because, seen[leads])
+    seen = (evidence.operator_hour, evidence.parties_hour, evidence.leak_hour)[leads]
+    return Assessment(score, policy.levels.of(score), hypothesis, because, seen)
+
+
+def all_heard(said: Assessment, evidence: Evidence, policy: Policy, now: int) -> Assessment:
+    """The assessment with a score that also hears what stands on one member's word: what a score is told and sorted by.
+
+    Within its level: what all members together say brings the score nearer to the next level, the more the nearer, and never
+    there. Levels, the ladder and appeals go by the assessment as it was.
+    """
+    steps = (policy.levels.monitor, policy.levels.warn, policy.levels.reauthenticate, policy.levels.revoke)
+    room = min((step - JUST_BELOW for step in steps if step > said.score), default=said.score) - said.score
+    if room <= 0 or len(evidence.views) == 1:
+        return said
+    heard = _heard(evidence, policy, now)
+    more = heard.score(evidence.views[0].values) - said.score
+    if more <= 0:
+        return said
+    nearer = room * -math.expm1(-more / room)
+    terms = ordered([*said.terms, Term("ONE_MEMBER_ALONE", nearer)])
+    return replace(said, score=said.score + nearer, because=terms)
+
+
+def _heard(evidence: Evidence, policy: Policy, now: int) -> _Heard:
+    hour = now // 3_600
+    judges = _judges(policy)
+    seen = (evidence.operator_hour, evidence.parties_hour, evidence.leak_hour)
+    return _Heard(judges, [_fade(last, hour, judge.weights) for last, judge in zip(seen, judges, strict=True)])
 
 
 def _fade(last: int, hour: int, weights: Weights) -> float:

@@ -41,7 +41,7 @@ FOCAL = 0.25
 PAIRS_WEIGHT = 0.5
 """Of how hours are kept, what all pairs say weighs so much where all run the key's client stack."""
 NOBODY_GONE: frozenset[int] = frozenset()
-NOTHING = (1.0, 1.0, *(0.0,) * 11, 1.0, *(0.0,) * 7)
+NOTHING = (1.0, 1.0, *(0.0,) * 11, 1.0, *(0.0,) * 8)
 
 
 class Stop:
@@ -159,7 +159,7 @@ def _is_hub(place: PlaceFacts) -> bool:
 def _pooled(
     home: int, own_hours: int, alone: int, stops: Sequence[Stop], travels: Travels, gone: frozenset[int]
 ) -> tuple[float, ...]:
-    group = _group(travels, gone)
+    group = _group(travels, own_hours, gone)
     kept, more_alone = _kept(home, stops, gone, group.shadows > 0)
     if not kept:
         return NOTHING
@@ -178,15 +178,15 @@ def _pooled(
         for attention, row in rows:
             portion = attention / total
             sums = [a + portion * b for a, b in zip(sums, row, strict=True)]
-    people, crowd, _, partners, alike, declared, hours, days, rarity = sums[:9]
-    weight, c0, q0, c24, q24, n0, n24, same, lh, lh2, away, before, c168, q168 = sums[9:]
+    people, crowd, _, partners, alike, declared, hours, days, rarity, log_hours = sums[:10]
+    weight, c0, q0, c24, q24, n0, n24, same, lh, lh2, away, before, c168, q168 = sums[10:]
     focal = sum([row[6] for attention, row in rows if attention >= FOCAL * total / len(rows)])
     mine = max(own_hours, 1)
     lockstep = _lockstep(c0, q0, c24, q24)
     timetable = _timetable(c24, q24, c168, q168)
     nearness = math.log((n0 + SMOOTH) / (n24 + SMOOTH))
     concord = c0 / (c0 + q0 + SMOOTH)
-    uneven = spread(weight, lh, lh2)
+    uneven = spread(log_hours, weight, lh, lh2)
     surprise = _surprise(weight, c0, c24)
     if group.shadows >= 2:
         people = max(people, group.shadows + 1.0)
@@ -197,8 +197,10 @@ def _pooled(
         uneven = min(uneven, group.uneven)
         surprise = max(surprise, group.surprise)
     alike_share = same / weight if weight else 0.0
-    if focus is not None and alike_share:
-        together, apart = focus.place.pairs.without(gone & focus.heard)
+    one_hand = 0.0
+    if focus is not None:
+        pairs = together, apart, *_ = focus.place.pairs.without(gone & focus.heard)
+        one_hand = _lockstep(*pairs)
         concord += PAIRS_WEIGHT * alike_share * (together / (together + apart + SMOOTH) - concord)
     elsewhere = group.elsewhere if group.elsewhere is not None else away / weight if weight else 0.0
     return (
@@ -223,6 +225,7 @@ def _pooled(
         before / weight if weight else 0.0,
         timetable,
         rarity,
+        one_hand,
     )
 
 
@@ -253,7 +256,7 @@ def _last_hour(home: int, stops: Sequence[Stop], travels: Travels, foreign: Iter
         return stops[0].tenancy.last
     last = []
     for gone in (NOBODY_GONE, *(frozenset((member,)) for member in foreign)):
-        kept, _ = _kept(home, stops, gone, _group(travels, gone).shadows > 0)
+        kept, _ = _kept(home, stops, gone, any(one.shadows for one in travels.by_member if one.member not in gone))
         least = FOCAL * sum([attention for attention, _, _ in kept]) / max(len(kept), 1)
         last += [max([stop.tenancy.last for attention, _, stop in kept if attention >= least])] if kept else []
     return min(last, default=0)
@@ -292,7 +295,7 @@ class _Group(NamedTuple):
     elsewhere: float | None
 
 
-def _group(travels: Travels, gone: frozenset[int]) -> _Group:
+def _group(travels: Travels, own_hours: int, gone: frozenset[int]) -> _Group:
     hours = away = weight = lh = lh2 = 0.0
     again: list[int] = []
     shadows: list[int] = []
@@ -325,15 +328,15 @@ def _group(travels: Travels, gone: frozenset[int]) -> _Group:
         _timetable(c24, q24, c168, q168),
         math.log((n0 + SMOOTH) / (n24 + SMOOTH)),
         c0 / (c0 + q0 + SMOOTH),
-        spread(weight, lh, lh2),
+        spread(math.log(max(own_hours, 1)), weight, lh, lh2),
         _surprise(weight, c0, c24),
         elsewhere,
     )
 
 
 def _row(place: PlaceFacts, tenancy: Tenancy, gone: frozenset[int], home: int) -> list[float]:
-    """One address: people, crowd, lockstep, partners, people with the stack, declarers, hours, days, rarity; then the
-    sums, those of pairs per party. In a hub only kin counts."""
+    """One address: people, crowd, lockstep, partners, people with the stack, declarers, hours, days, rarity, ln(hours);
+    then the sums, those of pairs per party. In a hub only kin counts."""
     known = place.known
     crowd = place.crowd(gone)
     hub = crowd > HUB_PERSONS
@@ -381,5 +384,6 @@ def _row(place: PlaceFacts, tenancy: Tenancy, gone: frozenset[int], home: int) -
         tenancy.hours,
         (tenancy.last - tenancy.first + 1) / 24.0,
         tenancy.rarity,
+        math.log(tenancy.hours),
         *(weight, c0, q0, c24, q24, n0 / per, n24 / per, same, lh, lh2, away, before, c168 / per, q168 / per),
     ]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
-EVIDENCE_VERSION = 3
+EVIDENCE_VERSION = 4
 
 
 class Hypothesis(Enum):
@@ -67,7 +67,12 @@ FEATURES: tuple[Feature, ...] = (
         _UP,
         "standard errors: hours kept together beyond those that a day apart would give, all co-tenants",
     ),
-    Feature("unevenness", _OP, _DOWN, "spread (standard deviation of the logarithm) of the co-tenants' hours there"),
+    Feature(
+        "unevenness",
+        _OP,
+        _DOWN,
+        "spread (standard deviation of the logarithm) of this key's and its co-tenants' hours there, of few drawn to 1",
+    ),
     Feature("same_stack", _OP, _UP, "share of the co-tenants who use this key's client stack"),
     Feature("stack_people", _OP, _FREE, "persons who do"),
     Feature(
@@ -91,6 +96,12 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "rarity", _OP, _UP, "log ratio: keys of the market to those that use this key's client stack, 0 if not known"
     ),
+    Feature(
+        "one_hand",
+        _OP,
+        _UP,
+        "log odds that any two keys on the address that weighs most are active in the same hour, less a day apart",
+    ),
     Feature("stacks", _MP, _UP, "client stacks seen on the key"),
     Feature("networks", _MP, _UP, "networks that it was used from"),
     Feature("parties", _MP, _UP, "stacks that can be paired with networks one to one, the longest used first"),
@@ -110,5 +121,11 @@ FEATURES: tuple[Feature, ...] = (
     Feature("foreign_networks", _LK, _UP, "networks from which strangers failed with this key"),
     Feature("wrong_doors", _LK, _UP, "other exchanges where strangers presented this key"),
     Feature("accepted", _LK, _UP, "1 if the key was accepted from a prober's address afterwards"),
+    Feature(
+        "in_use",
+        _LK,
+        _DOWN,
+        "share of persons let in among those, and the keys refused, at the widest prober's address",
+    ),
 )
 INDEX = {feature.name: place for place, feature in enumerate(FEATURES)}

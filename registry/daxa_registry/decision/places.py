@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -35,6 +35,8 @@ PARTNER_RATIO = 0.7
 NEWCOMER_HOURS = 24
 HUB_PERSONS = 64
 SMALL_PLACE = 24
+CROWD_SPREAD = 1.0
+"""How far the logarithms of the hours of a crowd's people lie apart: what ``spread`` supposes of those it knows little of."""
 
 
 # Sums over parties, each weighted by how surely it is another person: the weights; c0, q0, c24, q24, n0, n24 of ``overlap``;
@@ -67,25 +69,25 @@ class Share(NamedTuple):
 class Pairings:
     """All pairs of parties on an address: whether one hand shows in all of them. One key's own pairs are few.
 
-    ``sums``, by the members of the two, has c0 and q0 of ``overlap``, weighted as ``Sums`` are; ``parties``, by its member and
-    those whose people it meets, how many parties meet anybody.
+    ``sums``, by the members of the two, has c0, q0, c24 and q24 of ``overlap``, weighted as ``Sums`` are; ``parties``, by its
+    member and those whose people it meets, how many parties meet anybody.
     """
 
     __slots__ = ("_known", "parties", "sums")
 
     def __init__(
-        self, sums: Mapping[tuple[int, int], tuple[float, float]], parties: Mapping[tuple[int, frozenset[int]], int]
+        self, sums: Mapping[tuple[int, int], Sequence[float]], parties: Mapping[tuple[int, frozenset[int]], int]
     ) -> None:
         self.sums, self.parties = sums, parties
-        self._known: dict[frozenset[int], tuple[float, float]] = {}
+        self._known: dict[frozenset[int], Sequence[float]] = {}
 
-    def without(self, gone: frozenset[int]) -> tuple[float, float]:
-        """Hours together and apart of the average party with all whom it meets, as if those members had reported nothing."""
+    def without(self, gone: frozenset[int]) -> Sequence[float]:
+        """c0, q0, c24 and q24 of the average party with all whom it meets, as if those members had reported nothing."""
         known = self._known.get(gone)
         if known is None:
             left = [sums for (one, other), sums in self.sums.items() if one not in gone and other not in gone]
             met = sum(count for (one, among), count in self.parties.items() if one not in gone and among - gone)
-            known = (sum(c0 for c0, _ in left) / met, sum(q0 for _, q0 in left) / met) if met else (0.0, 0.0)
+            known = [sum(column) / met for column in zip(*left, strict=True)] if met and left else NO_SUMS[:4]
             self._known[gone] = known
         return known
 
@@ -380,7 +382,7 @@ def _shares(parties: list[_Party], unusual: Span | None) -> tuple[dict[int, tupl
     )
     person = [party.person for party in parties]
     collected: list[list[Share]] = [[] for _ in range(n)]
-    between: dict[tuple[int, int], tuple[float, float]] = {}
+    between: dict[tuple[int, int], Sequence[float]] = {}
     for m in sorted(set(member.tolist())):
         columns = np.flatnonzero(member == m)
         there = apart[:, columns]
@@ -394,8 +396,7 @@ def _shares(parties: list[_Party], unusual: Span | None) -> tuple[dict[int, tupl
         block = layers[:, rows[:, None], columns[None, :]]
         sums_of = (block * weight).sum(axis=2)
         for one in set(member[rows].tolist()):
-            c0, q0 = sums_of[1:3, member[rows] == one].sum(axis=1).tolist()
-            between[one, m] = c0, q0
+            between[one, m] = sums_of[1:5, member[rows] == one].sum(axis=1).tolist()
         company = sums_of.T.tolist()
         related = same[part] | partner[part]
         kin = (block * (weight * related)).sum(axis=2).T.tolist() if related.any() else None
@@ -466,9 +467,10 @@ def persons(known: int, bits: tuple[int, ...] | list[int]) -> int:
     return max((union & known).bit_count(), most)
 
 
-def spread(count: float, total: float, squares: float) -> float:
-    """The standard deviation of ``count`` numbers with that sum and sum of squares."""
-    if count <= 0:
-        return 0.0
-    mean = total / count
-    return math.sqrt(max(squares / count - mean * mean, 0.0))
+def spread(own: float, count: float, total: float, squares: float) -> float:
+    """The standard deviation of ``own`` and ``count`` other numbers with that sum and sum of squares; of few it is drawn to
+    that of a crowd, for two that are alike by accident are no pattern."""
+    among = count + 1.0
+    mean = (total + own) / among
+    apart = max(squares + own * own - among * mean * mean, 0.0)
+    return math.sqrt((apart + CROWD_SPREAD**2) / (among + 1.0))

@@ -24,7 +24,7 @@ TESTER_KEYS = 5
 """So many keys that failed on an address, or with a client stack, as strangers there: somebody goes through a list."""
 SLOWLY_HOURS = 14 * 24
 """Who goes through a list slowly is told from a crowd's mistakes of so long a time: more keys failed there than are used."""
-NOTHING = (0.0, 0.0, 0.0, 0.0)
+NOTHING = (0.0, 0.0, 0.0, 0.0, 0.0)
 NOBODY: frozenset[int] = frozenset()
 
 
@@ -36,7 +36,13 @@ class Attempt:
     network: int
     together: tuple[tuple[int, frozenset[int]], ...]  # member, keys that failed there so within two days
     accepted: bool
+    place: PlaceFacts | None
     stack: tuple[Tried, ...] = ()  # what failed with that client stack around then, over any addresses
+
+    def in_use(self, breadth: int, gone: frozenset[int]) -> float:
+        """Of all who were there, those that so many keys failed for included, the share who were let in."""
+        people = self.place.crowd(gone) if self.place is not None else 0
+        return people / (people + breadth) if people else 0.0
 
     def breadth(self, gone: frozenset[int]) -> int:
         """How many keys, this one included, as far as the members not ``gone`` reported."""
@@ -65,6 +71,7 @@ class Refusals:
         networks: set[int] = set()
         doors: set[int] = set()
         accepted = False
+        in_use = 1.0
         for attempt in self.attempts:
             if attempt.member in gone:
                 continue
@@ -72,13 +79,16 @@ class Refusals:
             if attempt.accepted and wide < PROBER_KEYS:
                 continue
             accepted |= attempt.accepted
-            breadth = max(breadth, wide)
+            if wide >= breadth:
+                share = attempt.in_use(wide, gone)
+                in_use = min(in_use, share) if wide == breadth else share
+                breadth = wide
             networks.add(attempt.network)
             if attempt.member != self.home:
                 doors.add(attempt.member)
         if not breadth:
             return NOTHING
-        return float(breadth), float(len(networks)), float(len(doors)), float(accepted)
+        return float(breadth), float(len(networks)), float(len(doors)), float(accepted), in_use
 
 
 def near(presence: Presence, tried: Iterable[Tried], hours: int) -> tuple[Tried, ...]:
@@ -139,8 +149,10 @@ def refusals_of(neighbourhood: Neighbourhood, used: Sequence[Presence], facts: M
         stack = near(presence, tried_with, SLOWLY_HOURS)
         if len({one.key for one in stack}) < TESTER_KEYS:
             stack = ()
-        attempts.append(Attempt(presence.subject.member, presence.network, together, accepted, stack))
+        attempts.append(Attempt(presence.subject.member, presence.network, together, accepted, place, stack))
         members.add(presence.subject.member)
+        if place is not None:
+            members |= place.members
         members.update(member for member, _ in together)
         for one in stack:
             members.update((one.member, *one.users, *one.others))

@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from daxa_core.model import CountBucket
-from daxa_registry.decision.assess import JUST_BELOW, Assessment, Term, assess, ordered
+from daxa_registry.decision.assess import JUST_BELOW, Assessment, Term, all_heard, assess, ordered
 from daxa_registry.decision.evidence import Evidence, View
 from daxa_registry.decision.features import FEATURES
 from daxa_registry.decision.leaked import Beside, with_beside
@@ -43,14 +43,12 @@ def as_told(exact: Assessment, evidence: Evidence, said: Beside, policy: Policy,
     A function of the evidence in steps, of the level that the exact score supports, and of the other arguments.
     """
     known = in_steps(evidence)
-    if known == evidence:
-        return exact
-    told = with_beside(assess(known, policy, now), said, policy, now)
+    told = exact if known == evidence else with_beside(assess(known, policy, now), said, policy, now)
     score = _within(told.score, exact.score, policy.levels)
-    if score == told.score:
-        return told
-    terms = ordered([*told.terms, Term("COUNTS_IN_STEPS", score - told.score)])
-    return replace(told, score=score, level=exact.level, because=terms)
+    if score != told.score:
+        terms = ordered([*told.terms, Term("COUNTS_IN_STEPS", score - told.score)])
+        told = replace(told, score=score, level=exact.level, because=terms)
+    return all_heard(told, known, policy, now)
 
 
 def in_steps(evidence: Evidence) -> Evidence:
