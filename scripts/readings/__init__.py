@@ -1,9 +1,10 @@
-"""Four more simulators of the same market, each written from the description alone by somebody who had not seen ``simulation``.
+"""Six more simulators of the same market, each written from the description alone by somebody who had not seen ``simulation``.
 
 One simulator has habits, and a policy that is fitted on its worlds alone learns them: bot services whose customers list only the
 address that they use, people who never change networks within an hour. The first fit that met other readings' worlds marked
 customers of such services who list all. So weights are learnt on all of them, and how far they carry is told by fitting
-without one reading and judging on it.
+without one reading and judging on it. All are about as hard as the traffic on which the model that was tried before is said to
+have been tried: it does on them about what it did there.
 
 >>> sightings, truth, declared = market(ReadingSpec("third", seed=1, keys=300, days=2))
 >>> sorted(next(iter(sightings)))
@@ -16,9 +17,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from . import first, fourth, second, third
+from . import fifth, first, fourth, second, sixth, third
 
-READINGS = {"first": first.market, "second": second.market, "third": third.market, "fourth": fourth.market}
+READINGS = {
+    "first": first.market,
+    "second": second.market,
+    "third": third.market,
+    "fourth": fourth.market,
+    "fifth": fifth.market,
+    "sixth": sixth.market,
+}
 # Their names for what ``simulation`` has a name for and figures are told by: the look-alikes.
 NAMES = {
     "class": "class_image",

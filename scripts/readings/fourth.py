@@ -1,14 +1,17 @@
-"""A market of API traffic drawn from a description alone: people, their networks, and those who abuse keys.
+"""Synthetic API traffic of five exchanges, with ground truth, seen as an investigator of lent accounts sees it.
 
-The world is built bottom up. A *place* is an address for every hour, a *stack* a client for every hour, and hours of
-activity come from a persistent uniform draw below an hourly probability; members of a group copy one another's draw to
-a degree. Every rate is drawn per seed, so that no two worlds have the same habits. Guilty keys come first, and leave
-addresses behind that innocents then live on.
+A world is drawn from a seed. People hold accounts, run programs on computers, phones and servers, and live behind
+addresses of real kinds of networks. Operators borrow keys one after the other, groups pass a key around, and finders of
+a leaked dump try it; around them are the many innocent arrangements that look alike. All rates are drawn anew for each
+seed from the tables below. Activity is kept in columns (hour, key, exchange, address, device, kind, count), which are
+merged, sorted and yielded at the end.
 """
 
 from __future__ import annotations
 
-import math
+import base64
+import hashlib
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,776 +20,601 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+Cell = Ints | int
 Floats = npt.NDArray[np.float64]
-Life = tuple[Bools, Ints, Ints]  # whether a client runs, from where, and which one it is: one entry an hour
 
 EXCHANGES = ("upbit", "bithumb", "coinone", "korbit", "gopax")
+EXCHANGE_WEIGHT = (0.44, 0.30, 0.12, 0.08, 0.06)
+ALLOWLIST_USE = (0.95, 0.75, 0.60, 0.45, 0.40)  # share of an exchange's keys that have registered addresses
+FIELDS = ("ts", "exchange", "key", "account", "holder", "ip", "device", "count", "kind")
 KINDS = ("use", "auth_fail", "allowlist")
 USE, FAIL, ALLOW = range(3)
-EPOCH = 1_780_272_000  # a Monday, 00:00 UTC
-RANGES = {  # networks as first octet, lowest and highest second octet
-    "home": ((1, 208, 255), (14, 32, 63), (58, 120, 127), (59, 0, 31), (112, 144, 191), (218, 144, 159)),
-    "phone": ((223, 32, 63), (117, 111, 111), (39, 7, 7), (211, 234, 234), (106, 101, 102)),
-    "cloud": ((3, 34, 39), (13, 124, 125), (15, 164, 165), (43, 200, 203), (52, 78, 79), (54, 180, 180), (34, 64, 64)),
-    "abroad": ((5, 9, 9), (45, 76, 77), (65, 108, 109), (95, 216, 217), (135, 181, 181), (159, 65, 65), (167, 99, 99)),
-}  # fmt: skip
-PREFIXES = {"home": "2406:5900", "phone": "2001:2d8", "cloud": "2406:da12", "abroad": "2a01:4f8"}
-CLIENTS = (
-    "python-requests/2.{}.0", "ccxt/4.{}.1 python", "axios/1.{}.2", "Python/3.{} aiohttp/3.9", "python-httpx/0.{}.0",
-    "Go-http-client/{}.1", "okhttp/4.{}.0", "Java-http-client/{}.0", "node-fetch/{}.0", "curl/8.{}.0", "GuzzleHttp/{}",
-    "Apache-HttpClient/5.{} (Java)", "reqwest/0.{}", "undici/{}.0", "websocket-client/1.{}", "RestSharp/{}.0",
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/{}.0.0.0",
-)  # fmt: skip
-BRANDS = ("trader", "bot", "gateway", "client", "app", "mm", "engine", "quant", "runner", "hts")
-DRAWN = {  # rates of a world, each drawn once a seed
-    "daemons": (0.10, 0.27), "upgrades": (0.03, 0.3), "refusal": (0.1, 0.8), "strays": (0.05, 0.3), "six": (0.0, 0.3),
-    "expiry": (0.005, 0.03), "skew": (0.005, 0.04), "pasted": (0.003, 0.02), "outage": (0.0, 0.006),
-    "cloud": (0.25, 0.75), "several": (0.05, 0.35), "bespoke": (0.01, 0.15), "no_holder": (0.0, 0.06),
-    "own_keys": (0.2, 0.9), "going_on": (0.0, 0.35), "recruits": (0.0, 0.6), "careful": (0.1, 0.6),
-    "hidden": (0.0, 0.3), "phones": (0.0, 0.3), "one_program": (0.1, 0.7), "relayed": (0.0, 0.35), "known": (0.05, 0.3),
-    "elsewhere": (0.65, 0.85), "accepted": (0.0, 0.35),
-}  # fmt: skip
-SHARES = {  # of the innocent keys, before each seed shakes them; "solo" takes what is left over
-    "solo": 0.40, "multi_exchange": 0.24, "carrier_nat": 0.05, "company_egress": 0.03, "campus_egress": 0.03,
-    "class_image": 0.014, "platform_declared": 0.05, "platform_undeclared_large": 0.03, "roamer": 0.035,
-    "platform_undeclared_small": 0.014, "power_user": 0.012, "shared_hosting": 0.02, "nat_gateway": 0.016,
-    "faas_egress": 0.014, "household_apart": 0.02, "household_together": 0.014, "renumber_daily": 0.02,
-    "renumber_weekly": 0.025, "popular_stack": 0.02,
-}  # fmt: skip
-RINGS = ("ring_plain", "ring_pool", "ring_stack_per_key", "ring_staggered", "ring_residential", "ring_lender_active")
-SHARED = ("shared_few", "shared_crowd", "shared_rarely")
-LEAST = {"platform_declared": 20, "platform_undeclared_large": 60, "platform_undeclared_small": 15, "class_image": 5}
-LEAKS = ("leak_one_server", "leak_slow", "leak_small_set")
+EPOCH = 1_767_225_600  # 1 January 2026, 00:00 UTC
+KST = 9
+CHUNK = 50_000
+UNKNOWN_HOLDERS = (0.10, 0.60)  # between which an exchange's share of accounts without holder is drawn
+SPIKES_A_DAY = 0.35  # hours that wake everybody
+OUTAGES_A_DAY = 0.08  # for each exchange
 
 
-@dataclass
-class Key:
-    """One issued key and what is true of it."""
-
-    number: int
-    exchange: int
-    name: str
-    account: str
-    holder: str | None
-    pattern: str
-    guilty: bool
-    ring: str | None
-    rate: float
-    reported: bool
-    addresses: list[int] = field(default_factory=list)
+def numbers(text: str) -> dict[str, tuple[float, ...]]:
+    """A table of names, each followed by its numbers, separated by commas."""
+    return {name: tuple(map(float, rest)) for name, *rest in map(str.split, text.split(","))}
 
 
-class Ground:
-    """Addresses, client stacks, and the columns in which sightings gather."""
+# The first two octets, or the first 32 bits, of blocks that such networks really announce.
+NETWORK_TEXT = """
+    home 14.36 14.52 59.10 112.148 112.170 118.32 119.194 121.134 121.160 124.49 175.193 175.209 180.64 180.224
+    182.216 183.96 1.228 1.237 58.122 61.78 116.36 122.32 125.128 210.178 211.201 218.38 218.52 220.72 221.138
+    222.110 1.214, home6 2001:e60 2001:270 2001:2d8, mobile 39.7 110.70 118.235 175.223 211.246 223.38 223.39
+    223.62 203.226 106.101 106.102 117.111 211.36, mobile6 2001:e60 2001:2d8 2001:4430, office 106.243 106.247
+    112.216 115.93 118.131 121.189 175.198 211.106 211.221 220.117 61.33 1.209 203.229 203.252 147.46 143.248
+    163.152 165.132, cloud 3.34 3.35 3.36 3.38 13.124 13.125 13.209 15.164 15.165 43.200 43.201 43.202 52.78 52.79
+    54.180 34.64 34.22 35.216 129.154 140.238 146.56 158.247 141.164 101.101 110.165 175.45 223.130 49.50 20.194
+    20.196 52.231 4.217, abroad 65.108 135.181 128.199 139.162 172.104 45.76 45.32 167.99 51.79 13.228 18.176,
+    hosting 112.175 183.111 211.110 114.207 115.68 27.102 45.115 121.78, vpn 89.187 146.70 156.146 185.213 193.29
+"""
+NETWORKS = {name: blocks for name, *blocks in map(str.split, NETWORK_TEXT.split(","))}
+IPV6_SHARE = 0.14
+PHONE_ADDRESSES = 8  # behind which a phone appears
+# (user agent, versions oldest first, weight, application protocol in the JA4); the TLS builds are shared.
+CLIENTS: tuple[tuple[str, tuple[str, ...], float, str], ...] = (
+    ("python-requests/{}", ("2.25.1", "2.28.2", "2.31.0", "2.32.3"), 30, "h1"),
+    ("Python/{}", ("3.8 aiohttp/3.8.1", "3.10 aiohttp/3.8.6", "3.11 aiohttp/3.9.5", "3.12 aiohttp/3.10.5"), 13, "h1"),
+    ("python-httpx/{}", ("0.23.3", "0.25.2", "0.27.0"), 5, "h1"),
+    ("axios/{}", ("0.21.4", "0.27.2", "1.6.8", "1.7.7"), 10, "h1"),
+    ("node-fetch/1.0 (+https://github.com/bitinn/node-fetch) v{}", ("14", "16", "18"), 5, "h1"),
+    ("undici/{}", ("5.28.4", "6.19.8"), 4, "h2"),
+    ("okhttp/{}", ("3.14.9", "4.9.3", "4.12.0"), 7, "h2"),
+    ("Java-http-client/{}", ("11.0.20", "17.0.9", "21.0.2"), 4, "h2"),
+    ("Go-http-client/{}", ("1.1", "2.0"), 6, "h2"),
+    ("RestSharp/{}", ("106.11.7.0", "110.2.0.0"), 3, "h1"),
+    ("reqwest/{}", ("0.11.27", "0.12.5"), 2, "h2"),
+    ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/{}.0.0.0", ("124", "126", "128"), 6, "h2"),
+)
+TLS_BUILDS = ("1811", "1812", "1713", "3112", "1516")
+TLS_WEIGHT = (0.40, 0.25, 0.17, 0.12, 0.06)
+PHONE_AGENTS = ("okhttp/4.12.0", "okhttp/4.9.3", "CoinFolio/5.{} CFNetwork/1494 Darwin/23.4.0", "Dart/3.3 (dart:io)")
+OWN_NAMES = ("autotrade", "grid", "coinbot", "arb", "rebal", "trader", "quant", "kimchi", "signal", "mm")
+DIURNAL = (5, 3, 2, 1, 1, 1, 2, 4, 8, 11, 9, 7, 7, 8, 7, 6, 6, 6, 6, 7, 8, 10, 10, 8)  # by the hour in Korea
 
-    def __init__(self, seed: int, days: int) -> None:
+# Shares of the innocent and of the guilty keys; each is multiplied by a log-normal factor for each seed.
+INNOCENT = numbers("""
+    home 18, own_server 14, roaming 16, carrier_nat 10, popular_stack 5, office 3, campus 2, platform_declared 8,
+    platform_large 5, platform_small 0.35, class_image 0.1, team_image 0.08, power_user 0.05, household_one 0.45,
+    household_each 2.5, shared_hosting 2.5, nat_gateway 2.5, faas 1.8, renumbered_daily 2.5, renumbered_weekly 3
+""")
+GUILTY = numbers("""
+    ring_plain 17, ring_pool 10, ring_stacks 11, ring_staggered 4, ring_residential 5, ring_holder_active 6,
+    ring_allowlisted 8, ring_hub 5, shared_few 8, shared_many 6, shared_slow 5, leak_burst 13, leak_slow 7, leak_small 5
+""")
+SPREAD_OF_SHARES = 0.4
+# Sizes of groups, in people; both ends belong.
+SIZES = numbers("""
+    office 2 16, campus 15 70, platform_declared 60 500, platform_large 70 350, platform_small 15 59,
+    class_image 8 35, team_image 3 9, household_one 2 4, household_each 2 4, shared_hosting 6 50, nat_gateway 6 40,
+    faas 25 90, shared_few 3 12, shared_many 8 60, shared_slow 3 6, leak_burst 6 45, leak_slow 5 25, leak_small 2 4
+""")
+RING_SIZES = ((3, 5), (6, 12), (13, 30), (50, 75))
+RING_WEIGHT = (0.44, 0.28, 0.17, 0.11)
+RING_BLOCK = {"ring_pool": 2, "ring_residential": 8}  # hours until a key moves on to another address
+RUNTIME_SHARE = {"faas": 0.7, "shared_hosting": 0.3, "nat_gateway": 0.0}  # who uses a runtime that the service offers
+ATTENDANCE = (0.10, 0.70)  # share of the common hours in which a member of a course or team is there
+SPARE_HOURS = (0.03, 0.30)  # share of the other opening hours in which he is
+
+# How a program is used: all day, at fixed hours, when the market moves, or by hand.
+HABITS = ("always", "fixed", "reactive", "manual")
+SERVER_HABITS = (0.38, 0.27, 0.20, 0.15)
+PERSON_HABITS = (0.12, 0.23, 0.20, 0.45)
+OPERATOR_HABITS = ("campaign", "always", "fixed", "reactive")
+OPERATOR_WEIGHT = (0.74, 0.08, 0.08, 0.10)
+REQUESTS = {"always": 400.0, "fixed": 60.0, "reactive": 150.0, "manual": 25.0, "campaign": 200.0, "rare": 20.0}
+
+# Rates that differ from world to world: the ends of a uniform distribution.
+RATES = numbers("""
+    no_holder_line 0.002 0.02, no_account_line 0.001 0.008, people_per_nat 18 45, upgrade 0.03 0.12,
+    clock_error 0.01 0.05, expired 0.02 0.06, wrong_exchange 0.002 0.008, issued_late 0.1 0.3,
+    second_device 0.01 0.06, own_client 0.15 0.35, wakes 0.05 0.35, lender_other 0.1 0.35, operator_own 0.25 0.6,
+    service_client 0.3 0.6, lender_before 0.05 0.25, several_lent 0.15 0.45, tried_elsewhere 0.68 0.82,
+    leak_works 0.1 0.35, sharer_own_key 0.04 0.15, signal_follower 0.01 0.12, customer_glances 0.005 0.03
+""")
+
+
+@dataclass(slots=True)
+class Person:
+    """Somebody with accounts, a way to the internet at home and in the hand, and a preferred client."""
+
+    holder: str
+    homes: Ints
+    phone: Ints
+    device: int
+    phone_device: int
+    accounts: dict[int, str] = field(default_factory=dict)
+
+
+class World:
+    """Everything drawn from one seed: networks, clients, people, keys and the columns of what the exchanges see."""
+
+    def __init__(self, seed: int, days: int, keys: int, holders: bool) -> None:
         self.rng = np.random.default_rng(seed)
-        self.span = days * 24
-        self.clock = np.arange(self.span)
-        self.start = EPOCH + 86_400 * self.below(0, 120)
-        self.ips: list[str] = []
-        self.twin: list[int] = []  # the IPv4 address of the same host, for exchanges without IPv6
-        self.taken: set[str] = set()
-        self.stacks: list[str] = []
-        self.successor: dict[int, int] = {}
-        self.columns: list[list[Ints]] = [[] for _ in range(7)]
-        self.cloud_nets = [self.new_net("cloud") for _ in range(int(self.between(60, 600)))]
-        self.rates = {name: self.between(low, high) for name, (low, high) in DRAWN.items()}
-        self.takes_six = self.rng.random(5) < 0.5
-        self.draw_stacks()
+        self.hours = days * 24
+        self.start = EPOCH + 86_400 * int(self.rng.integers(0, 330))
+        self.rate = {name: float(self.rng.uniform(low, high)) for name, (low, high) in RATES.items()}
+        self.unknown = self.rng.uniform(*UNKNOWN_HOLDERS, len(EXCHANGES)) if holders else np.ones(len(EXCHANGES))
+        self.truth: list[dict[str, Any]] = []
+        self.issued: list[tuple[int, str]] = []
+        self.holders: dict[str, str | None] = {}
+        self.declared: list[dict[str, Any]] = []
+        self.addresses: list[str] = []
+        self.devices: list[str] = []
+        self.columns: list[list[Ints]] = []
+        self.market, self.spikes = self._market()
+        self._catalogue()
+        self.nat = self.fresh("mobile", max(6, int(keys / self.rate["people_per_nat"] / 2)))
+        self.dynamic = self.fresh("home", max(40, keys // 4))
+        self.desks = self.fresh("office", max(4, keys // 60))
+        self.exits = self.fresh("home", max(30, keys // 150))
+        self.tunnels = np.r_[self.exits, self.fresh("vpn", max(3, keys // 500))]
 
-    def between(self, low: float, high: float) -> float:
-        return float(self.rng.uniform(low, high))
+    def _market(self) -> tuple[Floats, Ints]:
+        """How lively the market is in each hour, and the hours that wake everybody."""
+        base = np.array(DIURNAL)[(np.arange(self.hours) + KST) % 24] / np.mean(DIURNAL)
+        walk = np.repeat(self.rng.lognormal(0, 0.35, self.hours // 6 + 1), 6)[: self.hours]
+        spikes = np.unique(self.rng.integers(0, self.hours, 1 + self.rng.poisson(self.hours / 24 * SPIKES_A_DAY)))
+        lively = base**0.5 * walk
+        lively[spikes] *= self.rng.uniform(2, 5, len(spikes))
+        return lively, spikes
 
-    def size(self, low: float, high: float) -> int:
-        """A whole number, log-uniform: small ones are the more frequent."""
-        return round(math.exp(self.between(math.log(low), math.log(high))))
+    def _catalogue(self) -> None:
+        """The widespread clients: libraries in several versions, each with several TLS builds."""
+        weights, newer = [], []
+        for agent, versions, weight, protocol in CLIENTS:
+            recent = self.rng.dirichlet(np.arange(1, len(versions) + 1))
+            for build, share in zip(TLS_BUILDS, TLS_WEIGHT, strict=True):
+                for place, version in enumerate(versions):
+                    self.client(agent.format(version), agent[:8] + build, build, protocol)
+                    weights.append(weight * share * recent[place])
+                    newer.append(len(weights) - (place == len(versions) - 1))
+        self.newer = np.array(newer)
+        chances = np.array(weights) * self.rng.lognormal(0, 0.3, len(weights))
+        self.popularity = chances / chances.sum()
 
-    def below(self, low: int, high: int | None = None) -> int:
-        """A whole number below the one given, or from the first to below the second."""
-        return int(self.rng.integers(low, high))
+    def client(self, agent: str, salt: str, build: str, protocol: str) -> int:
+        """A client as the exchanges write it: the JA4 of its TLS hello, and its user agent."""
+        digest = hashlib.sha256(salt.encode()).hexdigest()
+        self.devices.append(f"t13d{build}{protocol}_{digest[:12]}_{digest[12:24]}|{agent}")
+        return len(self.devices) - 1
 
-    def chance(self, probability: float) -> bool:
-        return bool(self.rng.random() < probability)
+    def chance(self, rate: str) -> bool:
+        """Draw an event that has a rate of this world."""
+        return bool(self.rng.random() < self.rate[rate])
 
-    def may(self, rate: str) -> bool:
-        return self.chance(self.rates[rate])
+    def between(self, ends: tuple[float, ...]) -> int:
+        """An integer between the two ends, both included, the small ones more often."""
+        return round(float(ends[0] * (ends[1] / ends[0]) ** self.rng.random()))
 
-    def one(self, choices: Sequence[str]) -> str:
-        return choices[self.below(len(choices))]
+    def pick(self, things: Sequence[str]) -> str:
+        """One of several texts."""
+        return things[int(self.rng.integers(len(things)))]
 
-    def new_net(self, kind: str) -> str:
-        first, low, high = RANGES[kind][self.below(len(RANGES[kind]))]
-        return f"{first}.{self.below(low, high + 1)}.{self.below(0, 256)}"
-
-    def add_ip(self, text: str, twin: int | None = None) -> int:
-        self.taken.add(text)
-        self.ips.append(text)
-        self.twin.append(len(self.ips) - 1 if twin is None else twin)
-        return len(self.ips) - 1
-
-    def addresses(self, kind: str, count: int, nets: int = 1) -> Ints:
-        """Unused IPv4 addresses out of so many networks of a kind; a cloud rents out the same networks to everybody."""
-        cloudy = kind == "cloud"
-        blocks = [self.one(self.cloud_nets) if cloudy else self.new_net(kind) for _ in range(nets)]
-        found: list[int] = []
-        tries = 0
-        while len(found) < count:
-            tries += 1
-            block = blocks[len(found) % nets] if tries < 4 * count else self.new_net(kind)
-            text = f"{block}.{self.below(2, 254)}"
-            if text not in self.taken:
-                found.append(self.add_ip(text))
-        return np.array(found)
-
-    def sixes(self, kind: str, twin: int, count: int) -> Ints:
-        """IPv6 addresses of one host in one /64."""
-        prefix = f"{PREFIXES[kind]}:{self.below(1, 65_535):x}:{self.below(1, 65_535):x}"
-        tails = self.rng.integers(1, 65_535, size=(count, 4))
-        return np.array([self.add_ip(prefix + "".join(f":{part:x}" for part in tail), twin) for tail in tails])
-
-    def draw_stacks(self) -> None:
-        weights: list[float] = []
-        slope, spread = self.between(0.7, 1.6), self.below(2, 5)
-        for rank, family in enumerate(self.rng.permutation(len(CLIENTS))):
-            version = self.below(3, 20)
-            for system in range(self.below(1, spread + 1)):
-                ja4 = self.ja4()
-                for age in range(self.below(2, 6)):
-                    if self.chance(0.15):
-                        ja4 = self.ja4()
-                    self.stacks.append(f"{ja4}|{CLIENTS[family].format(version + age)}")
-                    self.successor[len(self.stacks) - 2 if age else len(self.stacks) - 1] = len(self.stacks) - 1
-                    share = float(self.rng.lognormal(0, 0.8))
-                    weights.append(share / (1 + rank) ** slope / (1 + system) / (1 + abs(age - 2)))
-        self.popular = np.argsort(np.array(weights))[::-1][:3]
-        self.weights = np.cumsum(np.array(weights) / sum(weights))
-
-    def ja4(self) -> str:
-        a, b = self.rng.integers(1 << 40, 1 << 48, size=2)
-        return f"t13d{self.below(10, 32)}{self.below(8, 16):02d}h{self.below(1, 3)}_{a:012x}_{b:012x}"
-
-    def any_stack(self) -> int:
-        return min(int(np.searchsorted(self.weights, self.rng.random())), len(self.weights) - 1)
-
-    def own_stack(self, agent: str = "", ja4: str = "") -> int:
-        """A client stack nobody else has, though its library is often a common one."""
-        agent = agent or f"{self.one(BRANDS)}-{self.below(1 << 20):05x}/{self.below(1, 9)}.{self.below(10)}"
-        common = self.stacks[self.any_stack()].split("|")[0]
-        self.stacks.append(f"{ja4 or (common if self.chance(0.6) else self.ja4())}|{agent}")
-        return len(self.stacks) - 1
-
-    def reachable(self, exchange: int, place: Ints) -> Ints:
-        """The addresses as this exchange sees them: the IPv4 twin where it has no IPv6."""
-        if self.takes_six[exchange]:
-            return place
-        distinct, back = np.unique(place, return_inverse=True)
-        return np.array([self.twin[ip] for ip in distinct.tolist()], dtype=np.int64)[back]
-
-    def put(self, key: Key, hours: Ints, place: Ints, stack: Ints, kind: int, at: int = -1, rate: float = 2) -> None:
-        """Append sightings of a key; places and stacks are one an hour, or one for all."""
-        n = len(hours)
-        at = key.exchange if at < 0 else at
-        volume = np.ones(n) if kind == ALLOW else np.ceil(self.rng.lognormal(math.log(rate), 0.6, n))
-        seconds = hours * 3600 + self.rng.integers(0, 3600, n)
-        row = (seconds, key.number, at, self.reachable(at, place), stack, volume, kind)
-        for column, values in zip(self.columns, row, strict=True):
-            column.append(np.broadcast_to(np.asarray(values, dtype=np.int64), n))
-
-
-class People(Ground):
-    """Habits, homes, accounts and the everyday mishaps of people who trade by API."""
-
-    def __init__(self, seed: int, days: int, holders: bool) -> None:
-        super().__init__(seed, days)
-        rng = self.rng
-        self.keys: list[Key] = []
-        self.room = self.persons = 0
-        self.accounts: dict[tuple[int, int], tuple[str, str | None]] = {}
-        self.names: dict[int, str] = {}
-        sizes = np.array([0.44, 0.29, 0.13, 0.08, 0.06]) * rng.lognormal(0, 0.35, 5)
-        self.market = sizes / sizes.sum()
-        self.missing = rng.uniform(0.1, 0.6, 5) if holders else np.ones(5)
-        self.device_lost = rng.uniform(0, 0.04, 5)
-        self.reports = rng.uniform(0.3, 1.0, 5) * (rng.random(5) < 0.9)
-        self.caps = (10, 5, 5, 20, self.below(3, 20))
-        down = rng.random((5, self.span)) < self.rates["outage"]
-        self.up = ~(down | np.roll(down, 1, axis=1))
-        self.wake = np.zeros(self.span + 5)  # how strongly the market wakes people, by the hour
-        for hour in rng.integers(0, self.span, self.below(2, 4 + days)):
-            self.wake[hour : hour + 5] += self.between(0.2, 0.9) * 0.6 ** np.arange(5)
-        self.wake = self.wake[: self.span]
-        self.carriers = [self.addresses("phone", self.size(2, 50), 4) for _ in range(self.below(3, 9))]
-        self.stickiness = rng.uniform(0.3, 0.98, len(self.carriers))
-        self.vpns = [self.addresses("abroad", self.below(1, 5)) for _ in range(self.below(4, 20))]
-        self.leftovers: list[tuple[Ints, int]] = []  # homes (place, stack) that guilty keys have passed through
-        self.hosts: list[int] = []  # rented servers that hold a ring among strangers
-
-    def noise(self, persistence: float) -> Floats:
-        """Uniform draws that last: each hour keeps the last hour's value with this probability."""
-        renewed = np.where(self.rng.random(self.span) >= persistence, self.clock, 0)
-        draws: Floats = self.rng.random(self.span)[np.maximum.accumulate(renewed)]
-        return draws
-
-    def rhythm(self, kind: str = "") -> Floats:
-        """Hourly probability of activity, by the sort of strategy; hours of the day are Korean ones."""
-        local, weekday = (self.clock + 9) % 24, ((self.start // 86_400 + 3) + (self.clock + 9) // 24) % 7
-        if not kind:
-            kind = self.one(("cron", "cron", "signal", "signal", "evening", "evening", "evening", "office", "rare"))
-            kind = "daemon" if self.may("daemons") else kind
-        chance, keen = np.full(self.span, self.between(0.002, 0.03)), self.between(0, 0.5)
-        if kind == "daemon":
-            chance[:], keen = self.between(0.85, 1.0), 0.0
-        elif kind == "cron":  # on the closing of candles, most often in step with the exchanges' day
-            every = (2, 4, 6, 12, 24)[self.below(5)]
-            phase = 0 if self.chance(0.6) else self.below(every)
-            chance[self.clock % every == phase] = self.between(0.8, 1.0)
-        elif kind == "signal":
-            chance[:], keen = self.between(0.02, 0.25), self.between(0.5, 1.0)
-        elif kind in ("evening", "office"):
-            peak = self.rng.normal(21.5, 2.0) if kind == "evening" else self.rng.normal(13.0, 1.5)
-            away = np.abs((local - peak + 12) % 24 - 12)
-            chance += self.between(0.3, 0.95) * np.exp(-0.5 * (away / self.between(1.5, 4)) ** 2)
-            chance[weekday >= 5] *= self.between(0.6, 1.5) if kind == "evening" else self.between(0.02, 0.4)
-        woken: Floats = 1 - (1 - np.clip(chance, 0, 1)) * (1 - np.clip(self.wake * keen, 0, 1))
-        return woken
-
-    def awake(self, chance: Floats, group: Floats | None = None, alike: float = 0.0) -> Bools:
-        """Hours of activity, a part of them by the group's draw."""
-        mine = self.noise(self.between(0, 0.85))
-        if group is not None:
-            mine = np.where(self.rng.random(self.span) < alike, group, mine)
-        return mine < chance
-
-    def hours(self, *kinds: str) -> Bools:
-        return self.awake(self.rhythm(self.one(kinds) if kinds else ""))
-
-    def seldom(self, low: float, high: float, kind: str = "") -> Bools:
-        return self.awake(self.rhythm(kind) * self.between(low, high))
-
-    def part(self, early: float = 0.4) -> Bools:
-        """The hours up to some moment, or from it on."""
-        edge = self.below(self.span)
-        return self.clock < edge if self.chance(early) else self.clock >= edge
-
-    def wander(self, pool: Ints, persistence: float) -> Ints:
-        place: Ints = pool[(self.noise(persistence) * len(pool)).astype(np.int64)]
-        return place
-
-    def stay(self, value: int) -> Ints:
-        return np.full(self.span, value)
-
-    def phone(self) -> Ints:
-        which = self.below(len(self.carriers))
-        return self.wander(self.carriers[which], float(self.stickiness[which]))
-
-    def vpn(self) -> Ints:
-        return self.wander(self.vpns[self.below(len(self.vpns))], self.between(0.3, 0.98))
-
-    def host(self, kind: str) -> Ints:
-        """One rented server, or one line at home: IPv4, or IPv6 with addresses that change daily at home."""
-        four = int(self.addresses(kind, 1)[0])
-        if not self.may("six"):
-            return self.stay(four)
-        pool = self.sixes(kind, four, self.span // 24 if kind == "home" and self.chance(0.7) else 1)
-        place: Ints = pool[self.clock // 24 % len(pool)]
-        return place
-
-    def abode(self) -> Ints:
-        """Where an ordinary client runs for two weeks."""
-        if self.may("cloud"):
-            return self.host("abroad" if self.chance(0.1) else "cloud")
-        place = self.host("home")
-        if self.chance(0.12):  # the line is renumbered, once
-            place[self.below(self.span) :] = self.addresses("home", 1)[0]
-        return place
-
-    def line(self, stack: int | None = None) -> Ints:
-        """A client for every hour, upgraded on the way by some."""
-        if stack is None:
-            stack = self.own_stack() if self.may("bespoke") else self.any_stack()
-        held = self.stay(stack)
-        if self.may("upgrades"):
-            held[self.below(self.span) :] = self.successor.get(stack, stack)
-        return held
-
-    def person(self) -> int:
-        self.persons += 1
-        return self.persons
-
-    def strangers(self, count: int) -> Iterator[int]:
-        """So many new people, while there is room for their keys."""
+    def fresh(self, network: str, count: int = 1, near: bool = False) -> Ints:
+        """New addresses in a kind of network; near ones share a /24 or a /64."""
+        stem = ""
         for _ in range(count):
-            if self.room > 0:
-                yield self.person()
+            if not (near and stem):
+                prefix = self.pick(NETWORKS[network])
+                high, low = self.rng.integers(0, 65_536, 2).tolist()
+                stem = f"{prefix}:{high:x}:{low:x}:" if ":" in prefix else f"{prefix}.{high % 256}."
+            tail = self.rng.integers(4096, 65_536, 4).tolist()
+            host = ":".join(f"{part:x}" for part in tail) if ":" in stem else str(tail[0] % 252 + 2)
+            self.addresses.append(stem + host)
+        return np.arange(len(self.addresses) - count, len(self.addresses))
 
-    def few(self) -> int:
-        """How many keys somebody in a crowd has."""
-        return self.below(2, 5) if self.may("several") else 1
+    def device(self, own: float) -> int:
+        """Somebody's client: his own make, with a name and a TLS build of its own, or a common one."""
+        if self.rng.random() > own:
+            return int(self.rng.choice(len(self.popularity), p=self.popularity))
+        agent = f"{self.pick(OWN_NAMES)}/{self.rng.integers(0, 5)}.{self.rng.integers(0, 20)}"
+        return self.client(agent, str(self.rng.integers(1 << 40)), self.pick(TLS_BUILDS), "h1")
 
-    def issue(self, who: int, pattern: str, exchange: int, guilty: bool = False, ring: str | None = None) -> Key:
-        """Open an account at need, and issue a key to it; an innocent key in a ring is its operator's own."""
-        if (who, exchange) not in self.accounts:
-            person = self.names.setdefault(who, f"h{self.below(1 << 60):015x}")
-            holder = None if self.chance(float(self.missing[exchange])) else person
-            self.accounts[who, exchange] = (f"{EXCHANGES[exchange]}-{self.below(1 << 50):013x}", holder)
-        rate, told = float(self.rng.lognormal(3.2, 1.4)), self.chance(float(self.reports[exchange]))
-        owner = self.accounts[who, exchange]
-        name = f"{self.below(1 << 62):016x}"
-        key = Key(len(self.keys), exchange, name, *owner, pattern, guilty, ring, rate, told)
-        self.keys.append(key)
-        self.room -= 1
-        return key
+    def person(self) -> Person:
+        """Somebody new."""
+        secret = base64.b64encode(self.rng.bytes(66)).decode()
+        phone = self.rng.choice(self.nat, 3 * PHONE_ADDRESSES)
+        if self.rng.random() < IPV6_SHARE:
+            phone = self.fresh("mobile6", PHONE_ADDRESSES)
+        home = self.fresh("home6", 3, near=True) if self.rng.random() < IPV6_SHARE else self.fresh("home")
+        application = self.pick(PHONE_AGENTS).format(self.rng.integers(1, 6))
+        held = self.client(application, application + str(self.rng.integers(4)), "1613", "h2")
+        return Person(secret, home, phone, self.device(self.rate["own_client"]), held)
 
-    def venues(self, count: int) -> list[int]:
-        """Exchanges for so many keys of one person, the large ones likelier; a sixth key goes to one used already."""
-        first = self.rng.choice(5, size=min(count, 5), replace=False, p=self.market)
-        return [int(first[i % len(first)]) for i in range(count)]
+    def issue(self, who: Person, pattern: str, role: str = "holder", guilty: bool = False, ring: str = "") -> int:
+        """Issue a key to somebody, if possible at an exchange where he has none yet."""
+        weight = np.array([0.03 if place in who.accounts else w for place, w in enumerate(EXCHANGE_WEIGHT)])
+        exchange = int(self.rng.choice(len(EXCHANGES), p=weight / weight.sum()))
+        if exchange not in who.accounts:
+            who.accounts[exchange] = self.rng.bytes(8).hex()
+            known = self.rng.random() > self.unknown[exchange]
+            self.holders[who.accounts[exchange]] = who.holder if known else None
+        text = key_text(EXCHANGES[exchange], self.rng.bytes(32))
+        entry = {"exchange": EXCHANGES[exchange], "key": text, "guilty": guilty, "pattern": pattern}
+        self.truth.append({**entry, "role": role, "ring": ring or None})
+        self.issued.append((exchange, who.accounts[exchange]))
+        return len(self.issued) - 1
 
-    def use(self, key: Key, on: Bools, where: Ints, stack: Ints, listed: Ints | None = None) -> None:
-        """Accepted calls, the allow-list behind them, and refusals where an address was not on it yet."""
-        hours = np.flatnonzero(on & self.up[key.exchange])
-        if not hours.size:
-            return
-        place = self.reachable(key.exchange, where[hours])
-        self.put(key, hours, place, stack[hours], USE, rate=key.rate)
-        first = np.sort(np.unique(place, return_index=True)[1])
-        changes = [] if listed is None else [(int(hours[0]), self.twin[ip]) for ip in listed.tolist()]
-        changes += [(int(hours[i]), int(place[i])) for i in first]
-        fresh: list[tuple[int, int]] = []
-        for hour, ip in changes:
-            if len(key.addresses) < self.caps[key.exchange] and ip not in key.addresses:
-                fresh.append((hour, ip))
-                key.addresses.append(ip)
-        if fresh and key.reported:
-            when, what = np.array(fresh).T
-            self.put(key, np.maximum(when - 1, 0), what, np.array([-1]), ALLOW)
-        late = [entry for entry in fresh if entry[0] > hours[0] and self.may("refusal")]
-        if late:
-            when, what = np.array(late).T
-            self.put(key, when, what, stack[when], FAIL)
+    def issue_some(self, who: Person, pattern: str, most: int) -> list[int]:
+        """One to four keys of one person."""
+        return [self.issue(who, pattern) for _ in range(min(most, 1 + int(self.rng.binomial(3, 0.18))))]
 
-    def mishaps(self, key: Key, on: Bools, place: Ints, stack: Ints) -> Bools:
-        """Expiry that nobody notices, clocks that are off, keys pasted into the wrong exchange; returns what works."""
-        active = np.flatnonzero(on)
-        if active.size < 3:
-            return on
-        if self.may("expiry"):
-            end = int(self.rng.choice(active))
-            dead = active[(active >= end) & (active < end + self.between(6, 500))]
-            self.put(key, dead, place[dead], stack[dead], FAIL, rate=key.rate)
-            on = on & (self.clock < end)
-        if self.may("skew"):
-            off = active[self.rng.random(active.size) < self.between(0.03, 0.6)]
-            self.put(key, off, place[off], stack[off], FAIL)
-        if self.may("pasted"):
-            wrong = self.rng.choice(active, min(active.size, self.size(1, 6)), replace=False)
-            self.put(key, wrong, place[wrong], stack[wrong], FAIL, (key.exchange + self.below(1, 5)) % 5)
-        return on
-
-    def trade(self, who: int, pattern: str, life: Life, count: int = 1, *, listed: Ints | None = None,
-              ring: str | None = None) -> list[Key]:  # fmt: skip
-        """Issue innocent keys to one person and run them all by one life, each missing an hour now and then."""
-        made: list[Key] = []
-        on_all, place, stack = life
-        drop = self.between(0, 0.3) if count > 1 else 0.0
-        for exchange in self.venues(max(1, min(count, self.room))):
-            key = self.issue(who, pattern, exchange, ring=ring)
-            on = on_all & (self.rng.random(self.span) >= drop)
-            if self.chance(0.12):  # issued, or given up, on the way
-                on = on & self.part()
-            self.use(key, self.mishaps(key, on, place, stack), place, stack, listed)
-            if self.may("strays"):  # a look from the phone, or from behind a VPN
-                away = self.phone() if self.chance(0.7) else self.vpn()
-                self.use(key, self.seldom(0.02, 0.25, "evening"), away, stack if self.chance(0.4) else self.line())
-            made.append(key)
-        return made
-
-
-class Innocent(People):
-    """One method a pattern; each adds one person or one group, while there is room."""
-
-    def solo(self) -> None:
-        place, stack = self.abode(), self.any_stack()
-        if self.leftovers and self.chance(0.1):  # one of those who share a key, or whose line a proxy sells
-            place, stack = self.leftovers.pop(self.below(len(self.leftovers)))
-        self.trade(self.person(), "solo", (self.hours(), place, self.line(stack)))
-
-    def multi_exchange(self) -> None:
-        keys = 2 + min(int(self.rng.geometric(0.55)) - 1, 5)
-        self.trade(self.person(), "multi_exchange", (self.hours(), self.abode(), self.line()), keys)
-
-    def popular_stack(self) -> None:
-        """Strangers with the commonest client; some get the address that another tenant gave back."""
-        place, handed, edge = self.host("cloud"), self.chance(0.5), self.below(self.span)
-        for turn, who in enumerate(self.strangers(2)):
-            stack = self.line(int(self.popular[min(int(self.rng.geometric(0.6)) - 1, 2)]))
-            term = (self.clock < edge) if turn == 0 else (self.clock >= edge)
-            life = (self.hours() & term, place, stack) if handed else (self.hours(), self.host("cloud"), stack)
-            self.trade(who, "popular_stack", life)
-
-    def crowd(self, name: str, people: int, kinds: str, place: Callable[[], Ints], stack: Callable[[], Ints]) -> None:
-        """So many strangers, each by their own clock, behind what is common to them."""
-        for who in self.strangers(people):
-            self.trade(who, name, (self.hours(*kinds.split()), place(), stack()), self.few())
-
-    def carrier_nat(self) -> None:
-        self.crowd("carrier_nat", 20, "evening evening evening signal rare cron daemon", self.phone, self.line)
-
-    def company_egress(self) -> None:
-        pool, balanced = self.addresses("home", self.below(1, 4)), self.between(0, 0.99)
-        inspected, ja4 = self.chance(0.35), self.ja4()
-
-        def stack() -> Ints:  # a proxy that opens TLS lends everybody its own handshake
-            seen = self.any_stack()
-            return self.stay(self.own_stack(self.stacks[seen].split("|")[1], ja4)) if inspected else self.line(seen)
-
-        people, kinds = self.size(4, 70), "office office office daemon signal"
-        self.crowd("company_egress", people, kinds, lambda: self.wander(pool, balanced), stack)
-
-    def campus_egress(self) -> None:
-        pool, sticky = self.addresses("home", self.size(1, 24), 2), self.between(0.5, 0.99)
-        people, kinds = self.size(15, 200), "evening evening evening office office rare cron daemon"
-        self.crowd("campus_egress", people, kinds, lambda: self.wander(pool, sticky), self.line)
-
-    def shared_hosting(self) -> None:
-        server = self.hosts.pop() if self.hosts else int(self.addresses("cloud", 1)[0])
-        kinds = "cron cron daemon signal rare"
-        self.crowd("shared_hosting", self.size(4, 45), kinds, lambda: self.stay(server), self.line)
-
-    def nat_gateway(self) -> None:
-        pool, pinned = self.addresses("cloud", self.below(1, 6)), self.chance(0.5)
-        image, common = self.any_stack(), self.between(0, 0.7)
-
-        def place() -> Ints:
-            return self.stay(int(self.rng.choice(pool))) if pinned else self.wander(pool, self.between(0, 0.9))
-
-        def stack() -> Ints:
-            return self.line(image if self.chance(common) else None)
-
-        self.crowd("nat_gateway", self.size(3, 30), "daemon cron signal office evening", place, stack)
-
-    def faas_egress(self) -> None:
-        """Functions woken on the hour; each invocation leaves by whichever address is free."""
-        pool, runtimes = self.addresses("cloud", self.size(12, 250), 6), [self.any_stack() for _ in range(3)]
-        warm, again = self.between(0, 0.6), self.between(0, 0.6)
-        for who in self.strangers(self.size(20, 120)):
-            on, stack = self.hours("cron", "cron", "signal", "daemon"), self.line(runtimes[self.below(3)])
-            for key in self.trade(who, "faas_egress", (on, self.wander(pool, warm), stack), self.few()):
-                self.use(key, on & (self.rng.random(self.span) < again), self.wander(pool, warm), stack)
-
-    def class_image(self) -> None:
-        """A class or a team: one image, one room, the same lessons; homework at home by some."""
-        room, image = self.wander(self.addresses("home", self.below(1, 3)), 0.99), self.line()
-        weekly = np.zeros(24 * 7, dtype=bool)
-        for slot in self.rng.integers(0, 24 * 7 // 3, self.below(2, 9)):
-            weekly[slot * 3 : slot * 3 + self.below(1, 5)] = True
-        lessons = weekly[self.clock % 168] if self.chance(0.6) else self.hours("office")
-        attends, homework = self.between(0.5, 0.98), self.between(0, 0.7)
-        alike, group = self.between(0, 0.8), self.noise(0.5)
-        for who in self.strangers(self.size(5, 45)):
-            on = lessons & self.awake(np.full(self.span, attends * self.between(0.7, 1.0)), group, alike)
-            for key in self.trade(who, "class_image", (on, room, image), self.few() if self.chance(0.3) else 1):
-                if self.chance(homework):
-                    self.use(key, self.seldom(0.1, 0.8, "evening") & ~on, self.host("home"), image)
-
-    def platform(self, name: str, customers: int, most: int) -> tuple[Ints, int]:
-        """A bot service: addresses, pinned or not; strategies that wake their subscribers together, or do not."""
-        pool = self.addresses("cloud", self.size(1, most), self.below(1, 4))
-        stack = self.own_stack() if self.chance(0.6) else self.any_stack()
-        clients = self.stay(stack)
-        if self.chance(0.35):  # a release on the way
-            clients[self.below(self.span) :] = self.own_stack(f"{self.stacks[stack].split('|')[1]}.1")
-        manner = self.one(("pinned", "pinned", "shard", "rotating"))
-        width, persistence, everything = self.below(1, 5), self.between(0, 0.99), self.chance(0.5)
-        alike, busy = self.between(0, 0.8), self.between(0.1, 0.6)
-        kinds = ("cron", "signal", "office", "evening", "signal")
-        plans = [(self.rhythm(self.one(kinds)), self.noise(0.4)) for _ in range(self.size(1, 12))]
-        for who in self.strangers(customers):
-            mine = self.rng.choice(pool, min(len(pool), 1 if manner == "pinned" else width), replace=False)
-            place = self.wander(pool if manner == "rotating" else mine, persistence)
-            chance, group = plans[self.below(len(plans))]
-            on = self.hours("daemon") if self.chance(busy) else self.awake(chance * self.between(0.3, 1), group, alike)
-            if self.chance(0.25):  # subscriptions begin and end singly
-                on = on & self.part()
-            listed = self.rng.permutation(pool)[:25] if everything or manner == "rotating" else mine
-            self.trade(who, name, (on, place, clients), self.few(), listed=listed)
-        return pool, stack
-
-    def roamer(self) -> None:
-        """Home, office, phone and VPN by the hour; within an hour, two of them."""
-        office = self.host("home") if self.chance(0.6) else self.phone()
-        places = [self.host("home"), office, self.phone(), self.vpn()]
-        local, moves, regular = (self.clock + 9) % 24, self.noise(self.between(0.4, 0.95)), self.between(0.3, 0.95)
-        usual = np.where((local >= 9) & (local < 18), 1, np.where((local < 8) | (local > 19), 0, 2))
-        where = np.where(moves < regular, usual, (moves * 997).astype(np.int64) % 4)
-        place, stack = np.choose(where, places), self.line()
-        mobile = self.line() if self.chance(0.5) else stack
-        on = self.hours("evening", "evening", "office", "signal", "signal", "daemon")
-        both = on & (self.rng.random(self.span) < self.between(0.02, 0.5))
-        life = (on, place, np.where(where == 2, mobile, stack))
-        for key in self.trade(self.person(), "roamer", life, self.few()):
-            self.use(key, both, np.roll(place, -1) if self.chance(0.5) else places[2], mobile)
-
-    def power_user(self) -> None:
-        """Many clients on several machines at once, all of one person."""
-        places = [self.abode() for _ in range(self.below(1, 6))]
-        life = (self.hours("daemon", "signal", "evening"), places[0], self.line())
-        for key in self.trade(self.person(), "power_user", life, self.size(1, 6)):
-            for _ in range(self.below(2, 9)):
-                self.use(key, self.seldom(0.1, 0.8), places[self.below(len(places))], self.line())
-
-    def household(self, name: str, together: bool) -> None:
-        """A family behind one line, with a computer each, or one that they share or take turns at."""
-        home, shared, chance = self.host("home"), self.line(), self.rhythm()
-        group, alike = self.noise(0.7), self.between(0.2, 1.0) * (1 if together else 0.4)
-        for turn, who in enumerate(self.strangers((2, 2, 2, 3, 4)[self.below(5)])):
-            chance = chance if together and self.chance(0.7) else self.rhythm()
-            on = self.awake(chance, group, alike)
-            if together and turn and self.chance(0.25):
-                on = on & (self.clock // 2 % 2 == turn % 2)
-            self.trade(who, name, (on, home, shared if together else self.line()), self.few())
-
-    def renumbered(self, name: str, period: int) -> None:
-        """Lines of one area that hand addresses to one another whenever their leases end."""
-        people = self.size(8, 60)
-        pool = self.addresses("home", int(people * self.between(1.2, 6)), self.below(2, 6))
-        leases = np.array([self.rng.permutation(pool) for _ in range(self.span // period + 3)])
-        for number, who in enumerate(self.strangers(people)):
-            place = leases[(self.clock + self.below(period)) // period, number]
-            self.trade(who, name, (self.hours(), place, self.line()), self.few())
-
-
-class Guilty(Innocent):
-    """Rings of borrowed keys, keys that many use, and keys that leaked."""
-
-    rings = 0
-
-    def ring_places(self, style: str, size: int) -> Callable[[], Ints]:
-        """How an operator spreads borrowed keys over addresses."""
-        kind = "cloud" if self.chance(0.7) else "abroad"
-        if style == "ring_pool" and self.may("phones"):  # a rack of modems behind a carrier
-            pool = self.carriers[self.below(len(self.carriers))]
-        elif style == "ring_pool":
-            pool = self.addresses(kind, self.size(3, 24), self.below(1, 7))
-        elif style == "ring_residential":
-            pool = self.addresses("home", max(3, int(size * self.between(0.3, 2.0))), size)
-            self.leftovers += [(self.stay(int(ip)), self.any_stack()) for ip in pool if self.chance(0.4)]
+    def active(self, habit: str, first: int | None = None) -> Ints:
+        """The hours in which a habit makes a program or a person work, from the first hour on."""
+        if first is None:
+            first = int(self.rng.integers(self.hours * 3 // 4)) if self.chance("issued_late") else 0
+        hour = np.arange(self.hours)
+        if habit == "always":
+            works = self.rng.random(self.hours) < self.rng.uniform(0.85, 1.0)
+            gap = int(self.rng.integers(self.hours))
+            works[gap : gap + int(self.rng.integers(0, 30))] = False
+        elif habit == "fixed":
+            daily = 0 if self.rng.random() < 0.4 else int(self.rng.integers(24))  # 00:00 UTC: the new daily candle
+            times = [daily, *self.rng.integers(0, 24, int(self.rng.integers(0, 4))).tolist()]
+            works = np.isin(hour % 24, times) & (self.rng.random(self.hours) < 0.93)
+        elif habit == "reactive":
+            heat = self.market * self.rng.lognormal(0, 0.45, self.hours)
+            works = heat > np.quantile(heat, self.rng.uniform(0.75, 0.95))
+        elif habit == "campaign":
+            works = self._sessions(self.rng.uniform(3, 11), 0.3, np.where((hour + KST) % 24 >= 8, 1.0, 0.25))
         else:
-            pool = self.addresses(kind, 2 if style == "ring_stack_per_key" and self.chance(0.4) else 1)
-            if self.may("hidden"):
-                self.hosts.append(int(pool[0]))
-            if self.chance(0.25):  # moves house on the way
-                moved = np.where(self.part(), pool[0], self.addresses("cloud", 1)[0])
-                return lambda: moved
-        width, sticky, pinned = self.below(1, 6), self.between(0, 0.98), self.chance(0.5)
+            weekly = self.rng.uniform(1, 3) if habit == "rare" else float(self.rng.lognormal(1.5, 0.7))
+            works = self._sessions(weekly, 0.5, self.market)
+        if habit in ("manual", "reactive", "rare"):
+            works[self.spikes] |= self.rng.random(len(self.spikes)) < self.rate["wakes"]
+        return hour[works & (hour >= first)]
 
-        def place() -> Ints:
-            mine = self.rng.choice(pool, 1 if pinned else min(len(pool), width), replace=False)
-            return self.wander(mine if pinned or self.chance(0.8) else pool, sticky)
+    def _sessions(self, weekly: float, stop: float, weight: Floats) -> npt.NDArray[np.bool_]:
+        works = np.zeros(self.hours, bool)
+        count = 1 + int(self.rng.poisson(weekly * self.hours / 168))
+        for begin in self.rng.choice(self.hours, count, p=weight / weight.sum()).tolist():
+            works[begin : begin + int(self.rng.geometric(stop))] = True
+        return works
 
-        return place
+    def thin(self, hours: Ints, share: float) -> Ints:
+        """Some of the hours."""
+        return hours[self.rng.random(len(hours)) < share]
 
-    def visits(self, chance: Floats, weekly: float) -> Bools:
-        """A few hours a week, each key at its own ones, though all of them within the operator's day."""
-        on = np.zeros(self.span, dtype=bool)
-        count = max(2, round(weekly * self.span / 168))
-        on[self.rng.choice(self.span, count, p=chance / chance.sum())] = True
-        return on
+    def habit(self, weights: Sequence[float] = PERSON_HABITS, habits: Sequence[str] = HABITS) -> str:
+        """Draw a habit."""
+        return habits[int(self.rng.choice(len(habits), p=weights))]
 
-    def ring_hours(self, style: str, size: int) -> list[Bools]:
-        """How an operator splits the work: all at once, by turns, with lags, or unevenly."""
-        careful, group = self.may("careful"), self.noise(self.between(0, 0.8))
-        alike = self.between(0.2, 0.65) if careful else self.between(0.6, 1.0)
-        chance = self.rhythm(self.one(("daemon", "office", "evening", "signal", "cron")))
-        if self.chance(0.35):  # works in campaigns of some days
-            chance = 0.001 + 0.999 * chance * (self.noise(0.0)[self.clock // 24] < self.between(0.3, 0.8))
-        split = self.one(("together", "together" if not careful else "turns", "lag", "uneven"))
-        parts, length, weekly = self.below(2, 4), self.below(1, 13), self.between(2, 8)
-        result: list[Bools] = []
-        for number in range(size):
-            on = self.awake(chance, group, alike)
-            if style == "ring_staggered":
-                on = self.visits(chance, weekly)
-            elif split == "turns":
-                on = on & (self.clock // length % parts == number % parts)
-            elif split == "lag":
-                on = np.roll(on, self.below(0, 4))
-            elif split == "uneven":
-                on = on & (self.rng.random(self.span) < self.between(0.2, 1))
-            result.append(on)
-        return result
+    def sticky(self, hours: Ints, pool: Ints, block: int) -> Ints:
+        """An address of the pool for each hour, kept for a block of hours."""
+        return pool[self.rng.integers(0, len(pool), self.hours // block + 1)[hours // block]]
 
-    def ring(self, style: str, size: int) -> None:
-        """One operator, three or more lenders, and what the lenders go on doing themselves."""
-        self.rings += 1
-        ring = f"ring-{self.rings:03d}"
-        place, shifts = self.ring_places(style, size), self.ring_hours(style, size)
-        clients = self.line(self.own_stack() if self.chance(0.25) else None)
-        targets = self.rng.choice(5, self.below(1, 6), replace=False, p=self.market).tolist()
-        lenders = [self.person() for _ in range(max(3, int(size * self.between(0.4, 1.2))))]
-        active = self.between(0.75, 1.0) if style == "ring_lender_active" else self.rates["going_on"]
-        homes = [(self.host("home"), self.line(), self.chance(active)) for _ in lenders]
-        for number, on in enumerate(shifts):
-            who = number % len(lenders)
-            venue = targets[(number // len(lenders) + self.below(len(targets))) % len(targets)]
-            key = self.issue(lenders[who], style, venue, True, ring)
-            begun = self.below(self.span * 3 // 4) if self.may("recruits") else 0
-            if style == "ring_stack_per_key":
-                clients = self.line(None if self.chance(0.6) else self.own_stack())
-            home, own, goes_on = homes[who]
-            if goes_on or (begun and self.chance(0.3)):
-                self.use(key, self.seldom(0.2, 1.0) & (self.clock < (self.span if goes_on else begun)), home, own)
-            on = on & (self.clock >= begun) & (self.part(1.0) if self.chance(0.1) else True)
-            if on.sum() < 4:  # no key is borrowed for nothing
-                on = on | ((self.clock >= begun) & (self.rng.random(self.span) < 0.05))
-            where = place()
-            self.use(key, self.mishaps(key, on, where, clients), where, clients)
-        if self.may("own_keys"):
-            own_hours = self.awake(self.rhythm(), np.where(shifts[0], 0.0, 1.0), self.between(0, 0.9))
-            self.trade(self.person(), style, (own_hours, place(), clients), self.size(1, 3), ring=ring)
+    def see(self, key: int, hours: Ints, ips: Cell, devices: Cell, rate: float, kind: int = USE, at: int = -1) -> None:
+        """Record presentations of a key, one for each hour, at its own exchange or at another one."""
+        count = np.maximum(1, rate * self.rng.lognormal(0, 0.6, len(hours))).astype(np.int64)
+        where = self.issued[key][0] if at < 0 else at
+        whole = [np.broadcast_to(value, hours.shape) for value in (hours, key, where, ips, devices, kind)]
+        self.columns.append([*whole, count])
 
-    def shared_key(self, style: str) -> None:
-        """One key in many hands: friends, the buyers of a seat, or a few who look in seldom."""
-        low, high = {"shared_few": (3, 12), "shared_crowd": (8, 60), "shared_rarely": (3, 6)}[style]
-        key = self.issue(self.person(), style, self.venues(1)[0], True)
-        program = self.any_stack() if self.may("one_program") else None
-        relay = self.host("cloud") if self.may("relayed") else None
-        busy = self.between(0.1, 1.0) if style == "shared_few" else self.between(0.03, 0.4)
-        together, group = self.between(0, 0.5), self.noise(0.3)
-        for _ in range(self.size(low, high)):
-            place = self.phone() if self.chance(0.2) else self.abode()
-            place = place if relay is None or self.chance(0.2) else relay
-            stack = program if program is not None and self.chance(0.85) else self.any_stack()
-            rhythm, clients = self.rhythm(), self.line(stack)
-            on = self.awake(rhythm * busy * self.between(0.4, 1), group, together)
-            if style == "shared_rarely":
-                on = self.visits(rhythm, self.between(1, 5))
-            self.use(key, self.mishaps(key, on, place, clients), place, clients)
-            if place is not relay and self.may("known"):
-                self.leftovers.append((place, stack))
+    def register(self, key: int, ips: Ints, hour: int = 0, always: bool = False) -> None:
+        """The owner registers addresses with the exchange, if he uses its allow-list."""
+        if always or self.rng.random() < ALLOWLIST_USE[self.issued[key][0]]:
+            self.see(key, np.full(len(ips), max(0, hour - 1)), ips, -1, 0, ALLOW)
 
-    def leak(self, style: str, victims: list[Key]) -> None:
-        """A dump being tried: where it came from is nowhere to be seen, only that strangers present it."""
-        rng, slow = self.rng, style == "leak_slow"
-        count = self.size(5, 50) if slow else 1 if style == "leak_one_server" else self.below(1, 3)
-        kind = self.one(("abroad", "abroad", "cloud", "home") if slow else ("abroad", "abroad", "cloud"))
-        pool = self.addresses(kind, count, max(1, int(count * self.between(0.2, 1))))
-        if slow and self.chance(0.3):
-            pool = np.concatenate([pool, self.vpns[self.below(len(self.vpns))]])
-        tools = np.array([self.any_stack() for _ in range(self.below(1, 5) if slow else 1)])
-        begin = self.below(self.span // 4 if slow else self.span * 4 // 5)
-        window = self.span - begin if slow else self.size(1, 72) if style == "leak_one_server" else self.size(2, 150)
-        for victim in victims:
-            victim.guilty, victim.pattern = True, style
-            others = rng.permutation([e for e in range(5) if e != victim.exchange])
-            tried = others[: self.below(1, 5)].tolist() if self.may("elsewhere") else []
-            if not tried or self.chance(0.9):
-                tried.append(victim.exchange)
-            for exchange in tried:
-                hours = np.minimum(begin + rng.integers(0, window, self.size(1, 4)), self.span - 1)
-                self.put(victim, hours, rng.choice(pool, len(hours)), rng.choice(tools, len(hours)), FAIL, exchange)
-            if victim.exchange in tried and self.may("accepted"):
-                hours = begin + window // 2 + np.arange(self.size(1, 40))
-                hours = hours[hours < self.span]
-                self.put(victim, hours, rng.choice(pool, 1), rng.choice(tools, 1), USE, rate=victim.rate)
+    def work(self, key: int, hours: Ints, pool: Ints, device: int, habit: str, block: int = 24) -> None:
+        """A program at work on one address of a pool after the other."""
+        self.present(key, hours, self.sticky(hours, pool, block), np.full(len(hours), device), habit)
+
+    def roam(self, key: int, who: Person, hours: Ints, mix: Sequence[float], habit: str) -> None:
+        """Somebody at work between home, phone, office and VPN, changing every few hours."""
+        desk, tunnel = self.rng.choice(self.desks), self.rng.choice(self.tunnels)
+        places = self.rng.choice(4, self.hours // 3 + 1, p=mix)[hours // 3]
+        home, phone = self.sticky(hours, who.homes, 24), self.sticky(hours, who.phone, 6)
+        ips = np.choose(places, [home, phone, desk, tunnel])
+        self.present(key, hours, ips, np.where(places == 1, who.phone_device, who.device), habit)
+
+    def glance(self, key: int, who: Person, rate: str = "second_device") -> None:
+        """Now and then the same key is also used from the phone or from home."""
+        if self.chance(rate):
+            self.roam(key, who, self.active("rare"), [*self.rng.permutation((1.0, 0.0)).tolist(), 0, 0], "manual")
+
+    def present(self, key: int, hours: Ints, ips: Ints, devices: Ints, habit: str) -> None:
+        """Use a key, with the everyday trouble of upgrades, wrong clocks, expiry and wrong exchanges."""
+        requests = REQUESTS[habit] * float(self.rng.lognormal(0, 0.8))
+        if self.chance("upgrade"):
+            late = (hours > self.rng.integers(self.hours)) & (devices < len(self.newer))
+            devices[late] = self.newer[devices[late]]
+        if self.chance("clock_error"):
+            bad = (hours % 24 == self.rng.integers(24)) & (np.arange(len(hours)) > 4)
+            self.see(key, hours[bad], ips[bad], devices[bad], requests / 4, FAIL)
+        other = int(self.rng.integers(len(EXCHANGES)))
+        if len(hours) and self.chance("wrong_exchange") and other != self.issued[key][0]:
+            once = self.rng.integers(len(hours) // 3, len(hours), 1)
+            self.see(key, hours[once], ips[once], devices[once], 3, FAIL, other)
+        dead = hours >= (self.rng.choice(hours) if len(hours) and self.chance("expired") else self.hours)
+        self.see(key, hours[dead], ips[dead], devices[dead], requests / 8, FAIL)
+        self.see(key, hours[~dead], ips[~dead], devices[~dead], requests)
+
+    def alone(self, pattern: str, left: int) -> None:
+        """One person with a few keys, at home, on the way, or on a server of his own."""
+        who, served = self.person(), pattern in ("own_server", "popular_stack")
+        network = "hosting" if pattern == "popular_stack" else "abroad" if self.rng.random() < 0.1 else "cloud"
+        places = self.fresh(network) if served else who.homes
+        habit = self.habit(SERVER_HABITS if served else PERSON_HABITS)
+        who.device = int(np.argmax(self.popularity)) if pattern == "popular_stack" else who.device
+        hours = self.active(habit)
+        for key in self.issue_some(who, pattern, left):
+            mine = self.thin(hours, self.rng.uniform(0.7, 1.0)) if self.rng.random() < 0.6 else self.active(habit)
+            if pattern in ("roaming", "carrier_nat"):
+                mix = self.rng.dirichlet((4, 3, 2, 0.7) if pattern == "roaming" else (2, 14, 0.4, 0.2)).tolist()
+                self.roam(key, who, mine, mix, habit)
+            else:
+                self.work(key, mine, places, who.device, habit)
+                self.register(key, places[:1])
+                self.glance(key, who)
+
+    def renumbered(self, pattern: str, left: int) -> None:
+        """A line at home whose address changes every day or every week; the allow-list refuses each new one."""
+        who, habit = self.person(), self.habit()
+        block = 24 if pattern == "renumbered_daily" else 24 * int(self.rng.integers(5, 10))
+        held = self.rng.choice(self.dynamic, self.hours // block + 1)
+        for key in self.issue_some(who, pattern, left):
+            hours = self.active(habit)
+            ips = held[hours // block]
+            self.present(key, hours, ips, np.full(len(hours), who.device), habit)
+            if block > 24 and self.rng.random() < ALLOWLIST_USE[self.issued[key][0]]:
+                new = np.flatnonzero(np.diff(ips)) + 1
+                self.see(key, hours[new], ips[new], who.device, 8, FAIL)
+                self.see(key, hours[new], ips[new], -1, 0, ALLOW)
+
+    def power_user(self, pattern: str, left: int) -> None:
+        """Somebody who runs many programs on several machines with one key or a few."""
+        who = self.person()
+        machines = np.r_[who.homes[:1], self.fresh("cloud", int(self.rng.integers(1, 3)))]
+        own, count = self.rate["own_client"], int(self.rng.integers(2, 6))
+        rigs = [(self.rng.choice(machines, 1), self.device(own)) for _ in range(count)]
+        for key in self.issue_some(who, pattern, left):
+            for place, device in rigs:
+                habit = self.habit()
+                self.work(key, self.thin(self.active(habit), 0.4), place, device, habit)
+            self.roam(key, who, self.active("manual"), (0.60, 0.30, 0.05, 0.05), "manual")
+            self.register(key, machines)
+
+    def household(self, pattern: str, left: int) -> None:
+        """A family behind one line, with one computer for all or one for each."""
+        first, evenings, one = self.person(), self.active("manual"), pattern == "household_one"
+        for _ in range(min(left, self.between(SIZES[pattern]))):
+            who, habit = self.person(), self.habit((0.10, 0.20, 0.20, 0.50))
+            who.homes, who.device = first.homes, first.device if one else who.device
+            key = self.issue(who, pattern)
+            hours = self.thin(evenings, 0.6) if one and self.rng.random() < 0.5 else self.active(habit)
+            self.work(key, hours, who.homes, who.device, habit)
+            self.register(key, who.homes[:1])
+            self.glance(key, who)
+
+    def workplace(self, pattern: str, left: int) -> None:
+        """People of a company or a campus, each with his own computer, who leave by the same addresses."""
+        egress = self.fresh("office", self.between((1, 3)) if pattern == "campus" else 1)
+        for _ in range(min(left, self.between(SIZES[pattern]))):
+            who, habit = self.person(), self.habit()
+            key, hours = self.issue(who, pattern), self.active(habit)
+            local = (hours + KST) % 24
+            there = (local >= 9) & (local < 19) & (hours // 24 % 7 < 5)
+            self.work(key, hours[there], egress, who.device, habit)
+            self.roam(key, who, hours[~there], (0.6, 0.4, 0, 0), habit)
+            self.register(key, egress)
+
+    def crowd(self, pattern: str, left: int) -> None:
+        """Strangers on one host, one gateway or one function service, where some runtimes are common."""
+        size = min(left, self.between(SIZES[pattern]))
+        count = {"faas": max(4, size // 3), "nat_gateway": self.between((1, 2))}.get(pattern, 1)
+        egress = self.fresh("hosting" if pattern == "shared_hosting" else "cloud", count, near=True)
+        runtimes = [self.device(0) for _ in range(6)]
+        for _ in range(size):
+            who, habit = self.person(), self.habit(SERVER_HABITS)
+            if self.rng.random() < RUNTIME_SHARE[pattern]:
+                who.device = runtimes[int(self.rng.integers(len(runtimes)))]
+            key = self.issue(who, pattern)
+            self.work(key, self.active(habit), egress, who.device, habit, 1 if pattern == "faas" else 48)
+            self.register(key, egress[:3])
+
+    def platform(self, pattern: str, left: int) -> None:
+        """A service that runs bots for its customers on its own servers with its own client."""
+        size = min(left, self.between(SIZES[pattern]))
+        servers = self.fresh("cloud", 1 + size // int(self.rng.integers(60, 160)))
+        device, strategy = self.device(self.rate["service_client"]), self.active("reactive", 0)
+        if pattern == "platform_declared":
+            ips, name = [self.addresses[ip] for ip in servers], f"{self.pick(OWN_NAMES)}-{len(self.declared) + 1}"
+            self.declared.append({"name": name, "ips": ips, "device": self.devices[device]})
+        for _ in range(size):
+            who, habit = self.person(), self.habit(SERVER_HABITS)
+            key, hours = self.issue(who, pattern, "customer"), self.active(habit)
+            if self.chance("signal_follower"):
+                hours, habit = self.thin(strategy, 0.5), "reactive"
+            self.work(key, hours, self.rng.choice(servers, 1), device, habit)
+            self.register(key, servers[:4])
+            self.glance(key, who, "customer_glances")
+
+    def image(self, pattern: str, left: int) -> None:
+        """A course or a team that works at the same hours, behind one address, with one image."""
+        hour, course = np.arange(self.hours), pattern == "class_image"
+        room = self.fresh("office" if course or self.rng.random() < 0.5 else "cloud")
+        device = self.device(self.rate["own_client"])
+        local, weekday = (hour + KST) % 24, (hour + KST) // 24 % 7
+        begin, length = int(self.rng.integers(9, 19)), int(self.rng.integers(2, 4))
+        days = self.rng.choice(5, int(self.rng.integers(1, 3)) if course else 4, replace=False)
+        lesson = hour[np.isin(weekday, days) & (local >= begin) & (local < begin + length)]
+        opened = hour[(weekday < 6) & (local >= 9) & (local < 22)]
+        for _ in range(min(left, self.between(SIZES[pattern]))):
+            who = self.person()
+            key = self.issue(who, pattern, "member")
+            spare = self.thin(opened, self.rng.uniform(*SPARE_HOURS))
+            hours = np.union1d(self.thin(lesson, self.rng.uniform(*ATTENDANCE)), spare)
+            self.work(key, hours, room, device, "manual")
+            habit = self.habit() if self.rng.random() < 0.8 else "rare"
+            self.work(key, self.active(habit), who.homes, who.device, "manual")
+            self.register(key, np.r_[room, who.homes[:1]])
+
+    def ring(self, pattern: str, left: int) -> None:
+        """An operator drives the keys of people who lent them, recruited one after the other."""
+        band = RING_SIZES[int(self.rng.choice(len(RING_SIZES), p=RING_WEIGHT))]
+        size, name = max(3, min(left, self.between(band))), f"ring-{len(self.issued)}"
+        device, servers = self.device(self.rate["service_client"]), self._servers(pattern, size)
+        habit = self.habit(OPERATOR_WEIGHT, OPERATOR_HABITS)
+        plan, block, made = self.active(habit, 0), RING_BLOCK.get(pattern, 72), 0
+        recruiting = self.rng.uniform(0, 0.7) * self.hours
+        if self.chance("operator_own"):
+            operator = self.person()
+            own = self.issue(operator, pattern, "operator-own", ring=name)
+            self.work(own, self.thin(plan, 0.8), servers, device, habit, block)
+            self.work(own, self.active("manual"), operator.homes, operator.device, "manual")
+        while made < size:
+            lender = self.person()
+            joined = int(self.rng.uniform(0, recruiting)) if self.rng.random() < 0.5 else 0
+            for _ in range(2 if size > 5 and size - made > 1 and self.chance("several_lent") else 1):
+                key, made = self.issue(lender, pattern, "lent", True, name), made + 1
+                hours = self.thin(plan[plan >= joined], self.rng.uniform(0.55, 0.98))
+                if pattern == "ring_staggered":
+                    wanted = 1 + int(self.rng.integers(2, 6) * self.hours / 168)
+                    hours = np.unique(self.rng.integers(joined, self.hours, wanted))
+                mine = self.rng.choice(servers, 4) if pattern == "ring_residential" else servers
+                self.work(key, hours, mine, self.device(0) if pattern == "ring_stacks" else device, habit, block)
+                if pattern not in RING_BLOCK:
+                    self.register(key, servers[:2], joined, always=pattern == "ring_allowlisted")
+                self._lender(key, lender, pattern, joined)
+
+    def _servers(self, pattern: str, size: int) -> Ints:
+        """What an operator rents, or the hub in which he hides."""
+        if pattern == "ring_pool":
+            return self.fresh("cloud", int(self.rng.integers(6, 16 + size)))
+        if pattern == "ring_residential":
+            return self.rng.choice(self.exits, min(len(self.exits), int(self.rng.integers(8, 25))), replace=False)
+        network = self.habit((0.65, 0.15, 0.10, 0.10), ("cloud", "hosting", "abroad", "home"))
+        servers = self.fresh(network, 1 if pattern == "ring_hub" or self.rng.random() < 0.7 else 2)
+        for _ in range(int(self.rng.integers(8, 30)) if pattern == "ring_hub" else 0):
+            who, habit = self.person(), self.habit(SERVER_HABITS)
+            self.work(self.issue(who, "shared_hosting"), self.active(habit), servers, who.device, habit)
+        return servers
+
+    def _lender(self, key: int, lender: Person, pattern: str, joined: int) -> None:
+        """What the lender does himself: before he lent the key, beside it, and with his other keys."""
+        if pattern == "ring_holder_active" or self.chance("lender_before"):
+            hours, until = self.active(self.habit()), self.hours if pattern == "ring_holder_active" else joined
+            self.roam(key, lender, hours[hours < until], (0.7, 0.3, 0, 0), "manual")
+        if self.chance("lender_other"):
+            other = self.issue(lender, "home", "lender-other")
+            self.work(other, self.active(self.habit()), lender.homes, lender.device, "manual")
+
+    def shared(self, pattern: str, _left: int) -> None:
+        """One key that several people use, each from his own place with his own client."""
+        people, slow = [self.person() for _ in range(self.between(SIZES[pattern]))], pattern == "shared_slow"
+        key = self.issue(people[0], pattern, "shared", True)
+        for who in people:
+            habit = "rare" if slow else self.habit((0.05, 0.15, 0.25, 0.55))
+            self.roam(key, who, self.thin(self.active(habit), 0.18 if slow else 0.6), (0.75, 0.20, 0.03, 0.02), habit)
+            if who is not people[0] and self.chance("sharer_own_key"):
+                self.work(self.issue(who, "home"), self.active("manual"), who.homes, who.device, "manual")
+
+    def leak(self, pattern: str, left: int) -> None:
+        """A dump of keys whose owners go on as before while a finder tries them."""
+        size, name, slow = min(left, self.between(SIZES[pattern])), f"dump-{len(self.issued)}", pattern == "leak_slow"
+        sources = self.fresh("home" if slow else self.habit((0.5, 0.5), ("abroad", "cloud")), size if slow else 1)
+        tool, elsewhere = self.device(self.rate["own_client"]), self.chance("tried_elsewhere")
+        begin = int(self.rng.integers(self.hours * 3 // 4))
+        length = self.hours - begin if slow else int(self.rng.integers(1, 12))
+        for _ in range(size):
+            who, habit = self.person(), self.habit()
+            key = self.issue(who, pattern, "leaked", True, name)
+            place = self.fresh("cloud") if self.rng.random() < 0.4 else who.homes[:1]
+            self.work(key, self.active(habit), place, who.device, habit)
+            self.register(key, place)
+            hour = min(begin + int(self.rng.integers(length)), self.hours - 1)
+            self._try(key, self.rng.choice(sources, 1), tool, hour, elsewhere)
+
+    def _try(self, key: int, source: Ints, tool: int, hour: int, elsewhere: bool) -> None:
+        """Present a found key, often at several exchanges, and use it a little where it works."""
+        now, later = np.array([hour]), np.arange(hour + 1, self.hours)
+        for exchange in range(len(EXCHANGES)):
+            if exchange != self.issued[key][0] and elsewhere and self.rng.random() < 0.6:
+                self.see(key, now, source, tool, 1.5, FAIL, exchange)
+        if self.chance("leak_works"):
+            self.see(key, np.r_[now, self.thin(later, 0.05)], source, tool, 6)
+        else:
+            self.see(key, now, source, tool, 2, FAIL)
+
+    def fill(self, shares: dict[str, tuple[float, ...]], total: int, made: Callable[[], int]) -> None:
+        """Build groups of each pattern until as many more keys are made as its share of the total."""
+        weight = np.array(list(shares.values()))[:, 0] * self.rng.lognormal(0, SPREAD_OF_SHARES, len(shares))
+        goals = np.round(np.cumsum(weight / weight.sum()) * total).astype(int) + made()
+        for pattern, goal in zip(shares, goals.tolist(), strict=True):
+            build = BUILDERS.get(pattern) or BUILDERS[pattern.split("_")[0]]
+            while (count := made()) < goal:
+                build(self, pattern, goal - count)
+
+    def merged(self) -> list[npt.NDArray[Any]]:
+        """The columns in order of time, one line for each key, place, hour and kind, without what outages took."""
+        whole = [np.concatenate(part, dtype=np.int32) for part in zip(*self.columns, strict=True)]
+        lost = np.zeros((len(EXCHANGES), self.hours), bool)
+        for place in range(len(EXCHANGES)):
+            for _ in range(int(self.rng.poisson(self.hours / 24 * OUTAGES_A_DAY))):
+                begin = int(self.rng.integers(self.hours))
+                lost[place, begin : begin + int(self.rng.integers(1, 5))] = True
+        kept = ~lost[whole[2], whole[0]] | (whole[5] == ALLOW) | (self.rng.random(len(whole[0])) < 0.05)
+        table, count = np.stack(whole[:6])[:, kept], whole[6][kept]
+        order = np.lexsort(table[::-1])
+        table, count = table[:, order], count[order]
+        first = np.flatnonzero(np.r_[True, np.any(table[:, 1:] != table[:, :-1], axis=0)])
+        table, count = table[:, first], np.add.reduceat(count, first)
+        second = table[0] * 3600 + self.rng.integers(0, 3600, len(count))
+        order = np.argsort(second, kind="stable")
+        return [second[order] + self.start, *table[1:, order], count[order]]
+
+    def sightings(self) -> Iterator[dict[str, Any]]:
+        """Yield what the exchanges report."""
+        columns = self.merged()
+        for at in range(0, len(columns[0]), CHUNK):
+            part = [column[at : at + CHUNK].tolist() for column in columns]
+            gaps = [self.rng.random(len(part[0])) < self.rate[gap] for gap in ("no_holder_line", "no_account_line")]
+            for line in zip(*part, *(gap.tolist() for gap in gaps), strict=True):
+                ts, key, where, ip, device, kind, count, no_holder, no_account = line
+                issuer, account = self.issued[key]
+                client = self.devices[device] if device >= 0 else None
+                owner = account if issuer == where and not no_account else None
+                holder = self.holders[account] if issuer == where and not no_holder else None
+                who = (ts, EXCHANGES[where], self.truth[key]["key"], owner, holder)
+                yield dict(zip(FIELDS, (*who, self.addresses[ip], client, count, KINDS[kind]), strict=True))
 
 
-def _guilty(world: Guilty, total: int) -> int:
-    """Build rings and shared keys; the number of keys that are to leak is returned."""
-    rng = world.rng
-    left, shared = int(total * world.between(0.43, 0.57)), int(total * world.between(0.2, 0.3))
-    world.room = 10**9
-    styles = [RINGS[i] for i in rng.permutation(len(RINGS))]
-    while left >= 3:
-        size = int(np.clip(rng.lognormal(math.log(8), 0.75), 3, 60))
-        size = min(left, 60) if left - size < 3 else size
-        world.ring(styles.pop() if styles else world.one(RINGS), size)
-        left -= size
-    for style in rng.choice(SHARED, shared, p=rng.dirichlet((5, 3, 4))):
-        world.shared_key(str(style))
-    return total - sum(key.guilty for key in world.keys)
+BUILDERS: dict[str, Callable[[World, str, int], None]] = {
+    **dict.fromkeys(("home", "own_server", "roaming", "carrier_nat", "popular_stack"), World.alone),
+    **dict.fromkeys(("office", "campus"), World.workplace),
+    **dict.fromkeys(("shared_hosting", "nat_gateway", "faas"), World.crowd),
+    **dict.fromkeys(("class_image", "team_image"), World.image),
+    "power_user": World.power_user,
+    "renumbered": World.renumbered,
+    "household": World.household,
+    "platform": World.platform,
+    "ring": World.ring,
+    "shared": World.shared,
+    "leak": World.leak,
+}
 
 
-def _innocent(world: Guilty, keys: int) -> list[dict[str, Any]]:
-    """Fill the world up with innocents; returns what the declared platforms declare."""
-    shaken = {name: share * float(world.rng.lognormal(0, 0.35)) for name, share in SHARES.items()}
-    total, budget = sum(shaken.values()), keys - len(world.keys)
-    declared: list[dict[str, Any]] = []
-    groups: dict[str, Callable[[], object]] = {
-        "platform_undeclared_large": lambda: world.platform("platform_undeclared_large", world.size(60, 500), 24),
-        "platform_undeclared_small": lambda: world.platform("platform_undeclared_small", world.size(15, 59), 4),
-        "household_apart": lambda: world.household("household_apart", False),
-        "household_together": lambda: world.household("household_together", True),
-        "renumber_daily": lambda: world.renumbered("renumber_daily", 24),
-        "renumber_weekly": lambda: world.renumbered("renumber_weekly", 168),
-    }
-    for name in [*list(SHARES)[1:], "solo"]:
-        world.room = keys - len(world.keys) if name == "solo" else int(budget * shaken[name] / total)
-        while world.room >= LEAST.get(name, 1):
-            if name != "platform_declared":
-                (groups.get(name) or getattr(world, name))()
-                continue
-            pool, stack = world.platform(name, world.size(40, 600), 40)
-            told = pool[:-1] if len(pool) > 3 and world.chance(0.2) else pool  # a late address is not declared yet
-            ips = [world.ips[ip] for ip in told.tolist()]
-            declared.append({"name": f"platform-{len(declared) + 1}", "ips": ips, "device": world.stacks[stack]})
-    return declared
-
-
-def _leaks(world: Guilty, count: int) -> None:
-    """Turn some keys of ordinary owners, and of platforms' customers, into victims; some have been lying idle."""
-    sources = ("solo", "multi_exchange", "platform_declared", "platform_undeclared_large", "renumber_weekly")
-    pool = [key for key in world.keys if key.pattern in sources and not key.ring]
-    order = [pool[i] for i in world.rng.permutation(len(pool))]
-    turn, most = world.below(4), max(4, count // 3)
-    while count > 0:
-        style = (*LEAKS, "leak_small_set")[turn % 4]
-        size = min(count, most, world.size(3, 8) if style == "leak_small_set" else world.size(8, 50))
-        if world.chance(0.3):  # this dump was taken from one sort of owner
-            sort = order[-1].pattern
-            order.sort(key=lambda key: key.pattern == sort)
-        world.leak(style, [order.pop() for _ in range(size)])
-        count, turn = count - size, turn + 1
-
-
-def _sightings(world: Guilty) -> Iterator[dict[str, Any]]:
-    """The columns in order of time, row by row."""
-    columns = [np.concatenate(column) for column in world.columns]
-    rows, exchange = len(columns[0]), columns[2]
-    no_holder = world.rng.random(rows) < world.rates["no_holder"]
-    no_device = world.rng.random(rows) < world.device_lost[exchange]
-    columns += [no_holder.astype(np.int64), no_device.astype(np.int64)]
-    for part in np.array_split(np.argsort(columns[0], kind="stable"), rows // 50_000 + 1):
-        chunk = (column[part].tolist() for column in columns)
-        for ts, number, e, ip, device, count, kind, unheld, bare in zip(*chunk, strict=True):
-            key = world.keys[number]
-            issued = key.exchange == e
-            yield {
-                "ts": world.start + ts,
-                "exchange": EXCHANGES[e],
-                "key": key.name,
-                "account": key.account if issued else None,
-                "holder": key.holder if issued and not unheld else None,
-                "ip": world.ips[ip],
-                "device": None if bare or device < 0 else world.stacks[device],
-                "count": count,
-                "kind": KINDS[kind],
-            }
+def key_text(exchange: str, secret: bytes) -> str:
+    """A key as the exchange prints it."""
+    if exchange in ("coinone", "gopax"):
+        return str(uuid.UUID(bytes=secret[:16], version=4))
+    if exchange == "bithumb":
+        return secret[:24].hex()
+    return base64.b64encode(secret, altchars=b"xQ").decode()[: 40 if exchange == "upbit" else 43]
 
 
 def market(
     seed: int, keys: int = 20_000, days: int = 14, *, innocent: float = 0.978, holders: bool = True
 ) -> tuple[Iterator[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-    """Draw one world: sightings in order of time, the truth of every issued key, and the declared platforms."""
-    world = Guilty(seed, days, holders)
-    leaking = _guilty(world, round(keys * (1 - innocent)))
-    declared = _innocent(world, keys)
-    _leaks(world, leaking)
-    truth: list[dict[str, Any]] = []
-    for key in world.keys:
-        role = "operator-own" if key.ring and not key.guilty else ""
-        entry = {"exchange": EXCHANGES[key.exchange], "key": key.name, "guilty": key.guilty, "pattern": key.pattern}
-        truth.append({**entry, "role": role, "ring": key.ring})
-    return _sightings(world), truth, declared
+    """Traffic of a world: its sightings in order of time, the truth for each issued key, and the declared platforms."""
+    world = World(seed, days, keys, holders)
+    world.fill(GUILTY, round(keys * (1 - innocent)), lambda: sum(entry["guilty"] for entry in world.truth))
+    world.fill(INNOCENT, keys - len(world.truth), lambda: len(world.truth))
+    return world.sightings(), world.truth, world.declared

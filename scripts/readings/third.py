@@ -1,817 +1,620 @@
-"""A third synthetic market: API keys of five exchanges, the innocent crowds around them, and the few that are abused.
+"""Synthetic API traffic of five Korean exchanges, with ground truth.
 
-Written from the description of the traffic alone, with a surveillance desk's view of it: a ring's keys arrive one by
-one and some lenders trade on, bot shops move in lockstep because their customers bought the same signal, followers of
-a tutorial look like clones, and most failed presentations are somebody's own mistake. Rates are drawn anew per seed.
-
-A world holds tables of addresses, client stacks and keys. A pattern issues keys to people and gives each key the hours
-in which it is awake, and the address and stack of each hour. `_World.run` adds what happens to everybody (outages,
-expiry, drifting clocks, failures after an address change); allow-lists follow from the addresses really used.
+The traffic is built person by person, the way a gateway sees it: somebody holds accounts, a client (TLS fingerprint and
+user agent) runs somewhere (at home, on a phone, on a rented server) at hours that suit its owner, and now and then
+something fails. Operators of other people's keys, shared keys and leaked dumps are made of the same parts. Shares,
+sizes, schedules and the spread of clients are drawn anew for each seed.
 """
 
-from __future__ import annotations
-
+import base64
+import hashlib
 import ipaddress
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+T = TypeVar("T")
+Row = dict[str, Any]
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Client = int | Ints  # a stack, or one for each hour
 
 EXCHANGES = ("upbit", "bithumb", "coinone", "korbit", "gopax")
-LIST_LIMIT = (10, 5, 5, 20, 8)
-LIST_MANDATORY = (True, True, True, False, False)
+MARKET_SHARE = (0.44, 0.29, 0.13, 0.08, 0.06)
+EXCHANGES_PER_PERSON = (0.56, 0.26, 0.12, 0.04, 0.02)
+UNKNOWN_HOLDERS = (0.10, 0.60)  # share of the accounts of an exchange
+ALLOW_LISTED = (0.50, 0.95)  # share of the keys of an exchange
 KINDS = ("use", "auth_fail", "allowlist")
-USE, FAIL, LISTED = 0, 1, 2
-MONDAY = 1_767_538_800  # 5 January 2026, 00:00 in Seoul
-
-HABITS = ("always", "runs", "daily", "interval", "office", "evening", "night", "burst", "lazy")
-HABIT_MIX = (0.11, 0.16, 0.15, 0.09, 0.11, 0.16, 0.06, 0.09, 0.07)
-WINDOWS = {"office": (9, 9, 1.0, 0.1), "evening": (19, 5, 0.8, 1.0), "night": (22, 7, 1.0, 0.7)}
-
-RANGES = {
-    "home": "58.120 59.10 61.80 112.150 118.220 121.130 175.200 180.70 211.200 218.150 220.120 222.110 124.50 1.230",
-    "cloud": "3.35 13.124 15.164 43.200 52.78 54.180 34.64 20.194 141.164 158.247 110.165 223.130 115.68 132.145",
-    "mobile": "223.38 223.62 39.7 106.101 117.111 211.246",
-    "office": "203.233 210.94 211.115 165.243 147.46 143.248 163.152 166.104",
-    "vpn": "146.70 45.83 193.27 185.107 103.125 89.187",
+USE, FAIL, ALLOW = range(3)
+FIRST_MONDAY = 1_767_538_800  # Monday 5 January 2026, 00:00 in Seoul
+LINE_NULLS = (0.003, 0.010, 0.006)  # lines that lack account, holder, device
+KEY_LENGTHS = (40, 48, 0, 64, 0)  # hexadecimal digits, or a UUID
+NO_DEVICE, MOST_AN_HOUR, CHUNK = -1, 100_000, 50_000
+NETWORKS: dict[str, str] = {
+    "home": "121.128.0.0/11 175.192.0.0/11 211.192.0.0/13 1.224.0.0/12 58.120.0.0/14 180.64.0.0/14 106.240.0.0/13",
+    "mobile": "223.38.0.0/16 223.62.0.0/16 27.160.0.0/14 39.7.0.0/16 110.70.0.0/16 118.235.0.0/16 106.101.0.0/16",
+    "office": "211.168.0.0/14 210.90.0.0/15 61.32.0.0/14 112.216.0.0/14 203.226.0.0/16 125.128.0.0/13",
+    "campus": "147.46.0.0/16 143.248.0.0/16 163.152.0.0/16 165.132.0.0/16 166.104.0.0/16 115.145.0.0/16",
+    "cloud": "3.34.0.0/15 3.36.0.0/14 13.124.0.0/15 15.164.0.0/15 43.200.0.0/14 52.78.0.0/15 158.247.192.0/18",
+    "hosting": "183.111.0.0/16 112.175.0.0/16 222.122.0.0/16 114.207.0.0/16",
+    "vpn": "146.70.0.0/16 37.120.0.0/16 185.244.208.0/22 103.125.232.0/22 45.130.136.0/22",
+    "home6": "2001:e60::/32 2001:2d8::/32 2406:5900::/32",
 }
-RANGES6 = {"home": "2001:e60 2001:2d8", "cloud": "2406:da12 2001:19f0 2400:8902", "mobile": "2406:5900 2001:e60"}
-FAMILIES = (
-    "python-requests/2.{}.0",
-    "Python/3.11 aiohttp/3.{}.1",
-    "axios/1.{}.2",
-    "okhttp/4.{}.0",
-    "Go-http-client/2.0 bot/{}",
-    "ccxt/4.{}.10",
-    "python-httpx/0.{}.0",
-    "GuzzleHttp/7.{}",
-    "reqwest/0.{}",
+BLOCKS = {name: [ipaddress.ip_network(block) for block in blocks.split()] for name, blocks in NETWORKS.items()}
+# For how many keys there is one mobile cell, one way out of a company and so on
+KEYS_PER = {"cell": 300, "pool": 2500, "company": 160, "campus": 600, "host": 500, "nat": 700, "vpn": 900, "isp": 900}
+# TLS library, ALPN, user agent, versions in use from old to new, weight
+CLIENTS: tuple[tuple[str, str, str, str, float], ...] = (
+    ("openssl-cpython", "h1", "python-requests/{}", "2.25.1 2.28.2 2.31.0 2.32.3 2.32.5", 30),
+    ("openssl-asyncio", "h1", "Python/3.{} aiohttp/3.9.5", "9 10 11 12", 14),
+    ("openssl-ccxt", "h1", "python-requests/2.31.0 ccxt/{}", "4.1.22 4.2.85 4.3.91 4.4.60", 8),
+    ("node", "h1", "axios/{}", "0.21.4 0.27.2 1.4.0 1.6.8 1.7.9", 11),
+    ("node-undici", "h1", "node-fetch/{}", "1.0 2.7.0 3.3.2", 5),
+    ("go", "h2", "Go-http-client/{}", "1.1 2.0", 8),
+    ("jsse", "h2", "Java-http-client/{}", "11.0.22 17.0.11 21.0.3", 5),
+    ("conscrypt", "h2", "okhttp/{}", "3.14.9 4.9.3 4.12.0", 6),
+    ("schannel", "h1", "Mozilla/4.0 (compatible; Win32; WinHttp.WinHttpRequest.{})", "5 5.1", 3),
+    ("openssl-httpx", "h2", "python-httpx/{}", "0.24.1 0.27.0 0.28.1", 4),
+    ("chrome", "h2", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/{}.0.0.0 Safari/537.36", "136 138 140", 3),
 )
+BUILDS = {"a": 0.62, "b": 0.22, "c": 0.11, "d": 0.05}  # distributions on which the same library greets differently
+BOT_WORDS = ("haru", "kimchi", "grid", "moon", "turtle", "nuri", "sigma", "delta", "volt", "auto", "maru", "trader")
+HOME_MADE = (0.06, 0.20)  # share of people whose program names itself
+# Shares of the innocent and of the guilty keys; each wanders from seed to seed
+INNOCENT = {
+    "home": 0.160, "own_server": 0.095, "carrier_nat": 0.125, "company": 0.075, "campus": 0.045, "roaming": 0.090,
+    "renumbered": 0.055, "dormant": 0.050, "shared_hosting": 0.055, "nat_gateway": 0.045, "faas": 0.045,
+    "platform_declared": 0.090, "platform_large": 0.060, "household_each": 0.040, "platform_small": 0.0060,
+    "class_image": 0.0032, "team_image": 0.0028, "power_user": 0.0022, "household_one": 0.0028,
+}  # fmt: skip
+GUILTY = {
+    "ring_plain": 0.25, "ring_pool": 0.06, "ring_stacks": 0.06, "ring_staggered": 0.06, "ring_residential": 0.04,
+    "ring_cohabit": 0.10, "ring_allowlisted": 0.10, "ring_hub": 0.05, "shared_few": 0.05, "shared_many": 0.04,
+    "shared_rarely": 0.03, "leak_server": 0.08, "leak_slow": 0.05, "leak_small": 0.03,
+}  # fmt: skip
+SHARE_NOISE, ODDS_NOISE = 0.40, 0.25  # sigma of the logarithms
+RING_SIZES = {(3, 5): 0.36, (6, 15): 0.36, (16, 40): 0.20, (50, 80): 0.08}
+HOMES = {"home": 0.62, "weekly": 0.20, "daily": 0.07, "cgnat": 0.05, "home6": 0.06}
+RHYTHMS = {"daemon": 0.10, "session": 0.27, "cron": 0.16, "candle": 0.12, "signal": 0.15, "sporadic": 0.20}
+OFFICE_RHYTHMS = {"office": 0.6, "daemon": 0.1, "cron": 0.3}
+ROAMING_RHYTHMS = {"session": 0.4, "signal": 0.4, "daemon": 0.05, "sporadic": 0.15}
+OPERATOR_RHYTHMS = {"daemon": 0.08, "session": 0.30, "burst": 0.62}
+LENDER_RHYTHMS = {"session": 0.5, "signal": 0.3, "sporadic": 0.2}
+PARTY_RHYTHMS = {"signal": 0.4, "session": 0.25, "sporadic": 0.35}
+CRON_HOURS = {2: 0.08, 3: 0.10, 4: 0.20, 6: 0.20, 8: 0.10, 12: 0.15, 24: 0.17}
+DAY_CURVE = np.array([5, 3, 2, 1, 1, 1, 2, 4, 8, 12, 10, 9, 8, 8, 8, 8, 8, 8, 9, 10, 11, 12, 11, 8]) / 12.0
+ODDS = {
+    "expired": 0.03, "clock": 0.03, "wrong_exchange": 0.015, "upgrade": 0.08, "crash": 0.06, "rebuilt": 0.08,
+    "goes_to_office": 0.7, "has_vpn": 0.3, "power_program": 0.7, "own_image": 0.30, "known_egress": 0.7,
+    "image_at_home": 0.6, "works_at_home": 0.8, "platform_stack": 0.6, "polled": 0.25,
+    "new_customer": 0.12, "customer_at_home": 0.12, "operator_stack": 0.45, "operator_at_home": 0.12,
+    "operator_own": 0.6, "ring_named": 0.45, "lender_before": 0.5, "lender_other": 0.3, "party_on_phone": 0.25,
+    "party_own": 0.25, "tried_abroad": 0.75, "accepted": 0.12,
+}  # fmt: skip
+SPANS = {
+    "outage": (1, 3), "storm": (1, 4), "crash": (6, 96), "clock": (20, 80), "stay_phone": (2, 20),
+    "stay_function": (1, 3), "stay_pool": (1, 12), "daily": (1, 1), "weekly": (4, 8), "cell": (3, 8),
+    "function": (5, 16), "household": (2, 4), "class": (12, 35), "team": (4, 12), "lesson_days": (1, 3),
+    "lesson_hours": (2, 4), "lesson_start": (9, 19), "platform_ips": (1, 6), "platform_small": (15, 59),
+    "power_servers": (2, 4), "power_programs": (3, 6), "turns": (3, 8), "operator_keys": (1, 2), "shared_few": (3, 12),
+    "shared_many": (8, 60), "shared_rarely": (3, 6), "leak_server": (15, 60), "leak_slow": (12, 50),
+    "leak_small": (3, 8), "leak_exits": (3, 14), "leak_hours": (1, 30), "abroad": (1, 4), "slip": (1, 8),
+}  # fmt: skip
+POOL_SLOTS, POOL_ADDRESSES = 64, 96
 
 
-@dataclass(slots=True)
-class _Key:
-    """One issued key, its fate, and what is remembered of its use."""
+class Key(NamedTuple):
+    """An API key as its exchange knows it."""
 
-    number: int
     exchange: int
-    name: str
-    account: str
-    holder: str | None
-    pattern: str
-    guilty: bool
-    role: str
-    ring: str | None
+    text: str
+    account: str | None = None
+    holder: str | None = None
+    expires: int = 0  # hour
+
+
+@dataclass
+class Person:
+    """Somebody with at most one account at an exchange, and the client and rate that his programs have."""
+
+    holder: str
+    stack: int
     rate: float
-    born: int
-    expires: int
-    patience: float
-    used: dict[int, list[int]] = field(default_factory=dict)  # address -> [hours, first hour]
-    also_listed: list[int] = field(default_factory=list)
+    exchanges: set[int] = field(default_factory=set)
 
 
-class _World:
-    """The tables of one world, its rates, and the rows so far."""
+class World:
+    """One draw of the market: its clients, calendar, networks and people, and the lines that they leave."""
 
-    def __init__(self, seed: int, days: int, holders: bool) -> None:
-        self.rng = np.random.default_rng([seed, 0x7417])
-        self.size = days * 24
-        self.holders = holders
-        hour = np.arange(self.size) + 24 * self.n(0, 300)
-        self.start = MONDAY + int(hour[0]) * 3600
-        self.clock, self.weekday = hour % 24, (hour // 24) % 7
-        self.keys: list[_Key] = []
-        self.accounts: dict[tuple[str, int], tuple[str, str | None]] = {}
-        self.rows: list[tuple[Ints, ...]] = []
-        self.ips: list[str] = []
-        self.taken: set[str] = set()
-        self.devices: list[str] = []
-        self.successor: dict[int, int] = {}
-        self.release: dict[int, int] = {}
-        self.sites: list[tuple[Ints, Ints]] = []
-        self.crowded: list[int] = []
-        self.homes: list[int] = []
-        self.offices: list[int] = []
-        self.declared: list[dict[str, Any]] = []
-        self._draw_rates()
-        self._draw_market(days)
-        self._draw_stacks()
-        self.cloud_blocks = [self.block("cloud") for _ in range(int(self.u(30, 250)))]
-        self.exits = [self.address("vpn") for _ in range(int(self.u(8, 60)))]
-        self.tutorial = [(self.popular(), self.pick(self.cloud_blocks)) for _ in range(int(self.u(1, 5)))]
+    def __init__(self, seed: int, keys: int, days: int, holders: bool) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.seed, self.size, self.hours = seed, keys, days * 24
+        self.addresses, self.devices, self.successor = list[str](), list[str](), dict[int, int]()
+        self.keys, self.lines, self.truth, self.declared = list[Key](), list[Ints](), list[Row](), list[Row]()
+        self.leases, self.home_seen = dict[int, list[Ints]](), self._new("home", 1).tolist()
+        self.people = self.room = 0
+        self.odds, self.homes = self._vary(ODDS, ODDS_NOISE), self._vary(HOMES)
+        self.rhythms, self.ring_sizes = self._vary(RHYTHMS), self._vary(RING_SIZES)
+        self.start = FIRST_MONDAY + self._between(0, 39) * 7 * 86_400
+        self.unknown = self.rng.uniform(*UNKNOWN_HOLDERS, len(EXCHANGES)) if holders else np.ones(len(EXCHANGES))
+        self.allow_listed = self.rng.uniform(*ALLOW_LISTED, len(EXCHANGES))
+        self._clients()
+        self._calendar()
+        self._shared_networks()
 
-    def _draw_rates(self) -> None:
-        """The habits of this world's people, each from a wide range."""
-        u = self.u
-        self.habit_mix = self.rng.dirichlet(np.array(HABIT_MIX) * 60)
-        self.share = self.rng.dirichlet(np.array([9.0, 6.0, 2.4, 1.4, 1.0]) * 2)
-        self.share = (self.share + 0.02) / (self.share + 0.02).sum()
-        self.gap = self.rng.uniform(0.1, 0.6, 5)
-        self.row_gap, self.device_gap = u(0.002, 0.05), u(0.0, 0.02)
-        self.list_cover = [u(0.45, 1.0) if must else u(0.05, 0.6) for must in LIST_MANDATORY]
-        self.list_cover[self.n(0, 5)] *= u(0.0, 1.0)
-        self.stale_lists, self.relist = u(0.02, 0.3), int(self.pick([0, 0, 168]))
-        self.v6 = {"home": u(0.02, 0.3), "cloud": u(0.0, 0.12), "mobile": u(0.05, 0.5)}
-        self.bespoke, self.upgrades = u(0.04, 0.2), u(0.03, 0.3)
-        self.at_home, self.nine, self.nerves = u(0.3, 0.7), u(0.2, 0.7), u(0.2, 1.0)
-        self.newcomers, self.expiry, self.drift = u(0.04, 0.2), u(0.01, 0.05), u(0.005, 0.04)
-        self.mispaste, self.move_fail, self.side_stack = u(0.003, 0.02), u(0.1, 0.7), u(0.02, 0.15)
-        self.more_keys, self.alike = u(0.1, 0.45), u(0.2, 0.9)
-        self.hide, self.guest_known, self.lend_more = u(0.0, 0.25), u(0.1, 0.7), u(0.0, 0.25)
+    def _vary(self, table: dict[T, float], noise: float = SHARE_NOISE) -> dict[T, float]:
+        return {name: value * float(self.rng.lognormal(0, noise)) for name, value in table.items()}
 
-    def _draw_market(self, days: int) -> None:
-        """Volatile hours, which wake everybody, and the outages of each exchange."""
-        self.volatile = np.zeros(self.size)
-        for _ in range(int(self.rng.poisson(days * self.u(0.15, 1.2)))):
-            at, length = self.n(0, self.size), self.n(1, 6)
-            fade = self.u(0.4, 1.0) * 0.8 ** np.arange(min(length, self.size - at))
-            self.volatile[at : at + length] = np.maximum(self.volatile[at : at + length], fade)
-        self.dark = np.zeros((5, self.size), dtype=bool)
-        for exchange in range(5):
-            for _ in range(int(self.rng.poisson(days * self.u(0.02, 0.2)))):
-                at = self.n(0, self.size)
-                self.dark[exchange, at : at + self.n(1, 7)] = True
+    def _happens(self, what: str | float) -> bool:
+        return bool(self.rng.random() < (self.odds[what] if isinstance(what, str) else what))
 
-    def _draw_stacks(self) -> None:
-        """Client stacks: a library in a few builds and versions; a popular few carry most of the people."""
-        order, slope = self.rng.permutation(len(FAMILIES)), self.u(0.8, 1.7)
+    def _between(self, low: int, high: int) -> int:
+        return int(self.rng.integers(low, high + 1))
+
+    def _span(self, name: str) -> int:
+        return self._between(*SPANS[name])
+
+    def _size(self, name: str) -> int:
+        return min(self._span(name), max(SPANS[name][0], self.room))
+
+    def _pick(self, weights: dict[T, float]) -> T:
+        values = np.array(list(weights.values()))
+        return list(weights)[int(self.rng.choice(len(values), p=values / values.sum()))]
+
+    def _clients(self) -> None:
         weights: list[float] = []
-        for rank, family in enumerate(order):
-            low, versions = self.n(3, 20), self.n(2, 6)
-            release = self.n(-self.size, self.size)
-            for build in range(self.n(1, 5)):
-                ja4 = self.ja4()
-                for version in range(versions):
-                    number = len(self.devices)
-                    self.devices.append(f"{ja4}|{FAMILIES[family].format(low + version)}")
-                    weights.append((rank + 1) ** -slope * (build + 1) ** -1.2 * self.u(0.2, 1.0))
-                    self.release[number] = release
-                    if version + 1 < versions:
-                        self.successor[number] = number + 1
-        self.weights = np.array(weights) / sum(weights)
+        for library, alpn, agent, versions, weight in CLIENTS:
+            newness = self.rng.dirichlet(np.linspace(0.6, 2.0, len(versions.split())))
+            for build, share in BUILDS.items():
+                for number, version in enumerate(versions.split()):
+                    index = self._device(library + build, alpn, agent.format(version))
+                    if number:
+                        self.successor[index - 1] = index
+                    weights.append(weight * share * float(newness[number] * self.rng.lognormal(0, 0.3)))
+        self.popularity = np.array(weights) / sum(weights)
+        self.home_made = float(self.rng.uniform(*HOME_MADE))
 
-    def u(self, low: float, high: float) -> float:
-        """A number evenly between two bounds."""
-        return float(self.rng.uniform(low, high))
+    def _device(self, build: str, alpn: str, agent: str) -> int:
+        digest = hashlib.sha256(build.encode()).hexdigest()
+        ciphers, extensions = int(digest[:2], 16) % 40 + 10, int(digest[2:4], 16) % 8 + 8
+        self.devices.append(f"t13d{ciphers:02d}{extensions:02d}{alpn}_{digest[4:16]}_{digest[16:28]}|{agent}")
+        return len(self.devices) - 1
 
-    def n(self, low: int, high: int) -> int:
-        """A whole number from low up to, but not including, high."""
-        return int(self.rng.integers(low, high))
+    def _stack(self, home_made: float | None = None) -> int:
+        if not self._happens(self.home_made if home_made is None else home_made):
+            return int(self.rng.choice(len(self.popularity), p=self.popularity))
+        library, alpn, *_ = CLIENTS[self._between(0, len(CLIENTS) - 2)]
+        first, second = self.rng.choice(BOT_WORDS, 2, replace=False)
+        agent = f"{first}{second}{self._between(1, 999)}/{self._between(0, 3)}.{self._between(0, 20)}"
+        return self._device(library + self._pick(BUILDS), alpn, agent)
 
-    def chance(self, share: float) -> bool:
-        """True in that share of cases."""
-        return bool(self.rng.random() < share)
+    def _upgraded(self, stack: int) -> Ints:
+        stacks = self._fixed(stack)
+        if stack in self.successor and self._happens("upgrade"):
+            stacks[self._between(1, self.hours) :] = self.successor[stack]
+        return stacks
 
-    def pick(self, options: list[Any]) -> Any:
-        """One of the options, each as likely."""
-        return options[self.n(0, len(options))]
+    def _calendar(self) -> None:
+        self.hour = np.arange(self.hours)
+        self.of_day, self.day = self.hour % 24, self.hour // 24
+        self.weekend, self.storm = self.day % 7 >= 5, np.zeros(self.hours)
+        for _ in range(self.rng.poisson(self.hours / 24 * self.rng.uniform(0.3, 0.9))):
+            self.storm[self._window("storm")] += self.rng.uniform(0.3, 1.0)
+        self.outage = np.zeros((len(EXCHANGES), self.hours), dtype=bool)
+        for down in self.outage:
+            for _ in range(self.rng.poisson(self.hours / 24 * 0.12)):
+                down[self._window("outage")] = True
 
-    def ja4(self) -> str:
-        """A plausible TLS client fingerprint."""
-        head = f"t{self.pick([12, 13, 13, 13])}d{self.n(9, 32):02d}{self.n(6, 18):02d}"
-        return f"{head}{self.pick(['h1', 'h2', '00'])}_{self.rng.bytes(6).hex()}_{self.rng.bytes(6).hex()}"
+    def _window(self, name: str) -> slice:
+        begin = self._between(0, self.hours - 1)
+        return slice(begin, begin + self._span(name))
 
-    def popular(self) -> int:
-        """A client stack as common as its popularity."""
-        return int(self.rng.choice(len(self.weights), p=self.weights))
+    def _address(self, kind: str) -> int:
+        block = BLOCKS[kind][self._between(0, len(BLOCKS[kind]) - 1)]
+        network, host = (2**32, 2**60) if block.version == 6 else (2 ** (24 - block.prefixlen), 254)
+        shift = 64 if block.version == 6 else 8
+        number = (self._between(0, network - 1) << shift) | self._between(1, host)
+        self.addresses.append(str(block[number]))
+        return len(self.addresses) - 1
 
-    def stack(self) -> int:
-        """A client stack: a popular one, or a program that somebody built alone."""
-        if not self.chance(self.bespoke):
-            return self.popular()
-        name, ja4, number = self.rng.bytes(3).hex(), self.ja4(), len(self.devices)
-        self.devices += [f"{ja4}|{name}/1.{minor}" for minor in range(2)]
-        self.successor[number] = number + 1
-        return number
+    def _new(self, network: str, count: int) -> Ints:
+        return np.array([self._address(network) for _ in range(count)])
 
-    def still(self, number: int) -> Ints:
-        """The same thing in every hour."""
-        return np.broadcast_to(np.int64(number), self.size)
+    def _neighbours(self, network: str, count: int) -> Ints:
+        base, first = self.addresses[self._address(network)].rpartition(".")[0], self._between(1, 254 - count)
+        self.addresses += [f"{base}.{first + number}" for number in range(count)]
+        return np.arange(len(self.addresses) - count, len(self.addresses))
 
-    def device(self, number: int | None = None) -> Ints:
-        """The stack of each hour; some upgrade to the next version, often in the days after a release."""
-        now = self.stack() if number is None else number
-        track = self.still(now)
-        if now in self.successor and self.chance(self.upgrades):
-            release = self.release.get(now, -1)
-            at = release + int(self.rng.exponential(60)) if release >= 0 else self.n(0, self.size)
-            track = np.where(np.arange(self.size) < at, now, self.successor[now])
-        return track
+    def _shared_networks(self) -> None:
+        many = {name: max(2, int(self.size / per * self.rng.uniform(0.7, 1.4))) for name, per in KEYS_PER.items()}
+        cells = [self._neighbours("mobile", self._span("cell")) for _ in range(many["cell"])]
+        functions = [self._new("cloud", self._span("function")) for _ in range(many["pool"])]
+        self.companies, self.campuses = self._new("office", many["company"]), self._new("campus", many["campus"])
+        self.hosts, self.gateways = self._new("hosting", many["host"]), self._new("cloud", many["nat"])
+        self.vpns, self.carriers = self._new("vpn", many["vpn"]), self._new("home", many["isp"])
+        self._mobile = partial(self._moving, cells, "stay_phone")
+        self._function = partial(self._moving, functions, "stay_function")
 
-    def block(self, kind: str) -> str:
-        """A network of 256 addresses."""
-        return f"{self.pick(RANGES[kind].split())}.{self.n(0, 256)}"
+    def _fixed(self, address: int) -> Ints:
+        return np.full(self.hours, address, dtype=np.int64)
 
-    def address(self, kind: str, block: str = "") -> int:
-        """A new global address: in the block if one is given, else wherever its kind is found."""
-        while True:
-            if not block and self.chance(self.v6.get(kind, 0.0)):
-                text = self._in_site(f"{self.pick(RANGES6[kind].split())}:{self.n(1, 65536):x}:{self.n(1, 65536):x}")
-            else:
-                near = block or (self.pick(self.cloud_blocks) if kind == "cloud" else self.block(kind))
-                text = f"{near}.{self.n(1, 255)}"
-                if text in self.taken and self.chance(0.1):
-                    block = self.block(kind)
-            if text not in self.taken and ipaddress.ip_address(text).is_global:
-                return self._keep(text)
+    def _one_of(self, addresses: Ints) -> Ints:
+        rank = 1.0 / (np.arange(len(addresses)) + 3.0) ** 0.7
+        return self._fixed(int(self.rng.choice(addresses, p=rank / rank.sum())))
 
-    def _in_site(self, site: str) -> str:
-        tail = "".join(f":{int(x):x}" for x in self.rng.integers(1, 65536, 4))
-        return str(ipaddress.IPv6Address(site + tail))
+    def _moving(self, groups: list[Ints], stay: str) -> Ints:
+        low, high = SPANS[stay]
+        stays = self.rng.integers(low, high + 1, self.hours)
+        addresses = groups[self._between(0, len(groups) - 1)]
+        return np.repeat(self.rng.choice(addresses, self.hours), stays)[: self.hours]
 
-    def _keep(self, text: str) -> int:
-        self.taken.add(text)
-        self.ips.append(text)
-        return len(self.ips) - 1
+    def _home(self, kind: str | None = None) -> Ints:
+        kind = kind or self._pick(self.homes)
+        if kind == "cgnat":
+            return self._one_of(self.carriers)
+        leased = kind in ("daily", "weekly")
+        place = self._dealt(24 * self._span(kind)) if leased else self._fixed(self._address(kind))
+        self.home_seen.append(int(place[0]))
+        return place
 
-    def home(self) -> Ints:
-        """The address of a household in each hour; with IPv6 the last half changes every day."""
-        first = self.address("home")
-        self.homes.append(first)
-        if ":" not in self.ips[first]:
-            return self.still(first)
-        site = ":".join(ipaddress.IPv6Address(self.ips[first]).exploded.split(":")[:4])
-        daily = [first] + [self._keep(self._in_site(site)) for _ in range(self.size // 24)]
-        return np.repeat(np.array(daily), 24)[: self.size]
+    def _dealt(self, period: int) -> Ints:
+        free = self.leases.setdefault(period, [])
+        if not free:
+            pool, turn = self._new("home", POOL_ADDRESSES), (self.hour + self._between(0, period - 1)) // period
+            shift = self.rng.integers(0, POOL_ADDRESSES, self.hours // period + 2)[turn]
+            free += [pool[(slot + shift) % POOL_ADDRESSES] for slot in range(POOL_SLOTS)]
+        return free.pop()
 
-    def pool(self, kind: str, count: int) -> Ints:
-        """New addresses of one owner, more or fewer of them side by side."""
-        blocks = [self.pick(self.cloud_blocks) if kind == "cloud" else self.block(kind) for _ in range(1 + count // 3)]
-        near = self.u(0.2, 1.0)
-        return np.array(
-            [self.address(kind, self.pick(blocks[:1] if self.chance(near) else blocks)) for _ in range(count)]
-        )
+    def _server(self) -> Ints:
+        place = self._fixed(self._address("cloud"))
+        if self._happens("rebuilt"):
+            place[self._between(0, self.hours - 1) :] = self._address("cloud")
+        return place
 
-    def site(self) -> Ints:
-        """Where an ordinary person's program runs: at home or on a rented server."""
-        return self.home() if self.chance(self.at_home) else self.still(self.address("cloud"))
+    def _rhythm(self, kind: str | None = None) -> Mask:
+        """The hours at which a program runs, of the given kind or of any."""
+        kind = kind or self._pick(self.rhythms)
+        if kind in ("session", "office"):
+            return self._sessions(kind == "office")
+        if kind == "lessons":
+            begin, days = self._span("lesson_start"), self.rng.choice(6, self._span("lesson_days"), replace=False)
+            return np.isin(self.day % 7, days) & np.isin(self.of_day - begin, range(self._span("lesson_hours")))
+        if kind == "burst":
+            return self._bursts()
+        if kind == "cron":
+            every = self._pick(CRON_HOURS)
+            return np.asarray((self.hour + self._between(0, every - 1)) % every == 0)
+        if kind == "candle":  # the daily candle closes at nine
+            return self._thin(np.isin(self.of_day, [9, self._between(8, 10)]), 0.95)
+        if kind == "daemon":
+            return self._thin(self.hour >= 0, self.rng.uniform(0.9, 1.0))
+        level = self.rng.uniform(0.04, 0.30) if kind == "signal" else self.rng.uniform(0.005, 0.05)
+        return self._thin(self.hour >= 0, level * DAY_CURVE[self.of_day] * (1 + 5 * self.storm))
 
-    def habit(self, kind: str = "") -> Floats:
-        """The probability of each hour that somebody with this habit uses the key in it."""
-        kind = kind or str(self.rng.choice(HABITS, p=self.habit_mix))
-        p, wake = np.zeros(self.size), float(self.rng.beta(1, 3)) * self.nerves
-        if kind == "always":
-            p[:] = self.u(0.9, 1.0)
-            for _ in range(int(self.rng.poisson(1.0))):
-                at = self.n(0, self.size)
-                p[at : at + self.n(2, 40)] = 0
-        elif kind == "runs":
-            at, on, off = -self.n(0, 60), self.u(4, 40), self.u(12, 120)
-            while at < self.size:
-                length = 1 + int(self.rng.exponential(on))
-                p[max(at, 0) : max(at + length, 0)] = 0.95
-                at += length + 1 + int(self.rng.exponential(off))
-        elif kind == "daily":
-            first = 9 if self.chance(self.nine) else self.n(0, 24)
-            times = [first, *self.rng.integers(0, 24, self.n(0, 4)).tolist()]
-            p[np.isin(self.clock, times)] = self.u(0.6, 1.0)
-        elif kind == "interval":
-            step = int(self.pick([2, 3, 4, 6, 8, 12]))
-            p[(self.clock + self.n(0, step)) % step == 0] = self.u(0.8, 1.0)
-        elif kind in WINDOWS:
-            start, length, work, rest = WINDOWS[kind]
-            inside = (self.clock - start - self.n(-2, 3)) % 24 < length + self.n(-2, 3)
-            p = np.where(self.weekday < 5, work, rest) * inside * self.u(0.2, 0.95)
-        else:
-            p[:] = self.u(0.004, 0.05)
-            wake = self.u(0.3, 0.95) if kind == "burst" else wake
-        return 1 - (1 - p) * (1 - wake * self.volatile)
+    def _sessions(self, office: bool) -> Mask:
+        days = self.hours // 24
+        begin = self.rng.normal(9 if office else self.rng.uniform(8, 21), 0.8 if office else 1.5, days)
+        length = self.rng.uniform(5, 9) if office else self.rng.gamma(2.5, 2.0)
+        end = begin + np.maximum(1, self.rng.normal(length, 1.5, days))
+        off = self.rng.random(days) < (0.06 if office else self.rng.uniform(0.05, 0.6))
+        today = (self.of_day >= begin[self.day]) & (self.of_day < end[self.day]) & ~off[self.day]
+        late = (self.of_day + 24 < end[self.day - 1]) & ~off[self.day - 1] & (self.day > 0)
+        active = self._thin(today | late, self.rng.uniform(0.6, 1.0))
+        return active & ~self.weekend if office else active | self._thin(self.hour >= 0, 0.3 * self.storm)
 
-    def awake(self, p: Floats) -> Ints:
-        """The hours that come true of their probabilities."""
-        return np.flatnonzero(self.rng.random(self.size) < p)
+    def _bursts(self) -> Mask:
+        level, mean, active = self.rng.uniform(0.06, 0.35), self.rng.uniform(1.0, 4.0), np.zeros(self.hours, dtype=bool)
+        chance = level / mean * (0.4 + DAY_CURVE[self.of_day]) * (1 + 2 * self.storm)
+        for begin in np.flatnonzero(self.rng.random(self.hours) < chance):
+            active[begin : begin + 1 + self.rng.poisson(mean - 1)] = True
+        return active
 
-    def flock(self, common: Floats, alike: float, own: Floats | None = None) -> Ints:
-        """The hours of one of many who follow the same hours in a degree, and otherwise their own."""
-        return self.awake(np.clip(alike * common + (1 - alike) * (self.habit() if own is None else own), 0, 1))
+    def _thin(self, active: Mask, keep: float | NDArray[np.float64]) -> Mask:
+        return np.asarray(active & (self.rng.random(self.hours) < keep))
 
-    def happened(self, p: Floats) -> Floats:
-        """Hours already drawn, for a group to follow."""
-        return (self.rng.random(self.size) < p).astype(float)
+    def _person(self, stack: int | None = None) -> Person:
+        self.people += 1
+        holder = base64.b64encode(hashlib.sha512(f"{self.seed}/{self.people}".encode()).digest()).decode()
+        return Person(holder, self._stack() if stack is None else stack, float(self.rng.lognormal(4.2, 1.5)))
 
-    def hop(self, hours: Ints, pool: Ints, stick: float, extra: float) -> tuple[Ints, Ints]:
-        """Hours and addresses of somebody who moves about in a pool, sometimes several times within an hour."""
-        fresh = self.rng.random(len(hours)) > stick
-        since = np.maximum.accumulate(np.where(fresh, np.arange(len(hours)), 0))
-        ips = pool[self.rng.integers(len(pool), size=len(hours))][since]
-        more = hours[np.flatnonzero(self.rng.random(len(hours)) < extra)]
-        more = np.repeat(more, self.rng.integers(1, 3, len(more)))
-        return np.concatenate([hours, more]), np.concatenate([ips, pool[self.rng.integers(len(pool), size=len(more))]])
+    def _issue(self, person: Person, pattern: str, **what: Any) -> int:
+        """A new key at an exchange where the person has none."""
+        exchange = self._pick({e: share for e, share in enumerate(MARKET_SHARE) if e not in person.exchanges})
+        person.exchanges.add(exchange)
+        account = f"{EXCHANGES[exchange][:2]}{self._between(10**9, 10**10 - 1)}"
+        holder = None if self._happens(self.unknown[exchange]) else person.holder
+        expires = self._between(0, self.hours) if self._happens("expired") else self.hours
+        self.keys.append(Key(exchange, self._key_text(exchange), account, holder, expires))
+        entry = {"guilty": False, "pattern": pattern, "role": "holder", "ring": None} | what
+        self.truth.append({"exchange": EXCHANGES[exchange], "key": self.keys[-1].text} | entry)
+        return len(self.keys) - 1
 
-    def person(self) -> str:
-        """Somebody new, who will have at most one account at each exchange."""
-        return self.rng.bytes(8).hex()
+    def _own_keys(self, person: Person, pattern: str) -> list[int]:
+        count = 1 + int(self.rng.choice(len(EXCHANGES), p=EXCHANGES_PER_PERSON))
+        return [self._issue(person, pattern) for _ in range(count)]
 
-    def exchanges(self, count: int) -> list[int]:
-        """Different exchanges, the larger ones more often."""
-        return [int(x) for x in self.rng.choice(5, size=count, replace=False, p=self.share)]
+    def _key_text(self, exchange: int) -> str:
+        digits = self.rng.bytes(32).hex()
+        return digits[: KEY_LENGTHS[exchange]] if KEY_LENGTHS[exchange] else str(uuid.UUID(digits[:32]))
 
-    def issue(self, person: str, pattern: str, exchange: int = -1, ring: str | None = None, role: str = "") -> _Key:
-        """A new key of that person; those of a ring and of a shared pattern are guilty, an operator's own is not."""
-        exchange = self.exchanges(1)[0] if exchange < 0 else exchange
-        if (person, exchange) not in self.accounts:
-            known = not self.chance(self.gap[exchange]) and self.holders
-            self.accounts[person, exchange] = (self.rng.bytes(6).hex(), person if known else None)
-        account, holder = self.accounts[person, exchange]
-        born = self.n(0, self.size) if self.chance(self.newcomers) else 0
-        expires = self.n(-self.size // 3, self.size) if born == 0 and self.chance(self.expiry) else self.size
-        name = self.rng.bytes(20).hex()
-        guilty = not role and (ring is not None or pattern.startswith("shared_key"))
-        fate = (float(np.exp(self.rng.normal(3, 1.5))), born, expires, self.u(6, 200) if expires > 0 else self.size)
-        key = _Key(len(self.keys), exchange, name, account, holder, pattern, guilty, role, ring, *fate)
-        self.keys.append(key)
-        return key
+    def _put(self, key: int, hours: Ints, *line: Ints | int, at: int | None = None) -> None:
+        """Lines of (address, stack, kind, count), reported by the key's own exchange unless another is named."""
+        *grain, count = line
+        at = self.keys[key].exchange if at is None else at
+        self.lines.append(np.array(np.broadcast_arrays(hours, key, *grain, at, count), dtype=np.int32))
 
-    def issue_some(self, pattern: str, most: int) -> list[_Key]:
-        """The keys of somebody new: one, or for some people a few at different exchanges."""
-        count = min(most, 1 + self.n(1, 4) * self.chance(self.more_keys))
-        person = self.person()
-        return [self.issue(person, pattern, exchange) for exchange in self.exchanges(count)]
+    def _register(self, key: int, address: int, hour: int = 0) -> None:
+        self._put(key, np.array([hour]), address, NO_DEVICE, ALLOW, 1)
 
-    def put(self, key: _Key, hours: Ints, ips: Ints, devices: Ints, kind: int, at: int = -1, rate: float = 2.0) -> None:
-        """Rows as they are."""
-        n = len(hours)
-        counts = np.maximum(1, rate * self.rng.lognormal(0, 0.5, n)).astype(np.int64)
-        ts = self.start + hours * 3600 + self.rng.integers(0, 3600, n)
-        where = key.exchange if at < 0 else at
-        numbers, kinds, places = (np.full(n, value) for value in (key.number, kind, where))
-        self.rows.append((ts, numbers, ips, devices, counts, kinds, places))
-
-    def run(self, key: _Key, hours: Ints, ips: Ints, devices: Ints) -> None:
-        """Ordinary use of a key, with what happens to everybody on the way."""
-        alive = (hours >= key.born) & ~(self.dark[key.exchange, hours] & (self.rng.random(len(hours)) < 0.9))
-        alive &= hours < key.expires + key.patience
-        hours, ips, devices = hours[alive], ips[alive], devices[alive]
-        if not len(hours):
+    def _use(self, key: int, active: Mask, place: Ints, stack: Client, rate: float, guarded: bool = False) -> None:
+        """A key at work, with the troubles of everyday life; guarded = its allow-list must follow its address."""
+        active = active.copy()
+        if self._happens("crash"):
+            active[self._window("crash")] = False
+        hours = np.flatnonzero(active)
+        if not hours.size:
             return
-        dead = hours >= key.expires
-        self.put(key, hours[dead], ips[dead], devices[dead], FAIL, rate=key.rate)
-        hours, ips, devices = hours[~dead], ips[~dead], devices[~dead]
-        if not len(hours):
-            return
-        self.put(key, hours, ips, devices, USE, rate=key.rate)
-        fresh = not key.used
-        found, first, counts = np.unique(ips, return_index=True, return_counts=True)
-        for ip, index, count in zip(found.tolist(), first.tolist(), counts.tolist(), strict=True):
-            entry = key.used.setdefault(ip, [0, int(hours[index])])
-            entry[0] += count
-        moved = first[(self.rng.random(len(first)) < self.move_fail / len(first) ** 0.5) & (first > 0)]
-        self.put(key, hours[moved], ips[moved], devices[moved], FAIL, rate=5)
-        if fresh and self.chance(self.drift):
-            spell = slice(at := self.n(0, len(hours)), at + self.n(1, 12))
-            self.put(key, hours[spell], ips[spell], devices[spell], FAIL, rate=key.rate / 3)
-        if fresh and self.chance(self.mispaste):
-            again = np.sort(self.rng.integers(len(hours), size=self.n(1, 4)))
-            other = (key.exchange + self.n(1, 5)) % 5
-            self.put(key, hours[again], ips[again], devices[again], FAIL, at=other, rate=4)
+        stacks = self._upgraded(stack) if isinstance(stack, int) else stack
+        kind = np.full(hours.size, USE)
+        for change in np.flatnonzero(np.diff(place)) + 1 if guarded else ():
+            noticed = int(change) + 1 + int(self.rng.exponential(10))
+            kind[(hours >= change) & (hours < noticed)] = FAIL
+            if noticed < self.hours:
+                self._register(key, int(place[change]), noticed)
+        kind[hours >= self.keys[key].expires] = FAIL
+        count = np.clip(self.rng.lognormal(np.log(rate), 0.5, hours.size), 1, np.where(kind == FAIL, 60, MOST_AN_HOUR))
+        self._put(key, hours, place[hours], stacks[hours], kind, count.astype(np.int64))
+        self._slips(key, hours, place, stacks)
 
-    def allow_lists(self) -> None:
-        """The allow-lists that exchanges report: addresses most used, those it was told to add, and stale ones."""
-        for key in self.keys:
-            limit = LIST_LIMIT[key.exchange]
-            rare = 0.35 if len(key.used) > 2 * limit else 1.0
-            if not self.chance(self.list_cover[key.exchange] * rare):
-                continue
-            ranked = sorted(key.used, key=lambda ip: -key.used[ip][0])
-            old = [self.pick(self.homes)] if self.chance(self.stale_lists) else []
-            for ip in list(dict.fromkeys(ranked[: limit - 1] + key.also_listed + old + ranked))[:limit]:
-                since = max(0, key.used.get(ip, [0, key.born])[1] - int(self.rng.exponential(2)))
-                when = np.arange(since, self.size, self.relist or self.size)
-                self.put(key, when, np.full(len(when), ip), np.full(len(when), -1), LISTED, rate=1e-9)
+    def _slips(self, key: int, hours: Ints, place: Ints, stacks: Ints) -> None:
+        """Clocks that run away, and keys pasted into the form of another exchange."""
+        if self._happens("clock"):
+            off = hours[np.isin(hours, self.hour[self._window("clock")]) & (self.rng.random(hours.size) < 0.5)]
+            self._put(key, off, place[off], stacks[off], FAIL, self._span("slip"))
+        if self._happens("wrong_exchange"):
+            when = self.rng.choice(hours, min(hours.size, self._span("abroad")), replace=False)
+            other = (self.keys[key].exchange + self._between(1, len(EXCHANGES) - 1)) % len(EXCHANGES)
+            self._put(key, when, place[when], stacks[when], FAIL, self._span("slip"), at=other)
 
+    def _run(self, by: Person, keys: list[int], place: Ints, active: Mask, stack: Client, named: float = 1.0) -> None:
+        """Somebody's own keys in one place: one program, much the same hours; named = how likely on allow-lists."""
+        for key in keys:
+            guarded = self._happens(named * self.allow_listed[self.keys[key].exchange])
+            if guarded:
+                self._register(key, int(place[0]))
+            self._use(key, self._thin(active, self.rng.uniform(0.75, 1.0)), place, stack, by.rate, guarded)
 
-Builder = Callable[[_World, int, str], int]
+    def sightings(self) -> Iterator[Row]:
+        """All lines in the order of time, those written during an outage mostly lost."""
+        lines = np.concatenate(self.lines, axis=1)
+        self.lines.clear()
+        lost = self.outage[lines[5], lines[0]] & (lines[4] != ALLOW) & (self.rng.random(lines.shape[1]) < 0.9)
+        lines = lines[:, ~lost][:, np.lexsort(lines[5::-1, ~lost])]
+        lines = lines[:, np.append(True, (np.diff(lines[:6], axis=1) != 0).any(axis=0))]
+        when = lines[0] * 3600 + self.rng.integers(0, 3600, lines.shape[1])
+        order = np.argsort(when, kind="stable")
+        for begin in range(0, order.size, CHUNK):
+            part = order[begin : begin + CHUNK]
+            blank = (self.rng.random((part.size, 3)) < LINE_NULLS).tolist()
+            columns = ((self.start + when[part]).tolist(), *lines[1:, part].tolist(), blank)
+            for ts, key, ip, stack, kind, at, count, (no_account, no_holder, no_device) in zip(*columns, strict=True):
+                known = self.keys[key]
+                own = known.exchange == at
+                yield {
+                    "ts": ts, "exchange": EXCHANGES[at], "key": known.text,
+                    "account": known.account if own and not no_account else None,
+                    "holder": known.holder if own and not no_holder else None,
+                    "device": None if no_device or stack == NO_DEVICE else self.devices[stack],
+                    "ip": self.addresses[ip], "count": count, "kind": KINDS[kind],
+                }  # fmt: skip
 
+    def _solo(self, pattern: str, place: Callable[[], Ints], rhythm: dict[str, float], named: float = 1.0) -> None:
+        person = self._person()
+        keys = self._own_keys(person, pattern)
+        self._run(person, keys, place(), self._rhythm(self._pick(rhythm)), person.stack, named)
 
-def _single(w: _World, left: int, pattern: str) -> int:
-    """One person, one program; some try something else beside it, or are refused in trying."""
-    key, place, device, p = w.issue(w.person(), pattern), w.site(), w.device(), w.habit()
-    if pattern == "popular_stack":  # followers of a tutorial: its program, hosting company and nine o'clock
-        stack, block = w.pick(w.tutorial)
-        place = w.still(w.address("cloud", block)) if w.chance(0.6) else place
-        device, p = w.device(stack), w.habit("daily") if w.chance(0.6) else p
-    hours = w.awake(p)
-    w.run(key, hours, place[hours], device[hours])
-    if w.chance(w.side_stack):
-        tries, other = w.awake(w.habit("lazy")), w.device()
-        if w.chance(0.3):
-            w.put(key, tries[:3], w.site()[tries[:3]], other[tries[:3]], FAIL)
-        else:
-            w.run(key, tries, (w.home() if w.chance(0.5) else place)[tries], other[tries])
-    w.sites.append((place, device))
-    return 1
+    def _roaming(self, pattern: str) -> None:
+        """Home in the evening, the office by day, the phone in between, sometimes a VPN."""
+        person, phone, office = self._person(), self._stack(), self._one_of(self.companies)
+        at_work = (self.of_day >= 9) & (self.of_day < 18) & ~self.weekend & self._happens("goes_to_office")
+        out = np.isin(self.of_day, [7, 8, 12, 18, 19]) | self._thin(self.hour >= 0, 0.08)
+        tunnel = self._happens("has_vpn") & (self.rng.random(self.hours // 24) < 0.3)[self.day]
+        where = np.where(tunnel, self._one_of(self.vpns), np.where(at_work, office, self._home()))
+        where = np.where(out, self._mobile(), where)
+        stacks = np.where(out, phone, self._upgraded(person.stack))
+        hours = self._rhythm(self._pick(ROAMING_RHYTHMS))
+        self._run(person, self._own_keys(person, pattern), where, hours, stacks, named=0.0)
 
+    def _power_user(self, pattern: str) -> None:
+        """Many programs at once: servers, home, phone, each with its own client."""
+        person = self._person()
+        keys = self._own_keys(person, pattern)
+        places = [self._server() for _ in range(self._span("power_servers"))] + [self._home(), self._mobile()]
+        for _ in range(self._span("power_programs")):
+            place, stack, active = places[self._between(0, len(places) - 1)], self._stack(), self._rhythm()
+            self._run(person, [k for k in keys if self._happens("power_program")], place, active, stack, named=0.5)
 
-def _multi_exchange(w: _World, left: int, pattern: str) -> int:
-    """One person's keys at several exchanges, arbitraged together or left to programs of their own."""
-    if left < 2:
-        return 0
-    person, place, device, p = w.person(), w.site(), w.device(), w.habit()
-    common, alike = w.happened(p), float(w.rng.beta(2, 1))
-    wanted = w.exchanges(min(left, int(w.rng.choice([2, 3, 4, 5], p=[0.6, 0.25, 0.1, 0.05]))))
-    for exchange in wanted:
-        hours = w.flock(common, alike, p)
-        w.run(w.issue(person, pattern, exchange), hours, place[hours], device[hours])
-    return len(wanted)
+    def _household(self, pattern: str) -> None:
+        """A family behind one line, with a computer each or with one for all."""
+        together = pattern == "household_one"
+        place, active, stack = self._home(), self._rhythm(), self._stack()
+        for _ in range(self._span("household")):
+            person = self._person(stack if together else None)
+            hours = self._thin(active, self.rng.uniform(0.3, 0.8)) if together else self._rhythm()
+            self._run(person, self._own_keys(person, pattern), place, hours, person.stack)
 
+    def _group(self, pattern: str) -> None:
+        """A course or a team: one image, the same hours, one way out."""
+        course = pattern == "class_image"
+        stack = self._stack(self.odds["own_image"])
+        known = self._one_of(self.campuses if course else self.companies)
+        place = known if self._happens("known_egress") else self._fixed(self._address("office"))
+        together = self._rhythm("lessons" if course else "office")
+        for _ in range(self._size("class" if course else "team")):
+            person = self._person(stack)
+            key = self._issue(person, pattern)
+            alone = self._rhythm("sporadic") | self._thin(self._rhythm("session"), 0.5 if course else 0.2)
+            self._use(key, self._thin(together, self.rng.uniform(0.2, 0.7)) | alone, place, stack, person.rate)
+            if self._happens("works_at_home"):
+                other = stack if self._happens("image_at_home") else self._stack()
+                self._use(key, self._rhythm(), self._home(), other, person.rate)
 
-def _renumbered(w: _World, left: int, pattern: str) -> int:
-    """A district whose provider hands the same addresses round among its subscribers, daily or weekly."""
-    size, period = min(left, w.n(10, 90)), 24 if pattern.endswith("daily") else 168
-    block = w.block("home")
-    pool = np.array([w.address("home", block) for _ in range(min(int(size * w.u(1.1, 2.5)), 230))])
-    turns = np.array([w.rng.permutation(pool)[:size] for _ in range(w.size // period + 2)])
-    for member in range(size):
-        place = np.repeat(turns[:, member], period)[w.n(0, period) :][: w.size]
-        hours, device = w.awake(w.habit()), w.device()
-        w.run(w.issue(w.person(), pattern), hours, place[hours], device[hours])
-    return size
+    def _platform(self, pattern: str) -> None:
+        """A bot service or portfolio tracker that holds its customers' keys."""
+        small = pattern == "platform_small"
+        ips = self._new("cloud", 1 if small else self._span("platform_ips"))
+        stack = self._stack(self.odds["platform_stack"])
+        client = self._upgraded(stack)
+        if pattern == "platform_declared":
+            name, shown = f"platform-{len(self.declared) + 1}", [self.addresses[i] for i in ips]
+            self.declared.append({"name": name, "ips": shown, "device": self.devices[stack]})
+        polled = self._rhythm("cron") if self._happens("polled") else None
+        hints, follow = self._rhythm("burst"), self.rng.uniform(0, 0.5 if small else 0.3)
+        for _ in range(self._size(pattern) if small else int(20 + self.size * self.rng.uniform(0.005, 0.03))):
+            person = self._person(stack)
+            since = self._between(0, self.hours) if self._happens("new_customer") else 0
+            own = self._rhythm() | self._thin(hints, follow) if polled is None else polled
+            keys, place = self._own_keys(person, pattern), self._fixed(int(self.rng.choice(ips)))
+            self._run(person, keys, place, own & (self.hour >= since), client)
+            if self._happens("customer_at_home"):
+                self._run(person, keys, self._home(), self._rhythm("sporadic"), self._stack(), named=0.0)
 
+    def _ring(self, pattern: str) -> None:
+        """An operator who drives the keys of several people."""
+        operator = self._person(self._stack(self.odds["operator_stack"]))
+        client = self._upgraded(operator.stack)
+        hours, loyal = self._rhythm(self._pick(OPERATOR_RHYTHMS)), self.rng.uniform(0.6, 0.98)
+        named = self.rng.uniform(0.4, 1.0) if pattern == "ring_allowlisted" else self.odds["ring_named"]
+        recruits, ring = self.rng.uniform(0.0, 0.5), f"ring-{self.people}"
+        size = min(self._between(*self._pick(self.ring_sizes)), max(3, self.room))
+        base, pool = self._base(pattern), self._exits(pattern, size)
+        made = lenders = 0
+        while made < size or lenders < 3:
+            lender, lenders = self._person(), lenders + 1
+            since = self._between(0, self.hours * 2 // 3) if self._happens(recruits) else 0
+            keys = range(1 + self.rng.binomial(2, 0.08))
+            lent = [self._issue(lender, pattern, guilty=True, role="lent", ring=ring) for _ in keys]
+            for key in lent:
+                active = self._turns(pattern, self._thin(hours, loyal)) & (self.hour >= since)
+                stack = self._stack() if pattern == "ring_stacks" else client
+                place = base if pool is None else self._moving([pool], "stay_pool")
+                self._use(key, active, place, stack, operator.rate)
+                if pool is None and self._happens(named):
+                    self._register(key, int(base[since]), since)
+            self._lender_goes_on(lender, lent, pattern, since)
+            made += len(lent)
+        if self._happens("operator_own"):
+            keys = range(self._span("operator_keys"))
+            own = [self._issue(operator, pattern, role="operator-own", ring=ring) for _ in keys]
+            self._run(operator, own, base, self._thin(hours, loyal), client)
 
-class _Crowd(NamedTuple):
-    """What strangers behind the same doors have in common."""
+    def _turns(self, pattern: str, active: Mask) -> Mask:
+        """The hours of one lent key, out of those at which the operator works."""
+        if pattern == "ring_staggered":  # a few hours a week, whenever it is this key's turn
+            return self._thin(self.hour >= 0, self._span("turns") / 168)
+        # a container for each key restarts by itself
+        return self._thin(active, 0.75) | self._rhythm("sporadic") if pattern == "ring_stacks" else active
 
-    kind: str
-    people: tuple[int, int]
-    doors: tuple[int, int]
-    stick: tuple[float, float]  # how long they keep to a door
-    extra: float  # how often they use a second one within the hour, at most
-    away: float  # how much they are elsewhere, at most
-    alike: tuple[float, float]  # how many use the place's usual stacks
-    habits: str
+    def _base(self, pattern: str) -> Ints:
+        if pattern != "ring_hub":
+            return self._home("home") if self._happens("operator_at_home") else self._server()
+        shared = (*(self._one_of(them) for them in (self.hosts, self.gateways, self.vpns)), self._function())
+        return shared[self._between(0, len(shared) - 1)]
 
+    def _exits(self, pattern: str, size: int) -> Ints | None:
+        if pattern == "ring_residential":
+            return np.append(self._new("home", 6 * size + 10), self.rng.choice(self.home_seen, 2 * size))
+        return self._new("cloud", int(6 + size * self.rng.uniform(1, 10))) if pattern == "ring_pool" else None
 
-CROWDS = {
-    "carrier_nat": _Crowd("mobile", (30, 300), (4, 70), (0.0, 0.9), 0.6, 0.8, (0.0, 0.3), ",evening"),
-    "company_egress": _Crowd("office", (6, 70), (1, 5), (0.5, 1.0), 0.1, 0.6, (0.1, 0.6), "office,office,office,"),
-    "campus_egress": _Crowd("office", (15, 160), (1, 17), (0.3, 1.0), 0.3, 0.8, (0.1, 0.7), "office,evening,runs,"),
-    "shared_hosting": _Crowd("cloud", (4, 90), (1, 2), (1.0, 1.0), 0.0, 0.1, (0.2, 1.0), "interval,interval,daily"),
-    "nat_gateway": _Crowd("cloud", (4, 90), (1, 5), (0.5, 1.0), 0.1, 0.2, (0.0, 0.6), ",runs,always"),
-    "function_egress": _Crowd("cloud", (4, 90), (12, 200), (0.0, 0.6), 0.8, 0.1, (0.6, 1.0), "interval,daily,interval"),
-}
+    def _lender_goes_on(self, lender: Person, lent: list[int], pattern: str, since: int) -> None:
+        """What a lender does himself: with the lent keys, before he lent them, and with another key."""
+        home, hours = self._home(), self._rhythm(self._pick(LENDER_RHYTHMS))
+        if pattern == "ring_cohabit" or (since and self._happens("lender_before")):
+            own = hours if pattern == "ring_cohabit" else hours & (self.hour < since)
+            self._run(lender, lent, home, own, lender.stack)
+        if self._happens("lender_other"):
+            other = self._issue(lender, pattern, role="lender-other")
+            self._run(lender, [other], home, hours, lender.stack)
 
+    def _shared(self, pattern: str) -> None:
+        """One key that goes round among people, each with his own client and line."""
+        owner = self._person()
+        key = self._issue(owner, pattern, guilty=True, role="shared")
+        rhythms = {"sporadic": 1.0} if pattern == "shared_rarely" else PARTY_RHYTHMS
+        for number in range(self._span(pattern)):
+            party = self._person() if number else owner
+            place = self._mobile() if self._happens("party_on_phone") else self._home()
+            self._use(key, self._rhythm(self._pick(rhythms)), place, party.stack, party.rate)
+            if number and self._happens("party_own"):
+                self._run(party, [self._issue(party, "home", role="sharer")], place, self._rhythm(), party.stack)
 
-def _crowd(w: _World, left: int, pattern: str) -> int:
-    """Strangers behind a carrier's, company's, campus's or provider's addresses."""
-    c, made = CROWDS[pattern], 0
-    size, doors = min(left, w.n(*c.people)), w.pool(c.kind, w.n(*c.doors))
-    usual = [w.popular() for _ in range(w.n(1, 4))]
-    stick, extra, away, alike, narrow = w.u(*c.stick), w.u(0, c.extra), w.u(0, c.away), w.u(*c.alike), w.u(0.0, 1.0)
-    w.crowded += doors.tolist()
-    w.offices += doors.tolist() if c.kind == "office" else []
-    while made < size:
-        mine = w.rng.choice(doors, size=w.n(1, len(doors) + 1), replace=False) if w.chance(narrow) else doors
-        device = w.device(w.pick(usual)) if w.chance(alike) else w.device()
-        p, home, out = w.habit(w.pick(c.habits.split(","))), w.home(), away * w.chance(0.5)
-        for key in w.issue_some(pattern, size - made):
-            hours, ips = w.hop(w.awake(p), mine, stick, extra)
-            w.run(key, hours, np.where(w.rng.random(len(hours)) < out, home[hours], ips), device[hours])
-            made += 1
-    return size
+    def _leak(self, pattern: str) -> None:
+        """A dump of keys that somebody tries out, often at every exchange."""
+        size, dump = self._size(pattern), list[int]()
+        places: dict[Callable[[], Ints], float] = {self._server: 0.40, self._mobile: 0.12, self._home: 0.48}
+        for person in [self._person() for _ in range(size)]:
+            dump.append(self._issue(person, pattern, guilty=True, role="victim"))
+            self._run(person, dump[-1:], self._pick(places)(), self._rhythm(), person.stack)
+        issued = len(self.keys)  # what follows is known nowhere any more
+        for exchange in self.rng.integers(0, len(EXCHANGES), int(size * self.rng.uniform(0.0, 0.6))).tolist():
+            dump.append(len(self.keys))
+            self.keys.append(Key(exchange, self._key_text(exchange)))
+        stack, begin, exits = self._stack(), self._between(0, self.hours * 2 // 3), self._server()[:1]
+        span = self._span("leak_hours")
+        if pattern == "leak_slow":
+            exits = np.concatenate([self._new(n, self._span("leak_exits")) for n in ("cloud", "vpn", "home")])
+            span = self._between(self.hours // 6, self.hours // 3)
+        abroad = self._span("abroad") if self._happens("tried_abroad") else 0
+        for key in dump:
+            own = self.keys[key].exchange
+            others = [e for e in self.rng.permutation(len(EXCHANGES)).tolist() if e != own]
+            for exchange in (own, *others[:abroad]):
+                when = np.unique(np.minimum(begin + self.rng.integers(0, span, self._between(1, 2)), self.hours - 1))
+                good = exchange == own and key < issued and self._happens("accepted")
+                place = self.rng.choice(exits, when.size)
+                self._put(key, when, place, stack, USE if good else FAIL, self._between(1, 4), at=exchange)
 
+    def _makers(self) -> dict[str, Callable[[str], None]]:
+        """Who makes a pattern, by its name or by the first word of its name."""
+        solo, renumbered = partial(self._solo, rhythm=self.rhythms), {"daily": 0.4, "weekly": 0.6}
+        return {
+            "home": partial(solo, place=self._home), "own_server": partial(solo, place=self._server),
+            "carrier_nat": partial(solo, place=self._mobile, named=0.0),
+            "faas": partial(solo, place=self._function, named=0.0),
+            "company": partial(solo, place=lambda: self._one_of(self.companies), rhythm=OFFICE_RHYTHMS),
+            "campus": partial(solo, place=lambda: self._one_of(self.campuses)),
+            "shared_hosting": partial(solo, place=lambda: self._one_of(self.hosts)),
+            "nat_gateway": partial(solo, place=lambda: self._one_of(self.gateways)),
+            "renumbered": partial(solo, place=lambda: self._home(self._pick(renumbered)), named=0.5),
+            "dormant": partial(solo, place=self._home, rhythm={"sporadic": 1.0}),
+            "roaming": self._roaming, "household": self._household, "class": self._group, "team": self._group,
+            "platform": self._platform, "power": self._power_user, "ring": self._ring, "shared": self._shared,
+            "leak": self._leak,
+        }  # fmt: skip
 
-def _class_or_team(w: _World, left: int, pattern: str) -> int:
-    """A course at an academy, or a team with one image: the same stack, address and hours; homework elsewhere."""
-    if left < 4:
-        return 0
-    size, stack, block = min(left, w.n(5, 41)), w.stack(), w.block("cloud")
-    days, first, length = w.rng.choice(7, size=w.n(1, 6), replace=False), w.u(8, 20), w.u(2, 8)
-    lesson = np.isin(w.weekday, days) & (w.clock >= first) & (w.clock < first + length)
-    team = w.happened(w.habit(w.pick(["runs", "office", "daily", "interval"])))
-    common = lesson.astype(float) if w.chance(0.55) else team
-    room, own_server = w.still(w.address(w.pick(["office", "home", "cloud"]))), w.chance(0.25)
-    alike, homework, image = w.u(0.55, 1.0), w.u(0.0, 0.8), w.device(stack)
-    for _ in range(size):
-        key, device = w.issue(w.person(), pattern), image if w.chance(0.8) else w.device(stack)
-        hours = w.flock(common, alike * w.u(0.7, 1.0), np.zeros(w.size))
-        place = w.still(w.address("cloud", block)) if own_server else room
-        w.run(key, hours, place[hours], device[hours])
-        if w.chance(homework):
-            hours = w.awake(w.habit(w.pick(["evening", "lazy", "daily"])) * (1 - common))
-            w.run(key, hours, w.home()[hours], (device if w.chance(0.6) else w.device())[hours])
-    return size
-
-
-def _platform(w: _World, left: int, pattern: str) -> int:
-    """A bot service: copied signals, grids that never sleep, or each customer's own strategy, from its servers."""
-    if left < 5:
-        return 0
-    large, rng = pattern.endswith("large"), w.rng
-    size, made = min(left, w.n(60, 600) if large else w.n(5, 60)), 0
-    servers = w.pool("cloud", w.n(2, 40) if large else w.n(1, 5))
-    w.crowded += servers.tolist() if large else []
-    pinned, list_all, style, device = w.chance(0.5), w.chance(0.6), w.pick(["copy", "own", "grid"]), w.device()
-    common = w.happened(w.habit(w.pick(["burst", "interval", "daily", "runs"])))
-    alike, check = w.u(0.3, 0.98), w.u(0.0, 0.3)
-    grid, strays, growth = w.u(0.3, 1.0), w.u(0.0, 0.35), w.u(0.0, 0.7) * w.chance(0.5)
-    while made < size:
-        mine = rng.choice(servers, size=1) if pinned else servers
-        for key in w.issue_some(pattern, size - made):
-            key.born = w.n(0, w.size) if key.expires == w.size and w.chance(growth) else key.born
-            own = w.habit("always" if style == "grid" and w.chance(0.5) else "") * (grid if style == "grid" else 1.0)
-            hours = w.flock(common, alike, own) if style == "copy" else w.awake(own)
-            hours, ips = w.hop(hours, mine, w.u(0.0, 1.0), 0.0 if pinned else 0.1)
-            w.run(key, hours, ips, device[hours])
-            key.also_listed = servers.tolist() if list_all else []
-            if w.chance(check):  # pasted under the wrong exchange, or before the allow-list was saved
-                at = np.array([key.born])
-                other = (key.exchange + w.n(0, 5)) % 5
-                w.put(key, at, rng.choice(mine, size=1), device[at], FAIL, at=other)
-            if w.chance(strays):
-                hours = w.awake(w.habit("lazy"))
-                w.run(key, hours, w.home()[hours], w.device()[hours])
-            made += 1
-    for _ in range(int(rng.poisson(size * w.u(0.0, 0.08)))):  # people who look in, fail the check and leave
-        hour = np.array([w.n(0, w.size)])
-        w.put(w.pick(w.keys), hour, rng.choice(servers, size=1), device[hour], FAIL)
-    if pattern.startswith("declared"):
-        named = [w.ips[ip] for ip in servers][: max(1, len(servers) - w.chance(0.2))]
-        w.declared.append({"name": f"service-{rng.bytes(3).hex()}", "ips": named, "device": w.devices[int(device[-1])]})
-    return size
-
-
-def _household(w: _World, left: int, pattern: str) -> int:
-    """Two to four people of a household, with a computer each or one together, on which one of them may run it all."""
-    size = min(left, int(w.rng.choice([2, 3, 4], p=[0.65, 0.23, 0.12])))
-    if size < 2:
-        return 0
-    home, together, device, p = w.home(), pattern == "household_together", w.device(), w.habit()
-    common, alike, out = w.happened(p), w.alike * w.u(0.4, 1.1), w.u(0.0, 0.5)
-    for _ in range(size):
-        key, mine = w.issue(w.person(), pattern), device if together else w.device()
-        hours = w.flock(common, min(alike, 1.0) if together else 0.2, p if w.chance(0.4) else None)
-        place = home if w.chance(0.7) else np.where(w.rng.random(w.size) < out, w.address("mobile"), home)
-        w.run(key, hours, place[hours], mine[hours])
-    return size
-
-
-def _roamer(w: _World, left: int, pattern: str) -> int:
-    """Somebody between home, office, phone and VPN, with a laptop and perhaps a phone of another make."""
-    phones = np.array([w.address("mobile") for _ in range(w.n(1, 12))])
-    home, office = w.home(), w.pick(w.offices) if w.offices and w.chance(0.5) else w.address("office")
-    vpns = w.rng.choice(w.exits, size=min(len(w.exits), w.n(1, 5)), replace=False)
-    on_phone, on_vpn, extra = w.u(0.05, 0.6), w.u(0.0, 0.4) * w.chance(0.5), w.u(0.0, 0.5)
-    laptop, phone, p = w.device(), w.device(), w.habit(w.pick(["office", "evening", "", ""]))
-    two, keys = w.chance(0.5), w.issue_some(pattern, left)
-    for key in keys:
-        hours = w.awake(p)
-        hours = np.sort(np.concatenate([hours, hours[w.rng.random(len(hours)) < extra]]))
-        work = (w.weekday[hours] < 5) & (w.clock[hours] >= 9) & (w.clock[hours] < 18)
-        ips, luck = np.where(work, office, home[hours]), w.rng.random(len(hours))
-        moving = luck < on_phone
-        ips = np.where(moving, w.hop(hours, phones, 0.5, 0.0)[1], ips)
-        ips = np.where(luck > 1 - on_vpn, w.hop(hours, vpns, 0.7, 0.0)[1], ips)
-        w.run(key, hours, ips, np.where(moving & two, phone[hours], laptop[hours]))
-    return len(keys)
-
-
-def _power_user(w: _World, left: int, pattern: str) -> int:
-    """One person with many programs at once on several machines, all with the same few keys."""
-    count, stacks = min(left, w.n(1, 5)), w.n(3, 11)
-    places = [w.home()] + [w.still(w.address("cloud")) for _ in range(w.n(0, 7))]
-    tools = [(w.device(), w.pick(places), w.habit()) for _ in range(stacks)]
-    person = w.person()
-    for exchange in w.exchanges(count):
-        key = w.issue(person, pattern, exchange)
-        for device, place, p in tools:
-            if w.chance(0.7):
-                hours = w.awake(p * w.u(0.3, 1.0))
-                w.run(key, hours, place[hours], device[hours])
-    return count
-
-
-INNOCENT: dict[str, tuple[float, Builder]] = {
-    "single": (40.0, _single),
-    "multi_exchange": (23.0, _multi_exchange),
-    "popular_stack": (4.0, _single),
-    "renumbered_daily": (3.0, _renumbered),
-    "renumbered_weekly": (2.5, _renumbered),
-    "carrier_nat": (5.0, _crowd),
-    "company_egress": (2.5, _crowd),
-    "campus_egress": (1.8, _crowd),
-    "class_or_team": (1.3, _class_or_team),
-    "declared_platform_large": (3.0, _platform),
-    "declared_platform_small": (0.6, _platform),
-    "undeclared_platform_large": (1.6, _platform),
-    "undeclared_platform_small": (1.2, _platform),
-    "shared_hosting": (1.2, _crowd),
-    "nat_gateway": (1.2, _crowd),
-    "function_egress": (1.2, _crowd),
-    "household_each": (2.2, _household),
-    "household_together": (1.2, _household),
-    "roamer": (3.5, _roamer),
-    "power_user": (1.0, _power_user),
-}
-RINGS = ("ring_plain", "ring_pool", "ring_stack_per_key", "ring_staggered", "ring_residential", "ring_with_holder")
-
-
-def _plan(w: _World, size: int, staggered: bool) -> tuple[Floats, list[Floats]]:
-    """When an operator is at work, and the probability of each hour for each of the borrowed keys."""
-    kinds = ["runs", "runs", "always", "office", "evening", "night", "daily", "interval", "burst"]
-    session = w.happened(np.maximum(w.habit(w.pick(kinds)), w.habit(w.pick(kinds)) * w.chance(0.6)))
-    while session.sum() < w.size / 8:
-        session = np.maximum(session, w.happened(w.habit(w.pick(kinds))))
-    if staggered:
-        weekly, open_hours = w.u(2, 9), np.flatnonzero(session if session.sum() > 2 * size else np.ones(w.size))
-        plans = [np.zeros(w.size) for _ in range(size)]
-        for plan in plans:
-            plan[w.rng.choice(open_hours, size=min(len(open_hours), 2 + int(w.rng.poisson(weekly * w.size / 168))))] = 1
-        return session, plans
-    cohesion, uneven, split = w.u(0.4, 1.0), w.u(0.0, 0.6), w.pick(["together", "together", "shifts", "pairs"])
-    teams, turn = w.n(2, 4), int(w.pick([1, 4, 8, 24, 48]))
-    pairs = [w.happened(np.full(w.size, w.u(0.2, 0.8))) for _ in range(size // 2 + 1)]
-    plans = []
-    for member in range(size):
-        plan = session * min(1.0, cohesion * float(np.exp(w.rng.normal(0, uneven))))
-        if split == "shifts":
-            plan = plan * (np.arange(w.size) // turn % teams == member % teams)
-        plans.append(plan * pairs[member // 2] if split == "pairs" else plan)
-    return session, plans
-
-
-def _servers(w: _World, pattern: str, size: int) -> Ints:
-    """Where an operator works from: one machine, a pool of them, or other people's homes; some hide in a crowd."""
-    if pattern == "ring_residential":
-        count, known = w.n(max(4, size // 2), 12 + 3 * size), w.u(0, 0.4)
-        return np.array([w.pick(w.homes) if w.chance(known) else w.address("home") for _ in range(count)])
-    low, high = {"ring_pool": (3, 26), "ring_plain": (1, 2)}.get(pattern, (1, 4))
-    kind = "cloud" if high > 2 else w.pick(["cloud", "cloud", "home", "office"])
-    many = w.pool(kind, w.n(low, high))
-    if w.chance(w.hide):
-        many[0] = w.pick(w.crowded + w.exits)
-    return many
-
-
-def _ring(w: _World, size: int, pattern: str) -> int:
-    """One operator and the keys of at least three lenders, who arrive over time and may go on trading themselves."""
-    ring, rng = f"ring-{w.rng.bytes(4).hex()}", w.rng
-    servers, (session, plans) = _servers(w, pattern, size), _plan(w, size, pattern == "ring_staggered")
-    tools = [w.device() for _ in range(1 if w.chance(0.75) else 2)]
-    stick = w.pick([0.0, 0.5, 0.95]) if len(servers) > 1 else 1.0
-    divide, venue = w.chance(0.4), w.exchanges(1)[0] if w.chance(0.4) else -1
-    arrival, before = w.u(0.0, 0.7) * w.chance(0.7), w.u(0.0, 0.8)
-    going_on = w.u(0.7, 1.0) if pattern == "ring_with_holder" else w.u(0.0, 0.4)
-    lenders: list[str] = []
-    for plan in plans:
-        lender = w.pick(lenders) if venue < 0 and len(lenders) >= 3 and w.chance(w.lend_more) else w.person()
-        free = [x for x in range(5) if (lender, x) not in w.accounts]
-        lenders += [lender] if len(free) == 5 else []
-        key = w.issue(lender, pattern, w.pick(free) if len(free) in (1, 2, 3, 4) else venue, ring)
-        key.born, key.expires = 0, w.size
-        joined = w.n(0, int(w.size * arrival) + 1)
-        hours = hours if len(hours := w.awake(plan)) > 3 else w.awake(session * 0.6)
-        hours = hours[hours >= joined] if (hours >= joined).sum() > 3 else hours
-        mine = rng.choice(servers, size=max(1, len(servers) // 3), replace=False) if divide else servers
-        hours, ips = w.hop(hours, mine, stick, 0.15 if pattern in ("ring_pool", "ring_residential") else 0.0)
-        device = w.device() if pattern == "ring_stack_per_key" else w.pick(tools)
-        w.run(key, hours, ips, device[hours])
-        key.also_listed = mine.tolist()
-        trades_on = w.chance(going_on)
-        if trades_on or (joined > 24 and w.chance(before)):
-            hours = w.awake(w.habit() * w.u(0.3, 1.0))
-            hours = hours if trades_on else hours[hours < joined]
-            w.run(key, hours, w.site()[hours], w.device()[hours])
-    operator = w.person()
-    for exchange in w.exchanges(int(rng.choice([0, 1, 2, 3], p=[0.4, 0.35, 0.15, 0.1]))):
-        hours, ips = w.hop(w.flock(session, w.u(0.6, 1.0)), servers, stick, 0.0)
-        w.run(w.issue(operator, pattern, exchange, ring, "operator-own"), hours, ips, w.pick(tools)[hours])
-    return size
-
-
-def _shared_key(w: _World, pattern: str) -> int:
-    """One key in several people's hands: friends, the customers of a signal room, or an heirloom seldom used."""
-    low, high = {"shared_key_few": (3, 13), "shared_key_crowd": (8, 61), "shared_key_rare": (3, 7)}[pattern]
-    people, rng = min(high - 1, low + int((high - low) * float(w.rng.beta(1.0, 1.8)))), w.rng
-    roomy = [x for x in range(5) if LIST_LIMIT[x] >= people or not LIST_MANDATORY[x]]
-    key = w.issue(w.person(), pattern, w.pick(roomy) if w.chance(0.7) else -1)
-    key.born, key.expires = 0, w.size
-    program, same, effort = w.stack(), w.u(0.0, 1.0), w.u(0.25, 1.0)
-    for _ in range(people):
-        place, device = w.pick(w.sites) if w.chance(w.guest_known) else (w.site(), w.device())
-        place = w.still(w.pick(w.exits)) if w.chance(0.08) else place
-        device = w.device(program) if w.chance(same) else device
-        if pattern == "shared_key_rare":
-            hours = np.sort(rng.integers(w.size, size=2 + int(rng.poisson(w.u(1, 6)))))
-        else:
-            hours = w.awake(w.habit() * (effort if pattern == "shared_key_few" else effort * 0.5))
-        w.run(key, hours, place[hours], device[hours])
-    return 1
-
-
-def _leak(w: _World, victims: list[_Key], pattern: str) -> None:
-    """A dump of keys, tried by somebody who may not know which exchange issued them; allow-lists stop most of it."""
-    rng = w.rng
-    if pattern == "leak_slow":
-        kind = w.pick(["home", "vpn", "cloud"])
-        count = int(len(victims) * w.u(1, 4)) + 3
-        pool = np.array([w.address(kind) if w.chance(0.8) else w.pick(w.exits) for _ in range(count)])
-        begin, span = int(w.u(0, 0.3) * w.size), int(w.u(0.4, 0.7) * w.size)
-    else:
-        pool = w.pool(w.pick(["cloud", "vpn"]), 1 if pattern == "leak_burst" else w.pick([1, 1, 2]))
-        begin, span = int(w.u(0, 0.75) * w.size), int(w.pick([1, 3, 12, 48]))
-    checker, many, blind = w.device(), w.chance(0.4) and pattern == "leak_slow", w.chance(0.75)
-    theft, again, breadth = w.u(0.0, 0.5), w.u(0.0, 0.5), w.u(0.4, 1.0)
-    for key in victims:
-        key.pattern, key.guilty = pattern, True
-        for _ in range(1 + (1 + int(rng.poisson(1.0))) * w.chance(again)):
-            device = w.device() if many else checker
-            hour = np.array([min(w.size - 1, begin + w.n(0, span))])
-            others = [x for x in range(5) if x != key.exchange and w.chance(breadth)] if blind else []
-            for at in [*others, key.exchange]:
-                w.put(key, hour, rng.choice(pool, size=1), device[hour], FAIL, at=at, rate=w.pick([1, 1, 3, 8]))
-            if w.chance(theft * (0.15 if LIST_MANDATORY[key.exchange] else 1.0)):
-                hours = np.arange(hour[0], min(w.size, hour[0] + w.n(1, 9)))
-                w.put(key, hours, rng.choice(pool, size=len(hours)), device[hours], USE, rate=20)
-
-
-def _people(w: _World, total: int) -> None:
-    """The innocent: each pattern's part varies from world to world, the ordinary ones remain most."""
-    spread = w.u(0.2, 0.6)
-    parts = {}
-    for name, (base, _) in INNOCENT.items():
-        parts[name] = base * float(np.exp(w.rng.normal(0, spread if base < 10 else 0.15)))
-    unit = total / sum(parts.values())
-    for name, part in parts.items():
-        left = int(part * unit)
-        while left > 0 and (made := INNOCENT[name][1](w, left, name)):
-            left -= made
-
-
-def _culprits(w: _World, rings: int, shared: int, leaked: int) -> None:
-    """The guilty: rings of 3 to 60, shared keys, and dumps of the keys of people who did nothing wrong."""
-    turn = w.n(0, 6)
-    while rings >= 3:
-        size = int(np.clip(np.exp(w.rng.normal(np.log(8), 0.75)), 3, 60))
-        size = rings if rings - size < 3 and rings <= 60 else min(size, rings)
-        rings -= _ring(w, size, RINGS[turn % 6])
-        turn += w.n(1, 3)
-    for _ in range(shared + rings):
-        _shared_key(w, w.pick(["shared_key_few", "shared_key_crowd", "shared_key_rare"]))
-    ordinary = (
-        "single",
-        "multi_exchange",
-        "popular_stack",
-        "roamer",
-        *(name for name in INNOCENT if "platform" in name),
-    )
-    pool = [key for key in w.keys if key.pattern in ordinary and key.used]
-    pool = [pool[int(i)] for i in w.rng.permutation(len(pool))[:leaked]]
-    while pool:
-        pattern, low, high = w.pick([("leak_burst", 8, 60), ("leak_slow", 5, 50), ("leak_small", 2, 7)])
-        size, source = min(len(pool), w.n(low, high)), pool[0].pattern
-        if w.chance(0.5):  # the dump of one place
-            pool.sort(key=lambda key: key.pattern != source)
-        _leak(w, pool[:size], pattern)
-        pool = pool[size:]
-
-
-def _sightings(w: _World) -> Iterator[dict[str, Any]]:
-    """The rows of a world in the order of time."""
-    columns = [np.concatenate(column) for column in zip(*w.rows, strict=True)]
-    w.rows.clear()
-    columns[3][w.rng.random(len(columns[3])) < w.device_gap] = -1
-    order = np.argsort(columns[0], kind="stable")
-    bare = w.rng.random(len(order)) < w.row_gap
-    for begin in range(0, len(order), 65536):
-        part = order[begin : begin + 65536]
-        lists = [column[part].tolist() for column in columns]
-        for ts, number, ip, device, count, kind, at, lacks in zip(*lists, bare[part].tolist(), strict=True):
-            key = w.keys[number]
-            own = at == key.exchange
-            yield {
-                "ts": ts,
-                "exchange": EXCHANGES[at],
-                "key": key.name,
-                "account": key.account if own else None,
-                "holder": key.holder if own and not lacks else None,
-                "ip": w.ips[ip],
-                "device": w.devices[device] if device >= 0 else None,
-                "count": count,
-                "kind": KINDS[kind],
-            }
+    def populate(self, innocent: float) -> None:
+        """Fill the market up to its size, each pattern with groups until there are keys enough."""
+        makers = self._makers()
+        for shares, total in ((INNOCENT, self.size * innocent), (GUILTY, self.size * (1 - innocent))):
+            drawn = self._vary(shares)
+            for pattern, share in drawn.items():
+                goal = total * share / sum(drawn.values())
+                make, made = makers.get(pattern) or makers[pattern.split("_")[0]], 0
+                while made < goal and self._happens(goal - made):
+                    before, self.room = len(self.truth), int(goal) - made
+                    make(pattern)
+                    made += sum(entry["guilty"] or shares is INNOCENT for entry in self.truth[before:])
 
 
 def market(
     seed: int, keys: int = 20_000, days: int = 14, *, innocent: float = 0.978, holders: bool = True
-) -> tuple[Iterator[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-    """A world: its sightings in the order of time, the truth about every issued key, and the declared bot platforms."""
-    w = _World(seed, days, holders)
-    guilty = round(keys * (1 - innocent))
-    split = w.rng.dirichlet([40.0, 20.0, 20.0])
-    rings, shared = round(guilty * split[0]), round(guilty * split[1])
-    _people(w, keys - rings - shared - rings // 5)
-    _culprits(w, rings, shared, guilty - rings - shared)
-    while len(w.keys) < keys:
-        _single(w, 1, "single")
-    w.allow_lists()
-    told = ("guilty", "pattern", "role", "ring")
-    truth = [
-        {"exchange": EXCHANGES[key.exchange], "key": key.name} | {name: getattr(key, name) for name in told}
-        for key in w.keys
-    ]
-    return _sightings(w), truth, w.declared
+) -> tuple[Iterator[Row], list[Row], list[Row]]:
+    """Draw a market: its sightings in the order of time, the truth of each issued key, the declared platforms."""
+    world = World(seed, keys, days, holders)
+    world.populate(innocent)
+    return world.sightings(), world.truth, world.declared

@@ -12,6 +12,7 @@ import pytest
 import readings
 from daxa_registry.bootstrap import make_backtest
 from daxa_registry.decision import default_policy
+from fitting.tables import OUTSIDE
 from fitting.worlds import judge
 from readings import READINGS, ReadingSpec, market
 from simulation import EXCHANGES
@@ -42,8 +43,10 @@ def test_every_sighting_is_what_the_back_test_takes(world: str) -> None:
     assert {row["kind"] for row in rows} == {"use", "auth_fail", "allowlist"}
     assert all(sorted(row) == FIELDS for row in rows)
     assert all(ipaddress.ip_address(ip).is_global for ip in {row["ip"] for row in rows})
-    assert all(((row["exchange"], row["key"]) in issued) == (row["account"] is not None) for row in rows)
-    assert {row["kind"] for row in rows if row["account"] is None} <= {"auth_fail"}
+    of_account = [(row["exchange"], row["key"]) for row in rows if row["account"] is not None]
+    assert set(of_account) <= issued
+    own = sum((row["exchange"], row["key"]) in issued for row in rows)
+    assert len(of_account) >= 0.95 * own, "lines lack the account now and then"
     run = make_backtest(default_policy())
     run.declare(declared)
     assert not list(run.read(json.dumps(row).encode() for row in rows[:4_000]))
@@ -58,8 +61,7 @@ def test_the_truth_has_both_sides_and_the_look_alikes_by_their_names(world: str)
     assert sum(e["guilty"] for e in market(ReadingSpec(world, 8, 8_000, 3, innocent=0.94))[1]) > 2 * guilty
     patterns = Counter(entry["pattern"] for entry in truth)
     assert {"class_image", "household_one", "platform_small", "power_user"} <= patterns.keys() & set(LOOKALIKES)
-    assert {entry["role"] for entry in truth} <= {"", "operator-own"}
-    assert not any(entry["guilty"] for entry in truth if entry["role"])
+    assert not any(entry["guilty"] for entry in truth if entry["role"] in OUTSIDE)
 
 
 @pytest.mark.parametrize("world", READINGS)
