@@ -185,9 +185,6 @@ class Penalty:
     surface: float = 3.0
 
 
-NOTHING_KEPT: Mapping[Hypothesis, Array] = {}
-
-
 def fit(
     shapes: Mapping[Hypothesis, Sequence[Shape]],
     values: Array,
@@ -196,9 +193,8 @@ def fit(
     penalty: Penalty,
     start: Model | None = None,
     rounds: int = 250,
-    kept: Mapping[Hypothesis, Array] = NOTHING_KEPT,
 ) -> Model:
-    """Minimises the weighted logistic loss of the summed score plus the penalty; the weights ``kept`` stay as they are."""
+    """Minimises the weighted logistic loss of the summed score plus the penalty."""
     designs = {h: Design.of(h, shapes[h]) for h in Hypothesis}
     quiet = {h: silent(values, h) for h in Hypothesis}
     rows = {h: np.flatnonzero(~quiet[h]) for h in Hypothesis}
@@ -211,8 +207,6 @@ def fit(
         initial[cuts[i]] = -4.0
         if start is not None:
             initial[cuts[i] : cuts[i + 1]] = start.weights[h]
-        if h in kept:
-            initial[cuts[i] : cuts[i + 1]] = kept[h]
     quadratic = [_penalty_matrix(designs[h], penalty) for h in Hypothesis]
 
     def loss(w: Array) -> tuple[float, Array]:
@@ -232,8 +226,7 @@ def fit(
             gradient[cuts[i] : cuts[i + 1]] += pulled
         return value, gradient
 
-    limits = {h: (kept.get(h, designs[h].low), kept.get(h, designs[h].high)) for h in Hypothesis}
-    bounds = [one for low, high in limits.values() for one in zip(low, high, strict=True)]
+    bounds = [one for design in designs.values() for one in zip(design.low, design.high, strict=True)]
     found = minimize(
         loss, initial, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": rounds, "maxcor": 20}
     )

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daxa_registry.decision.features import Hypothesis
-from fitting.additive import NOTHING_KEPT, Array, Model, Penalty, Shape, fit
+from fitting.additive import Array, Model, Penalty, Shape, fit
 from fitting.tables import OUTSIDE, Table
 from simulation.patterns import LOOKALIKES
 
@@ -65,10 +65,9 @@ class Lesson:
         penalty: Penalty,
         start: Model | None,
         rounds: int,
-        kept: Mapping[Hypothesis, Array] = NOTHING_KEPT,
     ) -> Model:
         """The model of these shapes that says most of these rows; ``start`` is a model of the same shapes."""
-        return fit(shapes, self.values, self.guilty, self.weight, penalty, start, rounds, kept)
+        return fit(shapes, self.values, self.guilty, self.weight, penalty, start, rounds)
 
 
 def lesson(worlds: Sequence[World], model: Model | None, rng: np.random.Generator) -> Lesson:
@@ -99,25 +98,22 @@ def learn(
     worlds: Sequence[World],
     shapes: Mapping[Hypothesis, Sequence[Shape]],
     penalty: Penalty,
-    kept: Mapping[Hypothesis, Array],
     seed: int = 1,
 ) -> tuple[Model, Lesson]:
-    """The fitted model, and what it learnt last; the weights ``kept`` stay as they are. Three fits: all rows thinned blindly, the
-    hard ones, their decisive views."""
+    """The fitted model, and what it learnt last. Three fits: all rows thinned blindly, the hard ones, their decisive views."""
     rng = np.random.default_rng(seed)
     model: Model | None = None
     for rounds in (80, 150, 60):
         last = lesson(worlds, model, rng)
-        model = last.fitted(shapes, penalty, model, rounds, kept)
+        model = last.fitted(shapes, penalty, model, rounds)
     assert model is not None
     return model, last
 
 
-def threshold(guilty: Flags, score: Array, weight: Array, precision: float) -> float:
-    """The lowest score from which on that share of the marked, each by its weight, are guilty."""
+def threshold(guilty: Flags, score: Array, precision: float) -> float:
+    """The lowest score from which on that share of the marked are guilty."""
     order = np.argsort(-score, kind="stable")
-    hits, marked = np.cumsum((guilty * weight)[order]), np.cumsum(weight[order])
-    precise = np.flatnonzero(hits / marked >= precision)
+    precise = np.flatnonzero(np.cumsum(guilty[order]) / np.arange(1, len(order) + 1) >= precision)
     return float(score[order[precise[-1]]]) if len(precise) else float(score.max())
 
 
@@ -136,7 +132,7 @@ def unseen(
     """How the judged worlds of that name are told apart by ``whole``, and by a model that learnt from no world of that name: what
     is to be expected where traffic is of nobody's making here."""
     others = [world for world in worlds if world.name != name]
-    without, _ = learn(others, shapes, penalty, {Hypothesis.LEAK: whole.weights[Hypothesis.LEAK]})
+    without, _ = learn(others, shapes, penalty)
     row: dict[str, float | str] = {"reading": name}
     mine = [world for world in judged if world.name == name]
     for title, model in (("learnt", whole), ("unseen", without)):

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from daxa_registry.decision.features import FEATURES, INDEX, Direction, Hypothesis
-from daxa_registry.decision.policy import MAX_NATS, Policy
-from fitting.additive import Array, Block, CurveShape, Design, Model, Shape, SurfaceShape
+from daxa_registry.decision.policy import MAX_NATS
+from fitting.additive import Array, Block, CurveShape, Model, SurfaceShape
 
 LEAST = 0.1
 """Nats: a term that never adds or takes away as much is not worth a reader's time."""
@@ -27,8 +27,7 @@ def policy_text(model: Model, levels: Mapping[str, float], version: str, before:
     ladder = before[before.index("# The verdict's life") : before.index("[operator]")]
     ladder = ladder[: ladder.rindex("\n#")] if "\n# One operator" in ladder else ladder
     head = [
-        "# The default policy. scripts/fit makes all of it but [ladder] and [leak], from simulated markets whose truth is known;",
-        "# [leak] is as it made it for policy 6, on the simulator's worlds alone.",
+        "# The default policy. scripts/fit makes all of it but [ladder], from simulated markets whose truth is known.",
         "# A score is log-odds in nats: the prior plus what each term adds; the three hypotheses' odds are added up.",
         "# A term is a curve over one feature of the evidence (straight lines between its knots, level beyond them); a pair is",
         "# a surface over two, which corrects what their curves add. docs/quality.md has what each is worth.",
@@ -44,26 +43,6 @@ def policy_text(model: Model, levels: Mapping[str, float], version: str, before:
         "",
     ]
     return "\n".join([*head, ladder.rstrip(), "", *terms(model, HALF_LIFE_DAYS)]).rstrip() + "\n"
-
-
-def weights_of(policy: Policy, hypothesis: Hypothesis, shapes: Sequence[Shape]) -> Array:
-    """The weights that a policy's terms say, for these shapes: the way back from :func:`terms`."""
-    said = policy.weights[hypothesis]
-    curves = {FEATURES[curve.feature].name: curve for curve in said.curves}
-    pairs = {tuple(FEATURES[feature].name for feature in pair.features): pair for pair in said.surfaces}
-    design = Design.of(hypothesis, shapes)
-    weights = np.zeros(len(design.low))
-    weights[0] = said.prior
-    for block in design.blocks:
-        shape = block.shape
-        if isinstance(shape, CurveShape):
-            if shape.feature in curves:
-                weights[block.start : block.stop] = np.diff(curves[shape.feature].values)
-        elif (shape.rows, shape.columns) in pairs:
-            rows, columns = _corners(shape.rows, shape.row_knots), _corners(shape.columns, shape.column_knots)
-            grid = np.array(pairs[shape.rows, shape.columns].values)
-            weights[block.start : block.stop] = (np.linalg.pinv(rows) @ grid @ np.linalg.pinv(columns).T).ravel()
-    return weights
 
 
 def curve_values(block: Block, weights: Array) -> Array:

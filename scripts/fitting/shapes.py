@@ -18,7 +18,7 @@ OPERATOR: dict[str, tuple[float, ...]] = {
     "partners": (0, 1, 2, 3, 5, 8, 15, 30),
     "partner_share": (0, 0.1, 0.25, 0.5, 0.75, 1),
     "surprise": (0, 1, 2, 4, 7, 12, 20, 40, 80),
-    "unevenness": (0, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2),
+    "unevenness": (0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1, 1.5, 2),
     "same_stack": (0, 0.1, 0.25, 0.5, 0.75, 0.95, 1),
     "stack_people": (0, 1, 2, 3, 5, 8, 15, 30, 60),
     "elsewhere": (0, 0.03, 0.08, 0.15, 0.3, 0.5, 0.75, 1),
@@ -31,6 +31,7 @@ OPERATOR: dict[str, tuple[float, ...]] = {
     "before": (0, 0.1, 0.3, 0.5, 0.7, 0.9, 1),
     "timetable": (-1.5, -0.75, -0.3, 0, 0.3, 0.75, 1.5, 2.5),
     "rarity": (0, 1.5, 2.5, 3.5, 4.5, 5.5, 6.9),
+    "one_hand": (-0.3, 0, 0.2, 0.4, 0.7, 1.2, 2, 3),
 }
 PARTIES: dict[str, tuple[float, ...]] = {
     "stacks": (1, 2, 3, 4, 5, 7, 10, 16),
@@ -48,6 +49,7 @@ LEAK: dict[str, tuple[float, ...]] = {
     "foreign_networks": (1, 2, 3, 4, 6),
     "wrong_doors": (0, 1, 2, 3, 4),
     "accepted": (0, 1),
+    "in_use": (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1),
 }
 OF_HYPOTHESIS = {Hypothesis.OPERATOR: OPERATOR, Hypothesis.PARTIES: PARTIES, Hypothesis.LEAK: LEAK}
 # What each hypothesis also looks at: a key that its holder takes along through many networks is used by many parties less
@@ -92,6 +94,9 @@ PAIRS: dict[Hypothesis, tuple[Pair, ...]] = {
         ("lockstep", "timetable", _STEP, _WEEK),
         ("surprise", "timetable", _SURPRISE, _WEEK),
         ("crowd", "timetable", _CROWD, _WEEK),
+        ("crowd", "one_hand", _CROWD, _NEAR),
+        ("timetable", "one_hand", _WEEK, _NEAR),
+        ("same_stack", "one_hand", _SAME, _NEAR),
         ("same_stack", "rarity", _SAME, _RARE),
         ("crowd", "rarity", _CROWD, _RARE),
         ("declared", "crowd", _DECLARED, _CROWD),
@@ -171,6 +176,7 @@ PAIRS: dict[Hypothesis, tuple[Pair, ...]] = {
         ("breadth", "wrong_doors", (1, 2, 4, 10, 30), (0, 1, 2, 4)),
         ("breadth", "foreign_networks", (1, 2, 4, 10, 30), (1, 2, 4)),
         ("breadth", "accepted", (1, 2, 4, 10, 30), (0, 1)),
+        ("breadth", "in_use", (1, 2, 4, 10, 30), (0, 0.25, 0.75, 1)),
     ),
 }
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from daxa_core.model import Level
 from daxa_registry.decision import Policy, assess, evidence_of
+from daxa_registry.decision.assess import all_heard
 from daxa_registry.decision.graph import Subject
 from fitting.graph import Graph
 from fitting.worlds import AnySpec, judge
@@ -74,7 +75,9 @@ def sample(spec: AnySpec, policy: Policy, *, compare: bool = True) -> Sample:
     kept = [i for i, role in enumerate(judged.role) if role != "invented"]
     role = [judged.role[i] for i in kept]
     group = [OPERATOR_OWN if judged.role[i] == "operator-own" else judged.pattern[i] for i in kept]
-    found = [assess(judged.evidence[i], policy, judged.now) for i in kept]
+    found = [
+        all_heard(assess(judged.evidence[i], policy, judged.now), judged.evidence[i], policy, judged.now) for i in kept
+    ]
     level = np.array([int(a.level) for a in found])
     of = {OURS: Scores(np.array([a.score for a in found]), level >= Level.WARN, level >= Level.REAUTHENTICATE)}
     if compare:
