@@ -2,7 +2,7 @@
 
 A model is fitted first on the evidence as a whole, then on the view that decides each subject under that model: what is
 learnt is what is used. Easy innocents are thinned out, and weigh the more; an ordinary customer who is marked costs more
-than a look-alike, of which these worlds have more than a market has.
+than a look-alike.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy.typing as npt
 from daxa_registry.decision.features import Hypothesis
 from fitting.additive import Array, Model, Penalty, Shape, fit
 from fitting.tables import OUTSIDE, Table
+from quality.measures import recall_at
 from simulation.patterns import LOOKALIKES
 
 GUILTY_SHARE = 0.022
 EASY = -7.0
 KEPT_OF_EASY = 0.1
 ORDINARY_WEIGHT = 4.0
-LOOKALIKE_WEIGHT = 0.3
 
 Flags = npt.NDArray[np.bool_]
 
@@ -84,11 +84,10 @@ def lesson(worlds: Sequence[World], model: Model | None, rng: np.random.Generato
             hard |= np.maximum(every[rows], every[table.starts[:-1]]) > EASY
         kept = asked & (hard | (lottery < KEPT_OF_EASY))
         share = table.guilty[asked].mean()
-        alike = np.isin(table.pattern, LOOKALIKES)
         prior = np.where(table.guilty, GUILTY_SHARE / share, (1 - GUILTY_SHARE) / (1 - share))
         values.append(table.values[rows[kept]])
         guilty.append(table.guilty[kept])
-        cost = np.where(table.guilty, 1.0, np.where(alike, LOOKALIKE_WEIGHT, ORDINARY_WEIGHT))
+        cost = np.where(table.guilty | np.isin(table.pattern, LOOKALIKES), 1.0, ORDINARY_WEIGHT)
         cost = cost * np.where(hard, 1.0, 1 / KEPT_OF_EASY)
         weights.append((world.weight * prior * cost)[kept])
     return Lesson(np.concatenate(values).astype(np.float64), np.concatenate(guilty), np.concatenate(weights))
@@ -136,6 +135,8 @@ def unseen(
     row: dict[str, float | str] = {"reading": name}
     mine = [world for world in judged if world.name == name]
     for title, model in (("learnt", whole), ("unseen", without)):
-        areas = [area(one.table.guilty[one.asked()], bounded_scores(model, one.table)[one.asked()]) for one in mine]
-        row[title] = round(float(np.mean(areas)), 4)
+        said = [(one.table.guilty[one.asked()], bounded_scores(model, one.table)[one.asked()]) for one in mine]
+        row[title] = round(float(np.mean([area(*one) for one in said])), 4)
+        for precision in (0.92, 0.985):
+            row[f"{title} at {precision}"] = round(float(np.mean([recall_at(*one, precision) for one in said])), 4)
     return row

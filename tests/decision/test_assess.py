@@ -50,9 +50,9 @@ def test_addresses_alone_never_pass_monitor_and_the_terms_add_up(values: tuple[f
 
 
 def test_it_is_the_second_client_stack_that_lets_a_key_on_many_networks_pass_monitor() -> None:
-    """What is held at MONITOR for want of anything but addresses would be far above with one stack more."""
+    """What is held at MONITOR for want of anything but addresses would be above with one stack more."""
     values = [0.0] * len(FEATURES)
-    values[INDEX["people"]] = values[INDEX["crowd"]] = 1.0
+    values[INDEX["people"]] = values[INDEX["crowd"]] = values[INDEX["alone"]] = 1.0
     for feature, number in {
         "networks": 8,
         "diversity": 7,
@@ -64,10 +64,11 @@ def test_it_is_the_second_client_stack_that_lets_a_key_on_many_networks_pass_mon
     levels = []
     for stacks in (1.0, 8.0):
         values[INDEX["stacks"]] = values[INDEX["parties"]] = stacks
-        values[INDEX["crosswise"]] = 0.3 * (stacks > 1)
-        levels.append(assess(Evidence(0, 0, 10, 10, 10, (View((), tuple(values)),)), POLICY, 36_000).level)
-    assert levels[0] == Level.MONITOR
-    assert levels[1] >= Level.REAUTHENTICATE
+        values[INDEX["crosswise"]] = 0.6 * (stacks > 1)
+        said = assess(Evidence(0, 0, 10, 10, 10, (View((), tuple(values)),)), POLICY, 36_000)
+        held = "ADDRESS_ONLY" in {term.code for term in said.terms}
+        levels.append((said.level, held))
+    assert levels == [(Level.MONITOR, True), (Level.WARN, False)]
 
 
 @given(ANYTHING, WHATEVER | ANYTHING)
