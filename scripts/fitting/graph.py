@@ -219,9 +219,10 @@ class Graph:
             for presence in presences:
                 by.setdefault(presence.subject.member, []).append(presence)
             presences = [p for member in sorted(by) for p in self._of_member(by[member], devices)]
+        in_use = {p.subject.id for p in self.of_address[address] if p.manner is Manner.USED} if crowded else ()
         by_member: dict[int, int] = {}
-        for member in tenants.values():
-            by_member[member] = by_member.get(member, 0) + 1
+        for subject in in_use:
+            by_member[tenants[subject]] = by_member.get(tenants[subject], 0) + 1
         return Place(
             address,
             self.network_of[address],

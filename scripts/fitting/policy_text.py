@@ -12,6 +12,9 @@ from fitting.additive import Array, Block, CurveShape, Model, SurfaceShape
 
 LEAST = 0.1
 """Nats: a term that never adds or takes away as much is not worth a reader's time."""
+CONFIRMED = 0.75
+"""Nats above REVOKE from which a leak is confirmed: what goes there without grace and stays takes more than a few refusals at an
+address where nobody is let in yet, which may be a service's that moved."""
 QUESTIONS = {
     Hypothesis.OPERATOR: "One operator drives the keys of many people.",
     Hypothesis.PARTIES: "One key is used by many parties.",
@@ -39,7 +42,7 @@ def policy_text(model: Model, levels: Mapping[str, float], version: str, before:
         *(f"{name} = {least:.2f}" for name, least in levels.items()),
         "",
         "[bounds]",
-        f"leak_confirmed = {levels['revoke']:.2f}  # a leak of this score goes to REVOKE at once",
+        f"leak_confirmed = {levels['revoke'] + CONFIRMED:.2f}  # a leak of this score goes to REVOKE at once, and stays there",
         "",
     ]
     return "\n".join([*head, ladder.rstrip(), "", *terms(model, HALF_LIFE_DAYS)]).rstrip() + "\n"

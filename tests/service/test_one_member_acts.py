@@ -238,7 +238,4 @@ def test_the_worlds_come_to_every_level_by_themselves() -> None:
         world: {stands.level for look in without_liar(world)[:LOOKS] for stands in look.values()} for world in WORLDS
     }
     assert set().union(*of_world.values()) == set(Level)
-    assert all(max(levels) is Level.REVOKE for world, levels in of_world.items() if "nobody" not in world)
-    assert sum(levels == set(Level) for levels in of_world.values()) == len(WORLDS) - 2, (
-        "but for nobody, and a confirmed leak"
-    )
+    assert all(levels >= {Level.MONITOR, Level.WARN} for world, levels in of_world.items() if "nobody" not in world)

@@ -159,7 +159,7 @@ def _is_hub(place: PlaceFacts) -> bool:
 def _pooled(
     home: int, own_hours: int, alone: int, stops: Sequence[Stop], travels: Travels, gone: frozenset[int]
 ) -> tuple[float, ...]:
-    group = _group(travels, own_hours, gone)
+    group = _group(travels, sum([stop.tenancy.hours for stop in stops]), gone)
     kept, more_alone = _kept(home, stops, gone, group.shadows > 0)
     if not kept:
         return NOTHING

@@ -67,9 +67,9 @@ class Place:
     quarter of that size: of a member with no more subjects there all, of one with more the first of those that share a device
     with the subject asked for. So the work stays bounded whatever the degree, and no member's crowd hides another's subjects.
     ``infrastructure`` is true where an operator declared the address as a licensed service's.
-    ``subjects`` counts distinct subjects that were ever seen there within retention, in any manner; ``by_member`` splits
-    that count, so that one member's crowd can be taken out of it (empty where the store does not keep it; needed only
-    where ``crowded``).
+    ``subjects`` counts distinct subjects that were ever seen there within retention, in any manner; ``by_member`` counts those in
+    use by member, so that one member's crowd can be taken out, and whom a prober tried is no crowd (empty where the store does
+    not keep it; needed only where ``crowded``).
     """
 
     address: int

@@ -128,7 +128,8 @@ def _tried_with(presence: Presence, place: PlaceFacts | None, with_stack: Sequen
     """How many keys, this one included, failed around then though they are strangers: on that address, or with that stack."""
     if place is None or place.infrastructure:
         return 0  # a licensed service goes on with keys that expired, many from one address
-    there = [Tried(*row) for refused in place.refused.values() for _, rows in refused.by_member for row in rows]
+    rows = [row for refused in place.refused.values() for _, of_member in refused.by_member for row in of_member]
+    there = [Tried(row.key, row.first, row.last) for row in rows if not row.vouchers]
     soon, slowly = (len({one.key for one in near(presence, there, hours)}) for hours in (TOGETHER_HOURS, SLOWLY_HOURS))
     # Of a crowd that is not looked at whole it cannot be said that more failed there than are used.
     outnumbers = not place.crowded and slowly > len(place.tenants)

@@ -20,6 +20,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -49,6 +50,7 @@ NO_SUMS: Sums = (0.0,) * 14
 Identity = int | tuple[int, bytes]
 """Who a person is, everywhere: see :func:`identity_of`."""
 _USED, _REJECTED = Manner.USED, Manner.REJECTED
+_OF_KEY = itemgetter(0, 1, 2)
 
 
 class Share(NamedTuple):
@@ -109,11 +111,26 @@ class Tenancy(NamedTuple):
     shares: tuple[Share, ...]
 
 
+class Failed(NamedTuple):
+    """A key that was refused on an address, when first and last (hours), and which other members say that it lives there: without
+    them it is a stranger."""
+
+    key: int
+    first: int
+    last: int
+    vouchers: frozenset[int]
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Keys that failed on this address with one device though it is not theirs, by member, as (key, first, last)."""
+    """Keys that failed on this address with one device though the member that refused them knows nothing of them there."""
 
-    by_member: tuple[tuple[int, tuple[tuple[int, int, int], ...]], ...]
+    by_member: tuple[tuple[int, tuple[Failed, ...]], ...]
+
+    @property
+    def of_strangers(self) -> bool:
+        """Whether nobody says of one of them that it lives there."""
+        return any(not row.vouchers for _, rows in self.by_member for row in rows)
 
 
 class Entry(NamedTuple):
@@ -161,7 +178,7 @@ class PlaceFacts:
         if known is None:
             known = persons(self.known, [bits for member, bits in self.everyone if member not in gone])
             if self.crowded:
-                known = max(known, self.subjects - sum(count for member, count in self.by_member if member in gone))
+                known = max(known, sum(count for member, count in self.by_member if member not in gone))
             self._crowds[gone] = known
         return known
 
@@ -202,7 +219,7 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
     parties: dict[tuple[int, Identity], _Party] = {}
     declared: list[_Party] = []
     refusals: list[Presence] = []
-    declared_keys: set[int] = set()
+    lives: dict[int, set[int]] = {}
     gathered: dict[int, _Tenant] = {}
     for presence in place.presences:
         subject, _, _, device, manner, first, hours, _ = presence
@@ -223,19 +240,19 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
             party.tenants.append(tenant)
         else:
             declared.append(party)
-            declared_keys.add(subject.key)
+            lives.setdefault(subject.key, set()).add(subject.member)
     known = _number_persons(parties.values())
     present = [party for party in parties.values() if party.tenants]
     for party in present:
         party.gather()
     shares, pairs = _shares(present, unusual_span(population))
     roster, by_device = _roster(present)
-    use: dict[int, float] = {}
     tenants: dict[int, Tenancy] = {}
     for tenant in gathered.values():
         subject, party, span = tenant.subject, tenant.party, tenant.span
         mine = span.hours.bit_count()
-        use[subject.key] = max(use.get(subject.key, 0.0), mine / max(subject.hours, mine))
+        if mine >= HOME_SHARE * max(subject.hours, mine):
+            lives.setdefault(subject.key, set()).add(subject.member)
         tenants[subject.id] = Tenancy(
             party.member, 1 << party.person, span.first, span.last, mine, span.hours, frozenset(tenant.devices),
             population.rarity(tenant.devices), shares.get(id(party), ()),
@@ -255,7 +272,7 @@ def facts_of(place: Place, population: Population) -> PlaceFacts:
         roster,
         by_device,
         frozenset(party.identity for party in present),
-        _refused(refusals, use, declared_keys),
+        _refused(refusals, lives),
         pairs,
     )
 
@@ -438,16 +455,17 @@ def _same_device(devices: list[set[int]]) -> npt.NDArray[np.bool_]:
     return same
 
 
-def _refused(refusals: list[Presence], use: Mapping[int, float], declared_keys: set[int]) -> dict[int, Refused]:
-    """By device: the keys that failed here and are strangers here. ``use`` is each key's largest share of hours here."""
-    by_device: dict[int, dict[int, list[tuple[int, int, int]]]] = {}
+def _refused(refusals: list[Presence], lives: Mapping[int, set[int]]) -> dict[int, Refused]:
+    """By device. ``lives`` says by key which members have a fifth of its hours here, or have it declared."""
+    by_device: dict[int, dict[int, list[Failed]]] = {}
     for presence in refusals:
         subject = presence.subject
-        if use.get(subject.key, 0.0) < HOME_SHARE and subject.key not in declared_keys:
+        vouchers = lives.get(subject.key, ())
+        if subject.member not in vouchers:
             rows = by_device.setdefault(presence.device, {}).setdefault(subject.member, [])
-            rows.append((subject.key, presence.first, presence.last))
+            rows.append(Failed(subject.key, presence.first, presence.last, frozenset(vouchers)))
     return {
-        device: Refused(tuple((member, tuple(sorted(rows))) for member, rows in sorted(members.items())))
+        device: Refused(tuple((member, tuple(sorted(rows, key=_OF_KEY))) for member, rows in sorted(members.items())))
         for device, members in by_device.items()
     }
 

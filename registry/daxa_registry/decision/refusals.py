@@ -28,13 +28,18 @@ NOTHING = (0.0, 0.0, 0.0, 0.0, 0.0)
 NOBODY: frozenset[int] = frozenset()
 
 
+Together = tuple[tuple[tuple[int, frozenset[int]], frozenset[int]], ...]
+"""By the member that refused them, and those that say they live there: keys."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One strange presentation: who reported it, where, and with which other keys."""
 
     member: int
     network: int
-    together: tuple[tuple[int, frozenset[int]], ...]  # member, keys that failed there so within two days
+    last: int
+    together: Together  # what failed there so within two days
     accepted: bool
     place: PlaceFacts | None
     stack: tuple[Tried, ...] = ()  # what failed with that client stack around then, over any addresses
@@ -47,8 +52,8 @@ class Attempt:
     def breadth(self, gone: frozenset[int]) -> int:
         """How many keys, this one included, as far as the members not ``gone`` reported."""
         keys: set[int] = set()
-        for member, failed in self.together:
-            if member not in gone:
+        for (member, vouchers), failed in self.together:
+            if member not in gone and vouchers <= gone:
                 keys |= failed
         return max(len(keys), listed(self.stack, gone)) if self.stack else len(keys)
 
@@ -131,7 +136,6 @@ def refusals_of(neighbourhood: Neighbourhood, used: Sequence[Presence], facts: M
     own.update(p.address for p in neighbourhood.own if p.manner is Manner.DECLARED)
     attempts: list[Attempt] = []
     members: set[int] = set()
-    last = 0
     for presence in (*failed, *tried):
         address = presence.address
         accepted = presence.manner is Manner.USED
@@ -149,26 +153,35 @@ def refusals_of(neighbourhood: Neighbourhood, used: Sequence[Presence], facts: M
         stack = near(presence, tried_with, SLOWLY_HOURS)
         if len({one.key for one in stack}) < TESTER_KEYS:
             stack = ()
-        attempts.append(Attempt(presence.subject.member, presence.network, together, accepted, place, stack))
-        members.add(presence.subject.member)
+        by = presence.subject.member
+        attempts.append(Attempt(by, presence.network, presence.last, together, accepted, place, stack))
+        members.add(by)
         if place is not None:
             members |= place.members
-        members.update(member for member, _ in together)
+        for (member, vouchers), _ in together:
+            members.update((member, *vouchers))
         for one in stack:
             members.update((one.member, *one.users, *one.others))
-        last = max(last, presence.last)
-    return Refusals(home, key, tuple(attempts), frozenset(members), last)
+    return Refusals(home, key, tuple(attempts), frozenset(members), _last_hour(home, attempts))
 
 
-def _together(presence: Presence, refused: Refused | None) -> tuple[tuple[int, frozenset[int]], ...]:
-    """Which keys failed there within two days of this presentation, by member; a failure counts itself."""
-    out: dict[int, set[int]] = {}
+def _last_hour(home: int, attempts: Sequence[Attempt]) -> int:
+    """When the key was last tried; without any one foreign member as well, if anything is left then: what one alone says has not
+    gone on."""
+    foreign = {attempt.member for attempt in attempts} - {home}
+    tries = [[one.last for one in attempts if one.member != gone] for gone in (None, *foreign)]
+    return min([max(last) for last in tries if last], default=0)
+
+
+def _together(presence: Presence, refused: Refused | None) -> Together:
+    """Which keys failed there within two days of this presentation; a failure counts itself."""
+    out: dict[tuple[int, frozenset[int]], set[int]] = {}
     if presence.manner is Manner.REJECTED:
-        out[presence.subject.member] = {presence.subject.key}
+        out[presence.subject.member, NOBODY] = {presence.subject.key}
     if refused is not None:
         first, last = presence.first - TOGETHER_HOURS, presence.last + TOGETHER_HOURS
         for member, rows in refused.by_member:
-            near = {key for key, start, end in rows if start <= last and end >= first}
-            if near:
-                out.setdefault(member, set()).update(near)
-    return tuple((member, frozenset(keys)) for member, keys in sorted(out.items()))
+            for row in rows:
+                if row.first <= last and row.last >= first:
+                    out.setdefault((member, row.vouchers), set()).add(row.key)
+    return tuple((by, frozenset(keys)) for by, keys in out.items())

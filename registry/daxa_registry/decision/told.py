@@ -15,6 +15,7 @@ told is moved to the edge of the one that was supported, by a reason of its own.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import lru_cache
 
@@ -43,7 +44,9 @@ def as_told(exact: Assessment, evidence: Evidence, said: Beside, policy: Policy,
     A function of the evidence in steps, of the level that the exact score supports, and of the other arguments.
     """
     known = in_steps(evidence)
-    told = exact if known == evidence else with_beside(assess(known, policy, now), said, policy, now)
+    if known == evidence:
+        return all_heard(exact, evidence, policy, now)
+    told = with_beside(assess(known, policy, now), said, policy, now)
     score = _within(told.score, exact.score, policy.levels)
     if score != told.score:
         terms = ordered([*told.terms, Term("COUNTS_IN_STEPS", score - told.score)])
@@ -69,6 +72,6 @@ def _count(number: float) -> float:
 def _within(score: float, exact: float, levels: Levels) -> float:
     """The score nearest to that one which supports the same level as ``exact``."""
     steps = (levels.monitor, levels.warn, levels.reauthenticate, levels.revoke)
-    least = max((step for step in steps if step <= exact), default=score)
-    most = min((step - JUST_BELOW for step in steps if step > exact), default=score)
+    least = max((step for step in steps if step <= exact), default=-math.inf)
+    most = min((step - JUST_BELOW for step in steps if step > exact), default=math.inf)
     return max(min(score, most), least)

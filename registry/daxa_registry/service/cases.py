@@ -77,10 +77,11 @@ def cases(store: Store, matcher: Matcher, now: int, number: int = 0) -> list[Cas
 
 def _tried(neighbourhood: Neighbourhood, facts: dict[int, PlaceFacts]) -> frozenset[tuple[int, int]]:
     """From where, and with what, strangers presented the key."""
+    failed = [p for p in (*neighbourhood.own, *neighbourhood.elsewhere) if p.manner is Manner.REJECTED]
     return frozenset(
         (p.address, p.device)
-        for p in (*neighbourhood.own, *neighbourhood.elsewhere)
-        if p.manner is Manner.REJECTED and p.device in facts[p.address].refused
+        for p in failed
+        if (refused := facts[p.address].refused.get(p.device)) is not None and refused.of_strangers
     )
 
 

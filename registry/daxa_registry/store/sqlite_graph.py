@@ -223,12 +223,13 @@ class GraphReader:
         return [row for row in rows if row[2] in shown]
 
     def _members_on(self, address: int, subjects: int) -> tuple[tuple[int, int], ...]:
-        """Subjects by member on a hub; counted anew when it has grown or shrunk by a tenth."""
+        """Subjects that were in use on a hub, by member; counted anew when it has grown or shrunk by a tenth."""
         known = self._hub_members.get(address)
         if known is None or abs(known[0] - subjects) * 10 > known[0]:
             rows = self._db.execute(
-                "SELECT member, count(DISTINCT subject) FROM presence WHERE address=? GROUP BY member ORDER BY member",
-                (address,),
+                "SELECT member, count(DISTINCT subject) FROM presence WHERE address=? AND manner=?"
+                " GROUP BY member ORDER BY member",
+                (address, int(Manner.USED)),
             ).fetchall()
             known = self._hub_members[address] = (subjects, tuple(rows))
         return known[1]
