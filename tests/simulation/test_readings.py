@@ -18,7 +18,7 @@ from readings import READINGS, ReadingSpec, market
 from simulation import EXCHANGES
 from simulation.patterns import LOOKALIKES
 
-SMALL = {"keys": 1_200, "days": 3}
+SMALL = {"keys": 1_400, "days": 3}
 FIELDS = ["account", "count", "device", "exchange", "holder", "ip", "key", "kind", "ts"]
 
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,48 +13,16 @@ import pytest
 import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sink import Seen, Sink, lines
+from servers import HERE, gunicorn, waited
+from sink import Seen, Sink
 
 from daxa_client import ConfigurationError, Manner
 from daxa_client.wsgi import SightingMiddleware
-from deployment import WAIT_SECONDS, free_ports
+from deployment import free_ports
 from formats import FORMATS, HEX_32, KORBIT, SECRET, Request
 
-HERE = Path(__file__).parent
 CUSTOMER = "198.51.100.7"
 PROXIED = {"X-Forwarded-For": f"192.0.2.1, {CUSTOMER}", "User-Agent": "bot/1.0"}
-
-
-@contextlib.contextmanager
-def gunicorn(app: str, sink: Path, bind: str) -> Iterator[None]:
-    """Two workers in processes of their own."""
-    paths = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "gunicorn", "--bind", bind, "--workers", "2", "--chdir", HERE),
-            *("--timeout", "0", f"wsgi_apps:{app}"),  # a worker that is slow to start is not begun anew
-        ],
-        env={**os.environ, "SINK": str(sink), "PYTHONPATH": paths}, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert process.stderr is not None
-        said = ""
-        while "Booting worker" not in said:
-            line = process.stderr.readline()
-            assert line, f"gunicorn ended at once: {said}"
-            said += line
-        yield
-    finally:
-        process.terminate()
-        process.communicate(timeout=WAIT_SECONDS)
-
-
-def waited(sink: Path, number: int) -> list[list[Any]]:
-    """What was observed, once that many are there: an answer reaches the client before its worker has closed it."""
-    until = time.monotonic() + WAIT_SECONDS
-    while len(lines(sink)) < number and time.monotonic() < until:
-        time.sleep(0.01)
-    return lines(sink)
 
 
 def test_flask_under_gunicorn(tmp_path: Path) -> None:
@@ -95,7 +59,7 @@ def test_django_under_gunicorn_on_a_unix_socket(tmp_path: Path) -> None:
         assert b"KEY_EXPIRED" in ask("GET", "/v2/orders", X_KAPI_KEY="expired-" + KORBIT)
         ask("GET", "/v2/orderbook", X_KAPI_KEY=KORBIT)
         ask("GET", "/v2/nowhere", X_KAPI_KEY=KORBIT)
-        assert Path(HERE / "wsgi_apps.py").read_bytes() in ask("GET", "/v2/myTrades", X_KAPI_KEY="k-for-the-file")
+        assert Path(HERE / "small_apps.py").read_bytes() in ask("GET", "/v2/myTrades", X_KAPI_KEY="k-for-the-file")
         answer = ask("POST", "/v1/oauth2/access_token", form, Content_Type="application/x-www-form-urlencoded")
         assert b'["client_id", "client_secret", "grant_type"]' in answer
         found = waited(sink, 4)

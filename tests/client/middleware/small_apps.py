@@ -1,6 +1,7 @@
-"""Small exchanges for gunicorn: one in Flask, one in Django. What they observe goes to the file that $SINK names.
+"""Small exchanges for real servers: one in Flask, one in Django by either interface. What they observe goes to the file that
+$SINK names.
 
-gunicorn --chdir tests/client/middleware wsgi_apps:flask_app
+gunicorn --chdir tests/client/middleware small_apps:flask_app
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from typing import Any
 import django
 import flask
 from django.conf import settings
+from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from sink import Sink
 
+from daxa_client.asgi import SightingMiddleware as AsgiSightingMiddleware
 from daxa_client.wsgi import SightingMiddleware
 
 SINK = Sink(Path(os.environ.get("SINK", os.devnull)))
@@ -71,3 +74,4 @@ if not settings.configured:
     settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="x", USE_TZ=True)
     django.setup()
 django_app = SightingMiddleware(get_wsgi_application(), SINK, "korbit", **BEHIND)
+django_asgi = AsgiSightingMiddleware(get_asgi_application(), SINK, "korbit", **BEHIND)
