@@ -16,7 +16,7 @@ import numpy.typing as npt
 from daxa_registry.decision.features import Hypothesis
 from fitting.additive import Array, Model, Penalty, Shape, fit
 from fitting.tables import OUTSIDE, Table
-from quality.measures import recall_at
+from quality.measures import marks, recall_at
 from simulation.patterns import LOOKALIKES
 
 GUILTY_SHARE = 0.022
@@ -125,18 +125,26 @@ def area(guilty: Flags, score: Array) -> float:
 
 
 def unseen(
-    worlds: Sequence[World], judged: Sequence[World], name: str, penalty: Penalty,
-    shapes: Mapping[Hypothesis, Sequence[Shape]], whole: Model,
-) -> dict[str, float | str]:  # fmt: skip
-    """How the judged worlds of that name are told apart by ``whole``, and by a model that learnt from no world of that name: what
-    is to be expected where traffic is of nobody's making here."""
-    others = [world for world in worlds if world.name != name]
-    without, _ = learn(others, shapes, penalty)
-    row: dict[str, float | str] = {"reading": name}
-    mine = [world for world in judged if world.name == name]
-    for title, model in (("learnt", whole), ("unseen", without)):
-        said = [(one.table.guilty[one.asked()], bounded_scores(model, one.table)[one.asked()]) for one in mine]
-        row[title] = round(float(np.mean([area(*one) for one in said])), 4)
-        for precision in (0.92, 0.985):
-            row[f"{title} at {precision}"] = round(float(np.mean([recall_at(*one, precision) for one in said])), 4)
+    worlds: Sequence[World], judged: Sequence[World], name: str, penalty: Penalty, shapes: Mapping[Hypothesis, Sequence[Shape]]
+) -> list[Array]:  # fmt: skip
+    """What the judged worlds of that name score by a model that learnt from no world of that name, in their order: what is to be
+    expected where traffic is of nobody's making here."""
+    model, _ = learn([world for world in worlds if world.name != name], shapes, penalty)
+    return [bounded_scores(model, one.table)[one.asked()] for one in judged if one.name == name]
+
+
+def told_apart(worlds: Sequence[World], scores: Sequence[Array]) -> dict[str, float]:
+    """How well the scores tell the guilty of each world from the innocent: means over the worlds."""
+    pairs = [(world.table.guilty[world.asked()], score) for world, score in zip(worlds, scores, strict=True)]
+    row = {"area": round(float(np.mean([area(*one) for one in pairs])), 4)}
+    for precision in (0.92, 0.985):
+        row[f"at {precision}"] = round(float(np.mean([recall_at(*one, precision) for one in pairs])), 4)
     return row
+
+
+def at_levels(worlds: Sequence[World], scores: Sequence[Array], levels: Mapping[str, float]) -> dict[str, list[float]]:
+    """Precision and recall from WARN and from REAUTHENTICATE up, over all of the worlds together."""
+    guilty = np.concatenate([world.table.guilty[world.asked()] for world in worlds])
+    score = np.concatenate(scores)
+    found = {name: marks(guilty, score >= levels[name]) for name in ("warn", "reauthenticate")}
+    return {name: [round(one.precision, 4), round(one.recall, 4)] for name, one in found.items()}

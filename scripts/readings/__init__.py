@@ -1,4 +1,4 @@
-"""Six more simulators of the same market, each written from the description alone by somebody who had not seen ``simulation``.
+"""Eleven more simulators of the same market, each written from the description alone by somebody who had not seen ``simulation``.
 
 One simulator has habits, and a policy that is fitted on its worlds alone learns them: bot services whose customers list only the
 address that they use, people who never change networks within an hour. The first fit that met other readings' worlds marked
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from . import fifth, first, fourth, second, sixth, third
+from . import eighth, eleventh, fifth, first, fourth, ninth, second, seventh, sixth, tenth, third
 
 READINGS = {
     "first": first.market,
@@ -26,6 +26,11 @@ READINGS = {
     "fourth": fourth.market,
     "fifth": fifth.market,
     "sixth": sixth.market,
+    "seventh": seventh.market,
+    "eighth": eighth.market,
+    "ninth": ninth.market,
+    "tenth": tenth.market,
+    "eleventh": eleventh.market,
 }
 # Their names for what ``simulation`` has a name for and figures are told by: the look-alikes.
 NAMES = {
