@@ -185,12 +185,15 @@ class Penalty:
     surface: float = 3.0
 
 
+Penalties = Mapping[Hypothesis, Penalty]
+
+
 def fit(
     shapes: Mapping[Hypothesis, Sequence[Shape]],
     values: Array,
     guilty: npt.NDArray[np.bool_],
     weight: Array,
-    penalty: Penalty,
+    penalties: Penalties,
     start: Model | None = None,
     rounds: int = 250,
 ) -> Model:
@@ -207,7 +210,7 @@ def fit(
         initial[cuts[i]] = -4.0
         if start is not None:
             initial[cuts[i] : cuts[i + 1]] = start.weights[h]
-    quadratic = [_penalty_matrix(designs[h], penalty) for h in Hypothesis]
+    quadratic = [_penalty_matrix(designs[h], penalties[h]) for h in Hypothesis]
 
     def loss(w: Array) -> tuple[float, Array]:
         odds = np.full((len(values), len(sizes)), SILENT)

@@ -7,14 +7,14 @@ than a look-alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from daxa_registry.decision.features import Hypothesis
-from fitting.additive import Array, Model, Penalty, Shape, fit
+from fitting.additive import Array, Model, Penalties, Shape, fit
 from fitting.tables import OUTSIDE, Table
 from quality.measures import marks, recall_at
 from simulation.patterns import LOOKALIKES
@@ -62,12 +62,12 @@ class Lesson:
     def fitted(
         self,
         shapes: Mapping[Hypothesis, Sequence[Shape]],
-        penalty: Penalty,
+        penalties: Penalties,
         start: Model | None,
         rounds: int,
     ) -> Model:
         """The model of these shapes that says most of these rows; ``start`` is a model of the same shapes."""
-        return fit(shapes, self.values, self.guilty, self.weight, penalty, start, rounds)
+        return fit(shapes, self.values, self.guilty, self.weight, penalties, start, rounds)
 
 
 def lesson(worlds: Sequence[World], model: Model | None, rng: np.random.Generator) -> Lesson:
@@ -96,7 +96,7 @@ def lesson(worlds: Sequence[World], model: Model | None, rng: np.random.Generato
 def learn(
     worlds: Sequence[World],
     shapes: Mapping[Hypothesis, Sequence[Shape]],
-    penalty: Penalty,
+    penalties: Penalties,
     seed: int = 1,
 ) -> tuple[Model, Lesson]:
     """The fitted model, and what it learnt last. Three fits: all rows thinned blindly, the hard ones, their decisive views."""
@@ -104,7 +104,7 @@ def learn(
     model: Model | None = None
     for rounds in (80, 150, 60):
         last = lesson(worlds, model, rng)
-        model = last.fitted(shapes, penalty, model, rounds)
+        model = last.fitted(shapes, penalties, model, rounds)
     assert model is not None
     return model, last
 
@@ -125,12 +125,18 @@ def area(guilty: Flags, score: Array) -> float:
 
 
 def unseen(
-    worlds: Sequence[World], judged: Sequence[World], name: str, penalty: Penalty, shapes: Mapping[Hypothesis, Sequence[Shape]]
-) -> list[Array]:  # fmt: skip
-    """What the judged worlds of that name score by a model that learnt from no world of that name, in their order: what is to be
+    worlds: Sequence[World],
+    judged: Sequence[World],
+    names: Collection[str],
+    penalties: Penalties,
+    shapes: Mapping[Hypothesis, Sequence[Shape]],
+) -> dict[str, list[Array]]:
+    """By name, what the judged worlds score by a model that learnt from no world of these names, in their order: what is to be
     expected where traffic is of nobody's making here."""
-    model, _ = learn([world for world in worlds if world.name != name], shapes, penalty)
-    return [bounded_scores(model, one.table)[one.asked()] for one in judged if one.name == name]
+    model, _ = learn([world for world in worlds if world.name not in names], shapes, penalties)
+    return {
+        name: [bounded_scores(model, one.table)[one.asked()] for one in judged if one.name == name] for name in names
+    }
 
 
 def told_apart(worlds: Sequence[World], scores: Sequence[Array]) -> dict[str, float]:
