@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 
 from daxa_core.errors import DaxaError
 from daxa_core.model import Ground, Level, Manner, Sighting
@@ -35,7 +36,8 @@ def fine(elements: object) -> Mapping[bytes, DaxaError]:
 def test_whose_key_stood_on_the_same_list_is_corrected_too_though_tried_from_elsewhere() -> None:
     """The list said nothing: nobody's verdict rests on it any more; another list's keys stand as they did."""
     with closing(open_store(":memory:")) as store:
-        matcher = Matcher(store, default_policy())
+        policy = default_policy()
+        matcher = Matcher(store, replace(policy, leak_confirmed=policy.levels.revoke))  # no days on the ladder
         with store.transaction():
             upbit = store.member_id("upbit")
             for name in ("script", "other"):
