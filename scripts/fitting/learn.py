@@ -130,12 +130,12 @@ def unseen(
     names: Collection[str],
     penalties: Penalties,
     shapes: Mapping[Hypothesis, Sequence[Shape]],
-) -> dict[str, list[Array]]:
-    """By name, what the judged worlds score by a model that learnt from no world of these names, in their order: what is to be
+) -> dict[int, Array]:
+    """What each judged world of these names scores, by its place, by a model that learnt from no world of them: what is to be
     expected where traffic is of nobody's making here."""
     model, _ = learn([world for world in worlds if world.name not in names], shapes, penalties)
     return {
-        name: [bounded_scores(model, one.table)[one.asked()] for one in judged if one.name == name] for name in names
+        place: bounded_scores(model, one.table)[one.asked()] for place, one in enumerate(judged) if one.name in names
     }
 
 

@@ -12,11 +12,13 @@ from sklearn.metrics import average_precision_score
 from daxa_core.model import Manner
 from daxa_registry.decision.graph import Subject
 from fitting.graph import Edges, Graph
+from fitting.learn import World, at_levels, told_apart
+from fitting.tables import Table
 from quality import baselines
 from quality.baselines import communities, lockstep, louvain, shared_address, single_linkage
 from quality.figures import hardness_markdown, methods_markdown, patterns_markdown
 from quality.measures import average_precision, marks, recall_at, shares_by
-from quality.page import filled, targets_markdown
+from quality.page import filled, targets_markdown, unseen_markdown
 from quality.reference_model import NOTHING, WARN, reference_scores
 from quality.sample import OURS, PUBLISHED, REFERENCE
 from quality.tenants import Tenants, persons
@@ -184,6 +186,25 @@ def test_tables_show_what_was_marked() -> None:
     assert methods_markdown([method]).endswith("| x | 0.500 | 1.000 / 0.50 | the same |")
     hardness = method | {"world": "wild", "recall at 0.92": 0.4, "recall at 0.985": 0.25}
     assert hardness_markdown([hardness]).endswith("| wild | x | 0.500 | 1.000 / 0.50 | 1.000 / 0.50 | 0.40 | 0.25 |")
+
+
+def test_what_a_fit_makes_of_a_reading_is_told_by_worlds_and_at_levels() -> None:
+    """Areas and recalls are means over worlds, precision and recall at a level are of all subjects together; those outside the
+    question are not asked."""
+    role = np.array(["owner"] * 4 + ["operator-own"])
+    worlds = []
+    for guilty in ([True, True, False, False, False], [True, False, False, False, False]):
+        table = Table(
+            np.zeros((5, 1), np.float32), np.arange(6), np.zeros((5, 2), np.int16), np.array(guilty), role, role
+        )
+        worlds.append(World("third", table, 1.0))
+    scores = [np.array([3.0, 1.0, 2.0, 0.0]), np.array([1.0, 3.0, 0.0, 0.0])]
+    apart = told_apart(worlds, scores)
+    assert apart == {"area": round((5 / 6 + 1 / 2) / 2, 4), "at 0.92": 0.25, "at 0.985": 0.25}
+    levels = at_levels(worlds, scores, {"warn": 1.0, "reauthenticate": 3.0})
+    assert levels == {"warn": [0.6, 1.0], "reauthenticate": [0.5, round(1 / 3, 4)]}
+    page = unseen_markdown([{"reading": "third", "learnt": apart, "unseen": apart | levels}])
+    assert page.endswith("| third | 0.667, 0.667 | 0.250, 0.250 | 0.250, 0.250 | 0.600 / 1.000 | 0.500 / 0.333 |")
 
 
 def test_recall_at_a_precision_is_that_of_the_best_threshold_and_ties_are_marked_together() -> None:
