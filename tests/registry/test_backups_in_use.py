@@ -155,6 +155,29 @@ def test_who_takes_keys_out_waits_for_a_registry_that_is_always_writing(
         assert making.result(60).files
 
 
+def test_a_file_that_is_written_to_all_the_while_goes_into_a_backup_that_is_whole(tmp_path: Path) -> None:
+    """As a log beside the configuration is: what of it was read is what the backup says it holds, and comes back."""
+    folder = deployment.deploy(tmp_path / "deployment", ("upbit",), threshold=1, evaluators=1)
+    evaluator, stopped = folder / "evaluators/1/evaluator.toml", threading.Event()
+    line = b"a line of a log\n"
+
+    def write() -> None:
+        with (evaluator.parent / "evaluator.log").open("wb", buffering=0) as log:
+            while not stopped.wait(0.0001):
+                log.write(line)
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        deployment.wait_for((evaluator.parent / "evaluator.log").exists)
+        for number in range(5):
+            backups.make_backup(evaluator, tmp_path / f"{number}", True, PASSPHRASE.encode(), "kim")
+        stopped.set()
+        writing.result()
+    for number in range(5):
+        backups.restore(tmp_path / f"{number}", tmp_path / f"again-{number}", PASSPHRASE.encode(), "kim")
+        assert set((tmp_path / f"again-{number}/evaluator.log").read_bytes().splitlines(keepends=True)) <= {line}
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[postgres.PostgresServer]:
     made = postgres.PostgresServer.start(tmp_path / "postgres")

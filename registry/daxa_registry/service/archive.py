@@ -16,7 +16,6 @@ import io
 import json
 import os
 import secrets
-import shutil
 import struct
 import tempfile
 import zipfile
@@ -104,11 +103,13 @@ def write(path: Path, parts: Mapping[str, Path], manifest: Mapping[str, object],
 
 
 def _pack(out: Any, parts: Mapping[str, Path], manifest: Mapping[str, object]) -> None:
-    told = {**manifest, "parts": {name: _digest_of(path) for name, path in parts.items()}}
+    """Each part is read once: one that is being written to has the digest of what went in, and the backup is whole."""
+    digests = {}
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
-        packed.writestr(_MANIFEST, json.dumps(told))
         for name, path in parts.items():
-            packed.write(path, name)
+            with path.open("rb") as source, packed.open(name, "w", force_zip64=True) as part:
+                digests[name] = _copied(source, part)
+        packed.writestr(_MANIFEST, json.dumps({**manifest, "parts": digests}))
 
 
 @contextmanager
@@ -137,8 +138,8 @@ def unpacked(path: Path, passphrase: bytes | None) -> Iterator[tuple[Path, dict[
                     # Nothing outside the folder, whatever the name says; and no file of a configuration in a database's place.
                     target = (folder / "files" if name.startswith("files/") else folder) / Path(name).name
                     with packed.open(name) as part, target.open("wb") as out:
-                        shutil.copyfileobj(part, out, CHUNK)
-                    if _digest_of(target) != wanted:
+                        found = _copied(part, out)
+                    if found != wanted:
                         raise _torn(path)
         except (zipfile.BadZipFile, LookupError, ValueError, EOFError, RuntimeError, struct.error, zlib.error):
             raise _torn(path) from None
@@ -195,11 +196,12 @@ def _nonce(number: int, last: bool) -> bytes:
     return struct.pack(">QI", number, int(last))
 
 
-def _digest_of(path: Path) -> str:
+def _copied(source: IO[bytes], out: IO[bytes]) -> str:
+    """The digest of what was."""
     made = blake3(derive_key_context=_PART_CONTEXT)
-    with path.open("rb") as source:
-        while chunk := source.read(CHUNK):
-            made.update(chunk)
+    while chunk := source.read(CHUNK):
+        made.update(chunk)
+        out.write(chunk)
     return made.hexdigest()
 
 
