@@ -1,6 +1,6 @@
 """How good the verdicts are on simulated markets, beside three published methods and the model that was tried before.
 
-    scripts/bench quality --json F                                    every figure of the issue: some twenty minutes
+    scripts/bench quality --json F                                    some twenty minutes
     scripts/bench quality --set keys=4000 --set seeds=1 --set worlds=wild    a quick look
     scripts/quality_page F                                            writes the tables of docs/quality.md from the JSON
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from typing import Any
 
 from daxa_registry.decision import default_policy
 from fitting.worlds import AnySpec
@@ -18,57 +19,45 @@ from quality.figures import (
     Row,
     hardness_markdown,
     hardness_table,
-    holderless_rows,
     method_table,
     methods_markdown,
     pattern_table,
     patterns_markdown,
-    poisoned_rows,
     verdict_rows,
 )
-from quality.sample import Framed, Sample, framed, sample
+from quality.sample import Sample, sample
 from readings import READINGS, ReadingSpec
-from simulation import EXCHANGES, WORLDS, WorldSpec
+from simulation import WORLDS, WorldSpec
 
 FIRST_SEED = 9_001
 KINDS = ",".join([*(world for world in WORLDS if world != "tame"), *READINGS])
 
 
-def _spec(world: str, seed: int, keys: int, days: int) -> AnySpec:
-    return ReadingSpec(world, seed, keys, days) if world in READINGS else WorldSpec(seed, keys, days, world)
+def spec_of(world: str, seed: int, keys: int, days: int, **change: Any) -> AnySpec:
+    """The world of that kind, changed so."""
+    if world in READINGS:
+        return ReadingSpec(world, seed, keys, days, **change)
+    return WorldSpec(seed, keys, days, world, **change)
 
 
-def _judged(spec: AnySpec, compare: bool) -> Sample:
+def judged(spec: AnySpec, compare: bool) -> Sample:
+    """Judged by the default policy; with ``compare``, by the other methods too."""
     return sample(spec, default_policy(), compare=compare)
 
 
-def _framed(spec: WorldSpec) -> Framed:
-    return framed(spec, default_policy())
-
-
-def run(worlds: str = KINDS, seeds: int = 2, keys: int = 20_000, days: int = 14, extremes: int = 2) -> list[Row]:
-    """``seeds`` worlds of each kind, of the simulator's and of other readings; ``extremes`` field worlds with no holder known and
-    with a member that invents holders. A world to a core.
+def run(worlds: str = KINDS, seeds: int = 2, keys: int = 20_000, days: int = 14) -> list[Row]:
+    """``seeds`` worlds of each kind, of the simulator's and of other readings. A world to a core.
 
     Prints the tables by pattern; the last row carries them for the JSON.
     """
     kinds = tuple(worlds.split(","))
-    few = range(FIRST_SEED, FIRST_SEED + extremes)
-    nameless = [WorldSpec(seed, keys, days, "field", holders=0.0) for seed in few]
-    lied = [WorldSpec(seed, keys, days, "field", poison=EXCHANGES[seed % len(EXCHANGES)]) for seed in few]
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         asked = {
-            world: [pool.submit(_judged, _spec(world, FIRST_SEED + s, keys, days), True) for s in range(seeds)]
+            world: [pool.submit(judged, spec_of(world, FIRST_SEED + s, keys, days), True) for s in range(seeds)]
             for world in kinds
         }
-        alone = [pool.submit(_judged, spec, False) for spec in (*nameless, *lied)]
-        victims = [pool.submit(_framed, spec) for spec in lied]
         by_world = {world: [future.result() for future in futures] for world, futures in asked.items()}
-        extreme = [future.result() for future in alone]
-        rows = [row for world, samples in by_world.items() for row in verdict_rows(world, samples)]
-        if extremes:
-            rows += holderless_rows(extreme[:extremes])
-            rows += poisoned_rows(extreme[extremes:], [future.result() for future in victims])
+    rows = [row for world, samples in by_world.items() for row in verdict_rows(world, samples)]
     everything = [one for samples in by_world.values() for one in samples]
     methods, patterns, hardness = method_table(everything), pattern_table(everything), hardness_table(by_world)
     print(methods_markdown(methods), hardness_markdown(hardness), patterns_markdown(patterns, guilty=False), sep="\n\n")

@@ -56,6 +56,8 @@ class Member:
         self.acknowledged: Counter[bytes] = Counter()
         self.batches = self.tries = self.unwritten = 0
         """``unwritten``: tries that were refused because the database could not be written to."""
+        self.refused: Counter[str] = Counter()
+        """Tries that were to be made again, by what was told."""
         self.watched: dict[int, bytes] = {}
         """By sequence: the envelope's bytes."""
         self.heads: set[tuple[int, bytes]] = set()
@@ -149,6 +151,7 @@ class Member:
                 if error.code() not in AGAIN:
                     self.problems.append(f"submit: {error.code().name}: {error.details()}")
                     return None
+                self.refused[f"{told.status.name} {told.code} {told.field}"] += 1
                 self.unwritten += (told.status, told.field) == (grpc.StatusCode.UNAVAILABLE, "store")
                 time.sleep(self._random.random() * 0.3)
         return None

@@ -58,7 +58,10 @@ class Busy:
         """Waits until every member was answered as many batches more."""
         wanted = [member.batches + batches for member in self.members]
         deployment.wait_for(
-            lambda: all(m.batches >= n or m.problems for m, n in zip(self.members, wanted, strict=True))
+            lambda: all(m.batches >= n or m.problems for m, n in zip(self.members, wanted, strict=True)),
+            told=lambda: [
+                f"{m.name}: {m.batches} of {n}, {m.refused}" for m, n in zip(self.members, wanted, strict=True)
+            ],
         )
 
     def submit(self) -> deployment.Told | None:

@@ -134,11 +134,13 @@ def left_behind(folder: Path) -> list[str]:
     return found
 
 
-def wait_for(happened: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
-    """Until it is so; fails where that does not come."""
+def wait_for(
+    happened: Callable[[], object], seconds: float = WAIT_SECONDS, told: Callable[[], object] = lambda: ""
+) -> None:
+    """Until it is so; fails where that does not come, with what is ``told``."""
     deadline = time.monotonic() + seconds
     while not happened():
-        assert time.monotonic() < deadline, "it did not come"
+        assert time.monotonic() < deadline, f"it did not come: {told()}"
         time.sleep(0.02)
 
 

@@ -6,9 +6,10 @@ A world is made, turned into the graph that decisions see, and every subject's e
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from daxa_registry.decision import Evidence, evidence_of
 from daxa_registry.decision.graph import Subject
 from fitting.graph import Graph, Names
 from readings import ReadingSpec, market
-from simulation import WorldSpec, generate
+from simulation import EXCHANGES, WorldSpec, generate
 
 AnySpec = WorldSpec | ReadingSpec
 
@@ -35,12 +36,15 @@ class Judged:
     seconds: float  # for facts and evidence of all subjects
     now: int
     keys: list[tuple[int, int]]
+    """By member and key, as the graph numbers them."""
+    names: list[tuple[str, str]]
+    """By exchange and key, as they are called."""
 
 
 def judge(spec: AnySpec, *, keep: bool = False) -> Judged | tuple[Judged, Graph]:
     """Makes the world and takes its evidence; with ``keep``, the graph too."""
-    graph, truth = _of_reading(spec) if isinstance(spec, ReadingSpec) else _of_simulation(spec)
-    evidence, guilty, pattern, role, ring, names = [], [], [], [], [], []
+    graph, truth = _of_texts(*market(spec)) if isinstance(spec, ReadingSpec) else _of_simulation(spec)
+    evidence, guilty, pattern, role, ring, keys, names = [], [], [], [], [], [], []
     started = time.perf_counter()
     for subject in graph.judged():
         entry = truth.get((subject.member, subject.key))
@@ -51,11 +55,12 @@ def judge(spec: AnySpec, *, keep: bool = False) -> Judged | tuple[Judged, Graph]
         pattern.append(entry.pattern)
         role.append(entry.role)
         ring.append(entry.ring)
-        names.append((subject.member, subject.key))
+        keys.append((subject.member, subject.key))
+        names.append((entry.exchange, entry.key))
     seconds = time.perf_counter() - started
-    judged = Judged(
-        spec, evidence, np.array(guilty, dtype=np.bool_), pattern, role, ring, seconds, 3600 * (graph.newest + 1), names
-    )
+    truths = np.array(guilty, dtype=np.bool_)
+    now = 3600 * (graph.newest + 1)
+    judged = Judged(spec, evidence, truths, pattern, role, ring, seconds, now, keys, names)
     return (judged, graph) if keep else judged
 
 
@@ -66,6 +71,8 @@ class Truth(NamedTuple):
     pattern: str
     role: str
     ring: str | None
+    exchange: str
+    key: str
 
 
 Truths = dict[tuple[int, int], Truth]
@@ -79,19 +86,26 @@ def _evidence(graph: Graph, subject: Subject) -> Evidence:
 
 def _of_simulation(spec: WorldSpec) -> tuple[Graph, Truths]:
     simulation = generate(spec)
+    if spec.poison is not None:
+        return _of_texts(simulation.sightings(), simulation.truth(), simulation.declared())
     truth = {
-        (entry.exchange + 1, number): Truth(entry.guilty, entry.pattern, entry.role, entry.ring)
-        for number, entry in enumerate(simulation.world.keys, 1)
+        (one.exchange + 1, number): Truth(
+            one.guilty, one.pattern, one.role, one.ring, EXCHANGES[one.exchange] if one.exchange >= 0 else "", one.text
+        )
+        for number, one in enumerate(simulation.world.keys, 1)
     }
     return Graph.from_simulation(simulation), truth
 
 
-def _of_reading(spec: ReadingSpec) -> tuple[Graph, Truths]:
-    sightings, entries, declared = market(spec)
+def _of_texts(
+    sightings: Iterable[Mapping[str, Any]], entries: Iterable[Mapping[str, Any]], declared: list[dict[str, Any]]
+) -> tuple[Graph, Truths]:
     members, keys = Names(), Names()
     graph = Graph.from_sightings(sightings, declared, members, keys)
     truth = {
-        (members(one["exchange"]), keys(one["key"])): Truth(one["guilty"], one["pattern"], one["role"], one["ring"])
+        (members(one["exchange"]), keys(one["key"])): Truth(
+            one["guilty"], one["pattern"], one["role"], one["ring"], one["exchange"], one["key"]
+        )
         for one in entries
     }
     return graph, truth

@@ -6,14 +6,14 @@ Areas are means over worlds; precision, recall and marks are pooled over them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from simulation.patterns import LOOKALIKES
 
 from .measures import Marks, average_precision, marks, recall_at, shares_by
-from .sample import METHODS, OPERATOR_OWN, OURS, PUBLISHED, REFERENCE, Framed, Sample
+from .sample import METHODS, OPERATOR_OWN, OURS, PUBLISHED, REFERENCE, Sample
 
 Row = dict[str, Any]
 
@@ -88,23 +88,48 @@ def verdict_rows(world: str, samples: Sequence[Sample]) -> list[Row]:
     return rows
 
 
-def holderless_rows(samples: Sequence[Sample]) -> list[Row]:
-    """With no holder known at all."""
-    warn = pooled(samples, OURS, "warn")
-    detail = f"at WARN {warn.precision:.3f} / {warn.recall:.3f}"
-    return [row("no holder known: area", area(samples, OURS), "", ">=", 0.75, detail)]
+class Extremes(NamedTuple):
+    """One world as it is, with no holder known, and with one member that invents holders on its victims' addresses."""
+
+    honest: Sample
+    nameless: Sample
+    poisoned: Sample
 
 
-def poisoned_rows(samples: Sequence[Sample], victims: Sequence[Framed]) -> list[Row]:
-    """With one member inventing holders on its victims' addresses."""
-    total, warned = sum(f.victims for f in victims), sum(f.warned for f in victims)
-    return [
-        row("one member invents holders: area", area(samples, OURS), "", ">=", 0.85, f"{len(samples)} worlds"),
-        row(
-            "one member invents holders: victims at WARN by it", sum(f.by_invention for f in victims), "keys", "<=", 0,
-            f"of {total} victims; {warned} are at WARN, the others of them without the inventions too",
+def extreme_rows(world: str, worlds: Sequence[Extremes]) -> list[Row]:
+    """Areas, and the victims of inventions that are at WARN and would not be without; the first row has them for the page."""
+    honest, nameless, poisoned = ([one[place] for one in worlds] for place in range(3))
+    victims = sum(len(one.framed) for one in poisoned)
+    warned = [(one.poisoned.framed & one.poisoned.warned, one.honest.warned) for one in worlds]
+    by_invention = sum(len(after - before) for after, before in warned)
+    as_it_is = f"{area(honest, OURS):.3f} as it is"
+    marked = sum(len(after) for after, _ in warned)
+    detail = f"of {victims} victims; {marked} are at WARN, the others of them without the inventions too"
+    rows = [
+        row(f"{world}, no holder known: area", area(nameless, OURS), "", ">=", 0.75, as_it_is),
+        row(f"{world}, one member invents holders: area", area(poisoned, OURS), "", ">=", 0.85, as_it_is),
+        row(f"{world}, victims at WARN by inventions", by_invention, "keys", "<=", 0, detail),
+    ]
+    figures = [area(some, OURS) for some in (honest, nameless, poisoned)]
+    rows[0]["extremes"] = {"world": world, "areas": figures, "victims": victims, "by invention": by_invention}
+    return rows
+
+
+def extremes_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line a world, and the mean."""
+    told = [row["extremes"] for row in rows if "extremes" in row]
+    mean = np.mean([one["areas"] for one in told], axis=0)
+    lines = [
+        "| world | area as it is | no holder known | one member invents holders | its victims, of them at WARN by that |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {one['world']} | " + " | ".join(f"{of:.3f}" for of in one["areas"])
+            + f" | {one['victims']}, {one['by invention']} |"
+            for one in told
         ),
+        "| mean | " + " | ".join(f"{of:.3f}" for of in mean) + " | |",
     ]  # fmt: skip
+    return "\n".join(lines)
 
 
 def pattern_table(samples: Sequence[Sample]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/quality.md between their marks, from the JSON that ``scripts/bench quality --json``,
+"""Writes the tables of docs/quality.md between their marks, from the JSON that ``scripts/bench quality extremes --json``,
 ``scripts/fit --unseen`` and ``scripts/fit --leave-one-out`` wrote.
 
 The prose around the marks is written by people, the figures never are.
@@ -11,16 +11,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .figures import hardness_markdown, methods_markdown, patterns_markdown
+from .figures import extremes_markdown, hardness_markdown, methods_markdown, patterns_markdown
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "quality.md"
 
 
 def sections(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The page's generated parts by mark."""
+    """The page's generated parts by mark: of each of the two suites, where the rows have any of it."""
+    parts = {}
+    if extremes := [row for row in rows if row.get("suite") == "extremes"]:
+        parts["extremes"] = extremes_markdown(extremes)
     mine = [row for row in rows if row.get("suite", "quality") == "quality"]
+    if not mine:
+        return parts
     tables = next(row for row in mine if "patterns" in row)
-    return {
+    return parts | {
         "worlds": f"{tables['detail']}.",
         "methods": methods_markdown(tables["methods"]),
         "targets": targets_markdown(mine),
@@ -75,12 +80,12 @@ def filled(page: str, parts: Mapping[str, str]) -> str:
 
 
 def write_page(
-    rows: Sequence[Mapping[str, Any]],
+    bench: Sequence[Mapping[str, Any]] = (),
     unseen: Sequence[Mapping[str, Any]] | None = None,
     left_out: Mapping[str, Any] | None = None,
 ) -> None:
     """Fills docs/quality.md; what is not given stays as it is."""
-    parts = sections(rows)
+    parts = sections(bench)
     if unseen is not None:
         parts["unseen"] = unseen_markdown(unseen)
     if left_out is not None:

@@ -7,17 +7,16 @@ array([-9., ...])
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from daxa_core.model import Level
-from daxa_registry.decision import Policy, assess, evidence_of
+from daxa_registry.decision import Policy, assess
 from daxa_registry.decision.assess import all_heard
 from daxa_registry.decision.graph import Subject
 from fitting.graph import Graph
 from fitting.worlds import AnySpec, judge
-from simulation import Simulation, WorldSpec, generate
 
 from .baselines import communities, lockstep, shared_address
 from .measures import Array, Flags
@@ -54,6 +53,8 @@ class Sample:
     role: list[str]
     of: dict[str, Scores]
     seconds: float  # for the evidence of all keys
+    names: list[tuple[str, str]]
+    """By exchange and key."""
 
     @property
     def counted(self) -> Flags:
@@ -64,6 +65,16 @@ class Sample:
     def innocent(self) -> Flags:
         """Who is not guilty, operators' own keys with them."""
         return ~self.guilty
+
+    @property
+    def framed(self) -> set[tuple[str, str]]:
+        """Victims of a member that invents holders."""
+        return {name for name, role in zip(self.names, self.role, strict=True) if role == "framed"}
+
+    @property
+    def warned(self) -> set[tuple[str, str]]:
+        """Whom the registry's verdicts mark from WARN up."""
+        return {name for name, marked in zip(self.names, self.of[OURS].warn, strict=True) if marked}
 
 
 def sample(spec: AnySpec, policy: Policy, *, compare: bool = True) -> Sample:
@@ -82,7 +93,7 @@ def sample(spec: AnySpec, policy: Policy, *, compare: bool = True) -> Sample:
     of = {OURS: Scores(np.array([a.score for a in found]), level >= Level.WARN, level >= Level.REAUTHENTICATE)}
     if compare:
         of |= _others(graph, [graph.subjects[judged.keys[i]] for i in kept])
-    return Sample(spec, judged.guilty[kept], group, role, of, judged.seconds)
+    return Sample(spec, judged.guilty[kept], group, role, of, judged.seconds, [judged.names[i] for i in kept])
 
 
 def _others(graph: Graph, subjects: Sequence[Subject]) -> dict[str, Scores]:
@@ -93,43 +104,4 @@ def _others(graph: Graph, subjects: Sequence[Subject]) -> dict[str, Scores]:
         out[name] = Scores(score, marked, marked)
     score = reference_scores(graph, subjects)
     out[REFERENCE] = Scores(score, score >= WARN, score >= REAUTHENTICATE)
-    return out
-
-
-@dataclass(frozen=True, slots=True)
-class Framed:
-    """Victims of a member that invents holders: how many, and how many of them reach WARN only by what it invented."""
-
-    victims: int
-    warned: int
-    by_invention: int
-
-
-def framed(spec: WorldSpec, policy: Policy) -> Framed:
-    """The same poisoned world with the inventions and without them."""
-    simulation = generate(spec)
-    role = [key.role for key in simulation.world.keys]
-    true = np.array([name != "invented" for name in role])[simulation.table.key]
-    twin = replace(
-        simulation,
-        table=simulation.table.where(true),
-        ts=simulation.ts[true],
-        holder_known=simulation.holder_known[true],
-    )
-    victims = [(simulation.world.keys[n].exchange + 1, n + 1) for n, name in enumerate(role) if name == "framed"]
-    poisoned, honest = _warned(simulation, victims, policy), _warned(twin, victims, policy)
-    return Framed(len(victims), len(poisoned), len(poisoned - honest))
-
-
-def _warned(simulation: Simulation, victims: Sequence[tuple[int, int]], policy: Policy) -> set[tuple[int, int]]:
-    graph = Graph.from_simulation(simulation)
-    out = set()
-    for at in victims:
-        subject = graph.subjects.get(at)
-        if subject is None:
-            continue
-        neighbourhood, facts = graph.neighbourhood(subject)
-        evidence = evidence_of(neighbourhood, facts, graph.population, graph.newest)
-        if assess(evidence, policy, 3_600 * (graph.newest + 1)).level >= Level.WARN:
-            out.add(at)
     return out

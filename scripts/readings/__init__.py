@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from simulation.poison import Inventions
+
 from . import eighth, eleventh, fifth, first, fourth, ninth, second, seventh, sixth, tenth, third
 
 READINGS = {
@@ -46,7 +48,7 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class ReadingSpec:
-    """One world of a reading, by its name in ``READINGS``."""
+    """One world of a reading, by its name in ``READINGS``; ``poison`` names a member that invents holders."""
 
     world: str
     seed: int = 0
@@ -54,6 +56,7 @@ class ReadingSpec:
     days: int = 14
     innocent: float = 0.978
     holders: bool = True
+    poison: str | None = None
 
 
 def market(spec: ReadingSpec) -> tuple[Iterator[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
@@ -63,4 +66,7 @@ def market(spec: ReadingSpec) -> tuple[Iterator[dict[str, Any]], list[dict[str, 
     )
     for entry in truth:
         entry["pattern"] = NAMES.get(entry["pattern"], entry["pattern"])
+    if spec.poison is not None:
+        inventions = Inventions(truth, spec.poison, spec.seed)
+        return inventions.sightings(sightings), inventions.truth, declared
     return sightings, truth, declared

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .afterwards import befall
 from .patterns import GUILTY, INNOCENT, LEAKS, PATTERNS
-from .poison import poison
+from .poison import Inventions
 from .spec import EXCHANGES, Rates, WorldSpec, allocate, draw_rates
 from .traffic import ALLOWLIST, AUTH_FAIL, KIND_NAMES, Table
 from .world import World
@@ -41,7 +41,7 @@ class Sighting(TypedDict):
 @dataclass(slots=True)
 class Simulation:
     """A finished world. ``table`` holds the sightings in time order as columns; ``ts`` their times, ``holder_known``
-    whether named."""
+    whether named. What a dishonest member invents is in none of the three: it is added where they are told."""
 
     spec: WorldSpec
     rates: Rates
@@ -50,15 +50,19 @@ class Simulation:
     ts: NDArray[np.int64]
     holder_known: NDArray[np.bool_]
 
-    def __len__(self) -> int:
-        return len(self.table)
-
     def sightings(self) -> Iterator[Sighting]:
         """The sightings in time order."""
         return (json.loads(line) for line in self.lines())
 
     def lines(self) -> Iterator[str]:
-        """The same as JSON text, without line ends; put together from parts encoded once, so that millions are cheap."""
+        """The same as JSON text, without line ends."""
+        if self.spec.poison is None:
+            return self._honest_lines()
+        inventions = Inventions(self._honest_truth(), self.spec.poison, self.spec.seed)
+        return map(json.dumps, inventions.sightings(map(json.loads, self._honest_lines())))
+
+    def _honest_lines(self) -> Iterator[str]:
+        """Put together from parts encoded once, so that millions are cheap."""
         world, table = self.world, self.table
         null = "null"
         keys = [json.dumps(k.text) for k in world.keys]
@@ -87,6 +91,11 @@ class Simulation:
 
     def truth(self) -> Iterator[dict[str, Any]]:
         """One entry per issued key; ``seen`` says whether its exchange saw it in use or on an allow-list."""
+        if self.spec.poison is None:
+            return self._honest_truth()
+        return iter(Inventions(self._honest_truth(), self.spec.poison, self.spec.seed).truth)
+
+    def _honest_truth(self) -> Iterator[dict[str, Any]]:
         seen = np.zeros(len(self.world.keys), dtype=np.bool_)
         seen[self.table.key[self.table.kind != AUTH_FAIL]] = True
         for number, key in enumerate(self.world.keys):
@@ -110,14 +119,17 @@ class Simulation:
             for d in self.world.declared
         ]
 
-    def write(self, folder: Path) -> None:
-        """Writes ``sightings.jsonl``, ``truth.jsonl`` and ``declared.json`` into a folder, which is made."""
+    def write(self, folder: Path) -> int:
+        """Writes ``sightings.jsonl``, ``truth.jsonl`` and ``declared.json`` into a folder, which is made; how many sightings."""
         folder.mkdir(parents=True, exist_ok=True)
+        count = 0
         with (folder / "sightings.jsonl").open("w", encoding="utf-8") as out:
-            out.writelines(line + "\n" for line in self.lines())
+            for count, line in enumerate(self.lines(), 1):  # noqa: B007 - the last one is how many there are
+                out.write(line + "\n")
         with (folder / "truth.jsonl").open("w", encoding="utf-8") as out:
             out.writelines(json.dumps(entry) + "\n" for entry in self.truth())
         (folder / "declared.json").write_text(json.dumps(self.declared(), indent=1) + "\n", encoding="utf-8")
+        return count
 
 
 def generate(spec: WorldSpec) -> Simulation:
@@ -129,8 +141,6 @@ def generate(spec: WorldSpec) -> Simulation:
     world = World(spec, rates)
     for name, quota in quotas(spec, rates).items():
         PATTERNS[name].make(world, quota)
-    if spec.poison is not None:
-        poison(world, EXCHANGES.index(spec.poison))
     table = befall(world)
     rng = np.random.default_rng([spec.seed, 0x7135])
     within = rng.integers(0, 3600, size=len(table))

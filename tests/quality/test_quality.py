@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -16,12 +17,13 @@ from fitting.learn import World, at_levels, told_apart
 from fitting.tables import Table
 from quality import baselines
 from quality.baselines import communities, lockstep, louvain, shared_address, single_linkage
-from quality.figures import hardness_markdown, methods_markdown, patterns_markdown
+from quality.figures import Extremes, extreme_rows, hardness_markdown, methods_markdown, patterns_markdown
 from quality.measures import average_precision, marks, recall_at, shares_by
-from quality.page import filled, targets_markdown, unseen_markdown
+from quality.page import filled, sections, targets_markdown, unseen_markdown
 from quality.reference_model import NOTHING, WARN, reference_scores
-from quality.sample import OURS, PUBLISHED, REFERENCE
+from quality.sample import OURS, PUBLISHED, REFERENCE, Sample, Scores
 from quality.tenants import Tenants, persons
+from simulation import WorldSpec
 
 HOURS = tuple(range(0, 300, 7))
 
@@ -218,3 +220,24 @@ def test_recall_at_a_precision_is_that_of_the_best_threshold_and_ties_are_marked
 def test_examples_in_the_baselines_hold() -> None:
     """The docstring's example is what the code says."""
     assert doctest.testmod(baselines).failed == 0
+
+
+def test_a_victim_counts_against_the_verdicts_only_where_the_inventions_made_it_one() -> None:
+    """Who is at WARN without them too is nobody's victim of them; the page has a line a world, and the mean."""
+    before, after = Counter({"a": 1, "c": 1}), Counter({"a": 1, "b": 1})
+
+    def of(warned: Counter[str], roles: tuple[str, ...] = ("innocent",) * 4) -> Sample:
+        scores = Scores(np.arange(4.0), np.array([bool(warned[name]) for name in "abcd"]), np.zeros(4, dtype=np.bool_))
+        guilty = np.array([False, False, False, True])
+        names = [("upbit", name) for name in "abcd"]
+        return Sample(WorldSpec(), guilty, ["p"] * 4, list(roles), {OURS: scores}, 0.0, names)
+
+    poisoned = of(after, ("framed", "framed", "framed", "lent"))
+    rows = extreme_rows("field", [Extremes(of(before), of(before), poisoned)])
+    assert rows[2]["value"] == 1
+    assert not rows[2]["ok"]
+    assert "of 3 victims; 2 are at WARN" in rows[2]["detail"]
+    page = "<!-- extremes -->\n<!-- end -->\n"
+    made = filled(page, sections([{"suite": "extremes", **row} for row in rows]))
+    assert "| field | 1.000 | 1.000 | 1.000 | 3, 1 |" in made
+    assert "| mean | 1.000 | 1.000 | 1.000 | |" in made

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,21 @@ def test_poison_is_labelled_and_guilty_of_nothing() -> None:
     assert {e["exchange"] for e in truth if e["role"] == "invented"} == {"gopax"}
 
 
+def test_an_invention_does_what_its_victim_does_and_has_a_holder() -> None:
+    """At the inventor's exchange, at the same places and times; all else is as it is without."""
+    spec = WorldSpec(seed=9, keys=400, days=1, poison="gopax")
+    made, honest = generate(spec), list(generate(replace(spec, poison=None)).sightings())
+    invented = {e["key"] for e in made.truth() if e["role"] == "invented"}
+    told = list(made.sightings())
+    assert [line for line in told if line["key"] not in invented] == honest
+    framed = {(e["exchange"], e["key"]) for e in made.truth() if e["role"] == "framed"}
+    places = {(s["ip"], s["device"], s["ts"]) for s in honest if (s["exchange"], s["key"]) in framed}
+    mine = [line for line in told if line["key"] in invented]
+    assert len({line["holder"] for line in mine}) == len({line["key"] for line in mine}) > 10
+    assert {line["exchange"] for line in mine} == {"gopax"}
+    assert {(line["ip"], line["device"], line["ts"]) for line in mine} <= places
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -217,7 +233,7 @@ def test_command_line_writes_the_three_files(tmp_path: Path) -> None:
     assert (tmp_path / "sightings.jsonl").read_text().splitlines() == list(made.lines())
     assert len((tmp_path / "truth.jsonl").read_text().splitlines()) == len(list(made.truth()))
     assert json.loads((tmp_path / "declared.json").read_text()) == made.declared()
-    assert f"{len(made):,} sightings" in done.stdout
+    assert f"{len(made.table):,} sightings" in done.stdout
     refused = subprocess.run([*script, "--out", str(tmp_path), "--keys", "1"], capture_output=True, text=True)
     assert refused.returncode == 2
     assert "keys: at least 50" in refused.stderr
