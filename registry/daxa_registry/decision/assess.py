@@ -18,8 +18,9 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import pairwise
+from operator import add
 from typing import NamedTuple
 
 from daxa_core.model import Level
@@ -39,6 +40,8 @@ _PEOPLE, _LOCKSTEP, _PARTNERS = INDEX["people"], INDEX["lockstep"], INDEX["partn
 _SAME, _DECLARED, _NETWORKS = INDEX["same_stack"], INDEX["declared"], INDEX["networks"]
 _ATTEMPTS = INDEX["breadth"]
 _STACKS, _HOSTS = INDEX["stacks"], INDEX["hosts"]
+_SPEAKS = {Hypothesis.OPERATOR: (_PEOPLE, 2), Hypothesis.PARTIES: (_NETWORKS, 2), Hypothesis.LEAK: (_ATTEMPTS, 1)}
+"""From how much of which feature on each hypothesis says anything."""
 _COUNTED = frozenset(
     INDEX[name]
     for name in ("people", "crowd", "partners", "declared", "stacks", "networks", "hosts", "breadth", "wrong_doors")
@@ -78,9 +81,13 @@ class Assessment:
 def assess(evidence: Evidence, policy: Policy, now: int) -> Assessment:
     """The score, level and terms at ``now`` (seconds since the epoch). A function of its arguments alone."""
     heard = _heard(evidence, policy, now)
-    views = {view.without: view for view in evidence.views}
-    decisive = views[bounded(views, lambda without: heard.score(views[without].values))]
-    said = heard.said(decisive.values)
+    if len(evidence.views) == 1:
+        decisive = evidence.views[0]
+        said = heard.fresh(decisive.values)
+    else:
+        views = {view.without: view for view in evidence.views}
+        decisive = views[bounded(views, lambda without: heard.score(views[without].values))]
+        said = heard.said(decisive.values)
     odds = [one for one, _ in said]
     score = heard.summed(decisive.values, odds)
     leads = odds.index(max(odds))
@@ -131,10 +138,23 @@ class _Judge:
     are looked up, as few are of most keys, and of the pairs only those that can then say anything else than of the lowest.
     """
 
-    __slots__ = ("_axes", "_features", "_lowest", "_pairs", "_speaking", "cap", "codes", "hypothesis", "weights")
+    __slots__ = (
+        "_axes",
+        "_features",
+        "_lowest",
+        "_pairs",
+        "_speaking",
+        "cap",
+        "codes",
+        "hypothesis",
+        "speaks_from",
+        "speaks_of",
+        "weights",
+    )
 
     def __init__(self, hypothesis: Hypothesis, policy: Policy) -> None:
         self.hypothesis = hypothesis
+        self.speaks_of, self.speaks_from = _SPEAKS[hypothesis]
         self.weights = weights = policy.weights[hypothesis]
         self.cap = policy.levels.warn - JUST_BELOW
         curves, pairs = weights.curves, weights.surfaces
@@ -196,9 +216,7 @@ class _Judge:
         return out
 
     def log_odds(self, values: Values, terms: list[float], fade: float) -> float:
-        total = 0.0
-        for term in terms:  # one after the other, as the terms of an assessment add up
-            total += term
+        total = reduce(add, terms, 0.0)  # one after the other, as the terms of an assessment add up; ``sum`` may not
         score = self.weights.prior + (total * fade if total > 0 else total)
         return self.cap if score > self.cap and _address_only(values, self.hypothesis) else score
 
@@ -262,28 +280,32 @@ class _Heard:
     def summed(self, values: Values, odds: list[float]) -> float:
         """The score: the logarithm of the summed odds, where more than addresses speaks."""
         score, cap = _log_sum(odds), self.judges[0].cap
-        return min(score, cap) if all(_address_only(values, judge.hypothesis) for judge in self.judges) else score
+        if score <= cap:
+            return score
+        return cap if all(_address_only(values, judge.hypothesis) for judge in self.judges) else score
 
     def said(self, values: Values) -> list[tuple[float, list[float]]]:
         """The log-odds of each hypothesis, and its terms; none where it is silent."""
         out = self._known.get(values)
         if out is None:
-            out = self._known[values] = []
-            for judge, fade in zip(self.judges, self.fades, strict=True):
-                if _silent(values, judge.hypothesis):
-                    out.append((SILENT, []))
-                else:
-                    terms = judge.terms(values)
-                    out.append((judge.log_odds(values, terms, fade), terms))
+            out = self._known[values] = self.fresh(values)
+        return out
+
+    def fresh(self, values: Values) -> list[tuple[float, list[float]]]:
+        """The same, of what is asked for once."""
+        out: list[tuple[float, list[float]]] = []
+        for judge, fade in zip(self.judges, self.fades, strict=True):
+            if values[judge.speaks_of] < judge.speaks_from:
+                out.append((SILENT, []))
+            else:
+                terms = judge.terms(values)
+                out.append((judge.log_odds(values, terms, fade), terms))
         return out
 
 
 def _silent(values: Values, hypothesis: Hypothesis) -> bool:
-    if hypothesis is Hypothesis.OPERATOR:
-        return values[_PEOPLE] < 2
-    if hypothesis is Hypothesis.PARTIES:
-        return values[_NETWORKS] < 2
-    return values[_ATTEMPTS] < 1
+    feature, least = _SPEAKS[hypothesis]
+    return values[feature] < least
 
 
 def _address_only(values: Values, hypothesis: Hypothesis) -> bool:
@@ -298,7 +320,7 @@ def _address_only(values: Values, hypothesis: Hypothesis) -> bool:
 
 def _log_sum(odds: list[float]) -> float:
     top = max(odds)
-    return top + math.log(sum(math.exp(value - top) for value in odds))
+    return top + math.log(sum([math.exp(value - top) for value in odds]))
 
 
 def _terms(evidence: Evidence, heard: _Heard, view: View, score: float) -> tuple[Term, ...]:

@@ -19,7 +19,7 @@ MAX_NETWORKS = 48
 NOTHING = (1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Breadth:
     """What is the key's own, and its hosts, who may be reported by other members.
 
@@ -48,9 +48,8 @@ def breadth_of(used: Sequence[Presence], subject: int, facts: Mapping[int, Place
     first = min([presence.first for presence in used])
     networks: dict[int, int] = {}
     edges: dict[tuple[int, int], int] = {}
-    for presence in used:
-        network, device = presence.network, presence.device
-        bits = presence.hours << (presence.first - first)
+    for _, _, network, device, _, begun, hours, _ in used:
+        bits = hours << (begun - first)
         networks[network] = networks.get(network, 0) | bits
         if device:
             edges[device, network] = edges.get((device, network), 0) | bits
@@ -99,7 +98,8 @@ def _matched(edges: Mapping[tuple[int, int], int]) -> list[int]:
     stacks: set[int] = set()
     networks: set[int] = set()
     out: list[int] = []
-    for (stack, network), bits in sorted(edges.items(), key=lambda item: (-item[1].bit_count(), item[0])):
+    longest_first = sorted([(-bits.bit_count(), stack, network, bits) for (stack, network), bits in edges.items()])
+    for _, stack, network, bits in longest_first:
         if stack not in stacks and network not in networks:
             stacks.add(stack)
             networks.add(network)
@@ -112,8 +112,8 @@ def _hosts(
 ) -> tuple[tuple[tuple[int, tuple[tuple[int, int], ...]], ...], frozenset[int]]:
     """Addresses where other people's own keys run with the key's stack there, but for the address it is on most."""
     hours: dict[int, int] = {}
-    for presence in used:
-        hours[presence.address] = hours.get(presence.address, 0) + presence.hours.bit_count()
+    for _, address, _, _, _, _, bits, _ in used:
+        hours[address] = hours.get(address, 0) + bits.bit_count()
     found: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {}
     for address in hours:
         place = facts[address]

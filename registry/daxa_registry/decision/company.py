@@ -65,7 +65,7 @@ class Stop:
         return row
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Company:
     """The addresses that matter, ready to be counted without some members."""
 
@@ -82,6 +82,8 @@ class Company:
 
     def without(self, gone: frozenset[int]) -> tuple[float, ...]:
         """The features of one operator, in the order of ``FEATURES``."""
+        if not self.stops:
+            return NOTHING
         return _pooled(self.home, self.hours, self.alone, self.stops, self.travels, gone)
 
 

@@ -22,10 +22,12 @@ from blake3 import blake3
 from daxa_core.errors import ErrorCode, InvalidInput
 from daxa_core.model import Manner
 from daxa_registry.decision.breadth import breadth_of
+from daxa_registry.decision.company import NOTHING as NO_COMPANY
 from daxa_registry.decision.company import company_of
 from daxa_registry.decision.features import EVIDENCE_VERSION, FEATURES
 from daxa_registry.decision.graph import Neighbourhood, Population
 from daxa_registry.decision.places import PlaceFacts
+from daxa_registry.decision.refusals import NOTHING as NO_REFUSALS
 from daxa_registry.decision.refusals import refusals_of
 
 DIGEST_CONTEXT = "daxa 2026-06 evidence v1"
@@ -142,9 +144,11 @@ def evidence_of(
     breadth = breadth_of(used, subject.id, facts)
     refusals = refusals_of(neighbourhood, used, facts)
     company = company_of(used, subject, facts, population)
-    foreign = sorted((company.members | breadth.members | refusals.members) - {subject.member})
-    # Each of them is left out once, however many there are, or the last could say what it likes; pairs are many.
-    withouts = [(), *((member,) for member in foreign), *combinations(foreign[:MAX_PAIRED], 2)]
+    withouts: list[tuple[int, ...]] = [()]
+    if members := company.members | breadth.members | refusals.members:
+        foreign = sorted(members - {subject.member})
+        # Each of them is left out once, however many there are, or the last could say what it likes; pairs are many.
+        withouts += [*((member,) for member in foreign), *combinations(foreign[:MAX_PAIRED], 2)]
     parts = (
         _Part(company.without, company.heard),
         _Part(breadth.without, breadth.members),
@@ -180,4 +184,6 @@ def _joined(parts: tuple[_Part, ...], gone: frozenset[int]) -> Values:
 
 
 def _rounded(values: Values) -> Values:
+    if values is NO_COMPANY or values is NO_REFUSALS:
+        return values
     return tuple([round(value, 6) if value % 1 else value for value in values])  # most are whole

@@ -58,7 +58,7 @@ class Attempt:
         return max(len(keys), listed(self.stack, gone)) if self.stack else len(keys)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Refusals:
     """All strange presentations of a key."""
 
@@ -120,7 +120,8 @@ def refusals_of(neighbourhood: Neighbourhood, used: Sequence[Presence], facts: M
     """The strange presentations of the subject's key, at its own exchange and at others."""
     subject = neighbourhood.subject
     home, key = subject.member, subject.key
-    failed = [p for p in (*neighbourhood.own, *neighbourhood.elsewhere) if p.manner is Manner.REJECTED]
+    failed = [p for p in neighbourhood.own if p.manner is Manner.REJECTED] if len(used) < len(neighbourhood.own) else []
+    failed += [p for p in neighbourhood.elsewhere if p.manner is Manner.REJECTED]
     tried = [p for p in used if p.device in facts[p.address].refused]
     if not failed and not tried:
         return Refusals(home, key, (), frozenset(), 0)
