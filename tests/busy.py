@@ -59,6 +59,7 @@ class Busy:
         wanted = [member.batches + batches for member in self.members]
         deployment.wait_for(
             lambda: all(m.batches >= n or m.problems for m, n in zip(self.members, wanted, strict=True)),
+            WAIT_SECONDS,
             told=lambda: [
                 f"{m.name}: {m.batches} of {n}, {m.refused}" for m, n in zip(self.members, wanted, strict=True)
             ],
