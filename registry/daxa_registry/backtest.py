@@ -33,7 +33,8 @@ from .store.interface import Store
 
 MANNERS = {"use": Manner.USED, "auth_fail": Manner.REJECTED, "allowlist": Manner.DECLARED}
 CHUNK = 20_000
-MAX_TS = (2**32 - 1) * SECONDS_PER_HOUR
+MAX_TS = 2**32 - 1
+"""In the year 2106: milliseconds are told, and hours of one key that lie ages apart take no memory."""
 TEXTS = ("exchange", "key", "device", "holder", "account", "ip")
 
 
@@ -188,7 +189,7 @@ class Backtest:
             exchange, key = keys.exchange(get("exchange")), keys.key(get("key"))
             kind = get("kind")
             manner = MANNERS.get(kind) if isinstance(kind, str) else None
-            count = _number(get("count"), "count", 1, MAX_COUNT)
+            count = _number(get("count"), "count", int(manner is not Manner.DECLARED), MAX_COUNT)
             device, holder, account = (
                 keys.device(get("device")), keys.holder(get("holder")), keys.account(exchange, get("account")),
             )  # fmt: skip

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,51 @@ def test_a_hub_that_was_left_out_is_told_and_no_more_when_its_people_are_few(tmp
     )
     _, found = run(tmp_path, crowd(20))
     assert not [row for row in found.values() if "SUPPRESSED_HUB" in str(row["reasons"])]
+
+
+def test_everybody_on_an_address_with_too_many_to_look_at_each_is_told_of_the_hub(tmp_path: Path) -> None:
+    """A decision looks at some of a member's keys there: the others are on it too."""
+    lines = [line(f"crowd{n}", "112.170.1.1", n % 96, holder=f"h{n}") for n in range(300)]
+    _, found = run(tmp_path, sorted(lines, key=lambda one: one["ts"]))
+    assert len(found) == 300
+    assert all("SUPPRESSED_HUB" in str(row["reasons"]) for row in found.values())
+
+
+def test_where_verdicts_cannot_be_written_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    """Nor over what was given: the sightings are there as before. A link stays one, and what is no file is written into."""
+    given = tmp_path / "in.jsonl"
+    given.write_text(json.dumps(line()) + "\n")
+
+    def into(out: Path) -> Any:
+        return CliRunner().invoke(backtest, ["--sightings", str(given), "--verdicts", str(out)])
+
+    (tmp_path / "same").symlink_to(given)
+    for out, told in (
+        (given, "--verdicts: another file than --sightings"),
+        (tmp_path / "same", "--verdicts: another file than --sightings"),
+        (tmp_path / "nowhere/out.jsonl", "--verdicts: a path that can be written to, got ENOENT"),
+    ):
+        assert told in str(into(out).exception)
+    assert given.read_text() == json.dumps(line()) + "\n"
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    assert into(tmp_path / "link").exit_code == 0
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "there").read_text())["key"] == "k1"
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit((tmp_path / "pipe").read_text)
+        assert into(tmp_path / "pipe").exit_code == 0
+        assert json.loads(read.result())["key"] == "k1"
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_milliseconds_are_no_seconds_and_a_declaration_may_say_that_nothing_was_asked(tmp_path: Path) -> None:
+    """A time of the far future would be "now" for everybody else; a list is no request."""
+    lines = [line("good"), line("late", ts=START * 1_000), line("listed", kind="allowlist", device=None, count=0)]
+    result, found = run(tmp_path, lines)
+    assert {key for _, key in found} == {"good", "listed"}
+    assert "line 2: " in result.stderr
+    assert ": ts: " in result.stderr
 
 
 def test_bad_lines_are_refused_by_number_and_the_rest_goes_on(tmp_path: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gc
 import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -37,33 +41,55 @@ def backtest(sightings: Path, verdicts: Path, policy: Path | None, declared: Pat
     the rest goes on.
     """
     gc.set_threshold(*GC_THRESHOLD)
+    for name, given in (("--sightings", sightings), ("--policy", policy), ("--declared", declared)):
+        if given is not None and verdicts.is_file() and verdicts.samefile(given):
+            raise ConfigurationError(ErrorCode.INVALID_FILE, "--verdicts", f"another file than {name}")
     run = make_backtest(read_policy(policy))
     if declared is not None:
         try:
             run.declare(json.loads(declared.read_text("utf-8")))
         except (ValueError, RecursionError):
             raise ConfigurationError(ErrorCode.INVALID_FILE, declared.name, "a JSON list in UTF-8") from None
-    refused = 0
-    with sightings.open("rb") as lines:
-        for bad in run.read(lines):
-            refused += 1
-            if refused <= BAD_LINES_SHOWN:
-                click.echo(f"line {bad.number}: {bad.error}", err=True)
-    if refused > BAD_LINES_SHOWN:
-        click.echo(f"… and {refused - BAD_LINES_SHOWN} more lines refused", err=True)
-    written = 0
-    # Written beside and renamed: a run that is stopped leaves no half of an answer behind.
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=verdicts.absolute().parent, prefix=verdicts.name, delete=False
-    ) as out:
-        try:
-            for line in run.verdicts():
-                out.write(line.to_json() + "\n")
-                written += 1
-            out.close()
-            os.replace(out.name, verdicts)
-        except BaseException:
-            Path(out.name).unlink(missing_ok=True)
-            raise
+    refused = written = 0
+    with _written(verdicts) as out:
+        with sightings.open("rb") as lines:
+            for bad in run.read(lines):
+                refused += 1
+                if refused <= BAD_LINES_SHOWN:
+                    click.echo(f"line {bad.number}: {bad.error}", err=True)
+        if refused > BAD_LINES_SHOWN:
+            click.echo(f"… and {refused - BAD_LINES_SHOWN} more lines refused", err=True)
+        for line in run.verdicts():
+            out.write(line.to_json() + "\n")
+            written += 1
     click.echo(f"{run.sightings} sightings taken, {refused} lines refused, {written} verdicts", err=True)
     sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[IO[str]]:
+    """What is written to it stands there at the end: beside it and renamed, so that a run that is stopped leaves no half of an
+    answer behind; or straight into what is no file, as a pipe is. Raises ConfigurationError before anything is read."""
+    target = path.resolve()
+    straight = target.exists() and not target.is_file()
+    try:
+        # Not for others to read: keys are in it.
+        out: IO[str] = (
+            target.open("w", encoding="utf-8")
+            if straight
+            else tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed below
+                "w", encoding="utf-8", dir=target.parent, prefix=target.name, delete=False
+            )
+        )
+    except OSError as error:
+        wanted = f"a path that can be written to, got {errno.errorcode.get(error.errno or 0, '')}"
+        raise ConfigurationError(ErrorCode.INVALID_FILE, "--verdicts", wanted) from None
+    try:
+        with out:
+            yield out
+        if not straight:
+            os.replace(out.name, target)
+    except BaseException:
+        if not straight:
+            Path(out.name).unlink(missing_ok=True)
+        raise

@@ -95,11 +95,13 @@ def company_of(
     if len(addresses) > MAX_PLACES:
         addresses = _most_used(used, subject, facts)
     stops: list[Stop] = []
-    hours = alone = infrastructure = 0
+    hours = alone = infrastructure = unseen = 0
     for address in addresses:
         place = facts[address]
         tenancy = place.tenants.get(subject.id)
         if tenancy is None:
+            if place.crowded and not place.infrastructure:  # one of those of whom too many are there to look at each
+                unseen = max(unseen, place.subjects)
             continue
         hours += tenancy.hours
         if place.infrastructure:
@@ -112,6 +114,7 @@ def company_of(
         stops.append(Stop(place, tenancy))
     home = subject.member
     hub = max((stop.place.subjects for stop in stops if _is_hub(stop.place)), default=0)
+    hub = max(hub, unseen)
     if _alone(stops, subject):
         return Company(home, hours, alone, (), NOBODY, frozenset(), frozenset(), 0, hub, infrastructure)
     met = any(stop.row(NOBODY_GONE, home)[0] >= 2 for stop in stops)
