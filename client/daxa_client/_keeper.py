@@ -12,8 +12,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from daxa_core.errors import DaxaError
-from daxa_core.model import FINGERPRINT_BYTES, Act, Verdict
+from daxa_core.model import FINGERPRINT_BYTES, Act, RawSighting, Verdict
 
 from ._observer import Observer
 from ._spool import Spool
@@ -71,10 +70,12 @@ class Keeper:
             if counts or not self._looked:
                 self._spool.take_over(later, self._worker)
                 self._looked = True
-            fresh = self.observer.collect(counts=False)
-            repeats = self.observer.collect(counts=True) if counts else []
+            fresh: list[RawSighting] = []
+            repeats: list[RawSighting] = []
             done = [self._done.popleft() for _ in range(len(self._done))]
             try:
+                fresh = self.observer.collect(counts=False)
+                repeats = self.observer.collect(counts=True) if counts else []
                 if done:
                     self._spool.reports.add(done)
                     done = []
@@ -89,7 +90,7 @@ class Keeper:
                     repeats, self._noted = [], False
                 if not counts:
                     self._note()
-            except DaxaError:
+            except Exception:
                 self.observer.put_back(fresh + repeats)
                 self._done.extendleft(reversed(done))
                 self._anew = True  # what is in the journal is in memory again

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from daxa_core.canonical import MAX_ADDRESS_CHARACTERS, MAX_HOLDER_BYTES, MAX_KEY_CHARACTERS, canonical_device
-from daxa_core.errors import DaxaError
 from daxa_core.model import MAX_COUNT, SECONDS_PER_HOUR, Device, Manner, RawSighting
 from daxa_core.pseudonym import MAX_ACCOUNT_BYTES
 
@@ -241,7 +240,7 @@ class Observer:
         if known is None and self._device_bytes < DEVICE_BYTES:
             try:
                 self._device_bytes += 200 + len(canonical_device(device))
-            except DaxaError:
+            except Exception:  # noqa: BLE001 - parts of another type: whoever collects must not lose the others for it
                 return None
             known = self._devices[device] = device
         return known

@@ -99,6 +99,8 @@ class RequestLog:
         key = _text(record, "key")
         if key is not None:
             return self._named(key, record, status, held)
+        if _text(record, "manner") is not None:  # of a request, its status says it
+            raise InvalidInput(ErrorCode.UNKNOWN_MANNER, "manner", "one beside a key alone")
         agent = _text(record, "user_agent") or headers.get("user-agent")
         return self._request(
             _text(record, "method") or "GET",
@@ -124,7 +126,10 @@ class RequestLog:
             request.original_path or request.path or "/",
             headers,
             response.response_code.value if response.HasField("response_code") else None,
-            (common.downstream_remote_address.socket_address.address or None, headers.get("x-forwarded-for")),
+            (
+                common.downstream_remote_address.socket_address.address or None,
+                headers.get(self._by_status.proxies.header),
+            ),
             (
                 request.user_agent or None,
                 headers.get(self._ja4_header) or None,

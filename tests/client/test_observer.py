@@ -77,6 +77,18 @@ def test_nobody_hides_behind_an_impossible_device(device: Device) -> None:
     assert one.counts().without_device == 2
 
 
+@pytest.mark.parametrize("device", [Device("ua", None, None), Device("ua", None, 5), Device("ua", None, (("a",),))])  # type: ignore[arg-type]
+def test_a_device_of_other_types_costs_no_other_key_its_sighting(device: Device) -> None:
+    """Though it was queued while another thread had the lock, and is looked at where all are collected."""
+    one = observer()
+    with one._lock:
+        assert one.observe("good", "8.8.8.8")
+        assert one.observe("key", "8.8.8.8", device=device)
+        assert one.observe("last", "8.8.8.8")
+    assert {row.key: row.device for row in one.collect()} == {"good": None, "key": None, "last": None}
+    assert one.counts().without_device == 1
+
+
 def test_past_its_bound_a_new_combination_is_dropped_and_counted() -> None:
     """Repeats of what is there still count; room comes back when the rest was collected."""
     one = observer(combinations=2)

@@ -160,6 +160,7 @@ def test_a_record_that_names_the_key_needs_no_request() -> None:
         (b'{"key": "k", "address": "host"}', "address"), (b'{"key": "k", "address": "8.8.8.8", "manner": "SOLD"}', "manner"),
         (b'{"status": "ok"}', "status"), (b'{"status": 7}', "status"), (b'{"status": true}', "status"),
         (b'{"headers": ["a"]}', "headers"), (b'{"headers": {"a": 1}}', "headers"), (b'{"holder": "zz"}', "holder"),
+        (b'{"path": "/v2/balance", "status": 200, "address": "8.8.8.8", "manner": "REJECTED"}', "manner"),
         (b'{"key": "k", "address": "8.8.8.8", "time": -4}', "time"),
         (b'{"key": "k", "address": "8.8.8.8", "time": "nan"}', "time"),
     ],
@@ -199,3 +200,14 @@ def test_an_entry_of_envoys_log_is_a_request() -> None:
         (KEY, "8.8.8.8", {"manner": manner, "device": device, "when": 1_790_000_000.0})
         for manner in (Manner.USED, Manner.REJECTED)
     ]
+
+
+def test_of_an_entrys_headers_the_one_that_the_proxies_write_names_the_customer() -> None:
+    """And no other, which whoever sends the request may have written."""
+    seen = Seen()
+    log = RequestLog(seen, "korbit", trusted_proxies=["8.8.8.0/24"], forwarded_header="X-Real-IP")
+    made = entry()
+    made.request.request_headers["x-forwarded-for"] = "6.6.6.6"
+    made.request.request_headers["x-real-ip"] = "9.9.9.9"
+    log.envoy(made)
+    assert [address for _, address, _ in seen.calls] == ["9.9.9.9"]
