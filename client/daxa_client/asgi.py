@@ -78,7 +78,7 @@ class SightingMiddleware:
         await self._app(scope, receive, answering)
 
     def _key(self, scope: Scope, body: bytes) -> str | None:
-        query, named = scope["query_string"], self._named  # ASGI has names in lower case: no need to look closer
+        query, named = _query(scope), self._named  # ASGI has names in lower case: no need to look closer
         headers = [pair for pair in scope["headers"] if pair[0] in named]
         if not headers and not query and not body:
             return None
@@ -134,7 +134,7 @@ class EnforcementMiddleware:
             if kind == "http" and blocking.guarded(lambda: blocking.needs_body(verdict, method, path)):
                 body, whole, receive = await _read_form(receive)
                 body = body if whole else b""
-            query = scope.get("query_string", b"")
+            query = scope.get("query_string") or b""
             answer = blocking.guarded(
                 lambda: blocking.answer(verdict, (method, path, query.decode("latin-1")), scope["headers"], body)
             )
@@ -156,10 +156,16 @@ class EnforcementMiddleware:
         return keys
 
     def _named(self, scope: Scope, form: bytes) -> list[str]:
-        target = _target(self._blocking.local_path(scope["path"]), scope["query_string"])
+        target = _target(self._blocking.local_path(scope["path"]), _query(scope))
         return self._blocking.exchange.candidates(
             method=scope.get("method", "GET"), path=target, headers=scope["headers"], body=form
         )
+
+
+def _query(scope: Scope) -> bytes:
+    """A handshake without one need not say so, ASGI has it; a request has to."""
+    query: bytes = scope["query_string"] if scope["type"] == "http" else scope.get("query_string") or b""
+    return query
 
 
 def _target(path: str, query: bytes) -> str:

@@ -407,8 +407,9 @@ def test_a_server_that_is_not_quite_asgi_still_serves(scope: dict[str, Any], nam
     assert served == [True]
 
 
-def test_a_websocket_is_closed_at_everything_only() -> None:
-    """Private streams only read."""
+@pytest.mark.parametrize("query", [{"query_string": b""}, {"query_string": None}, {}])
+def test_a_websocket_is_closed_at_everything_only(query: dict[str, Any]) -> None:
+    """Private streams only read. A handshake without a query need not say that it has none."""
     sent: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -417,7 +418,7 @@ def test_a_websocket_is_closed_at_everything_only() -> None:
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
-    scope = {"type": "websocket", "path": "/websocket/v1/private", "query_string": b"", "headers": []}
+    scope = {"type": "websocket", "path": "/websocket/v1/private", "headers": [], **query}
     scope["headers"] = [(b"authorization", bearer({"access_key": KEY_40}).encode())]
     for restriction in (Scope.NEW_ORDERS_AND_WITHDRAWALS, Scope.EVERYTHING):
         middleware = asgi.EnforcementMiddleware(app, Sink(verdicts={KEY_40: verdict(restriction)}), "upbit")
